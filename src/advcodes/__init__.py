@@ -1,0 +1,29 @@
+"""advcodes: adversarially learned latent codes, five papers rebuilt by one pipeline.
+
+>>> import advcodes
+>>> run = advcodes.load("demo/digits/acl_gan/seed0")
+>>> run.sample(64).shape
+torch.Size([64, 1, 8, 8])
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from advcodes.api import TrainedRun
+
+AFFECTS_RESULTS = False
+__version__ = "0.1.0"
+__all__ = ["load"]
+
+
+def load(run: str, device: Any = "cpu") -> TrainedRun:
+    """Load a trained run by id (``demo/digits/gan/seed0``, below data/runs here) or by directory.
+
+    Raises:
+        AdvcodesError: nothing is trained there.
+    """
+    from advcodes.api import load
+
+    return load(run, device)

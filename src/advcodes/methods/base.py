@@ -1,0 +1,162 @@
+"""What a method is: networks by role, phases in update order, one loss function a phase.
+
+The training loop alone zeroes gradients, freezes networks, runs backward passes and optimisers; see
+:mod:`advcodes.training.loop`. A method never names a dataset, a file or a device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from pydantic import Field
+
+from advcodes.errors import AdvcodesError
+from advcodes.schema import Count, Fraction, Model, NonNegative, Positive
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
+
+
+class Optimiser(Model):
+    """Adam's settings for every network of a method; ``learning_rates`` of the variant override ``lr`` by role."""
+
+    lr: Positive = Field(2e-4, description="learning rate")
+    betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), description="Adam's beta1 and beta2")
+    eps: Positive = Field(1e-8, description="Adam's epsilon")
+    weight_decay: NonNegative = Field(0.0, description="L2 penalty added to the gradient")
+
+
+class MethodConfig(Model):
+    """Keys that every variant in params.yaml has; a method's own ``Config`` adds its hyperparameters."""
+
+    architecture: str = Field("infogan", description="name under `architectures` that builds the networks")
+    items: list[str] = Field([], description="items (`acl/table1`) in which this variant is an extra row")
+    latent_dim: Count = Field(64, description="d: size of the generator's input, and of codes")
+    prior: Literal["normal", "uniform"] = Field("normal", description="N(0, I) or uniform on [-1, 1]^d")
+    optimiser: Optimiser = Optimiser()
+    learning_rates: dict[str, Positive] = Field({}, description="learning rate by role, over `optimiser.lr`")
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network that a method asks for: ``kind`` is looked up in the architecture family.
+
+    ``options`` go to its constructor: what the *method* fixes (no batch norm in a critic), while widths and such
+    come from the architecture in params.yaml.
+    """
+
+    kind: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One update: ``Method.<name>(step)`` gives named losses, whose sum updates the networks of these roles.
+
+    Attributes:
+        name: the method's function, and the prefix of its losses in the log.
+        updates: roles whose parameters this phase's own Adam steps; every other network is frozen meanwhile.
+        every: run in each ``every``-th step only (n_critic).
+    """
+
+    name: str
+    updates: tuple[str, ...]
+    every: int = 1
+
+
+class Step(Protocol):
+    """What the loop hands to a phase."""
+
+    images: Tensor  #: real images [N, C, H, W] (or points [N, D]) in the dataset's value range
+    labels: Tensor  #: class of each image, int64 [N]; -1 where the dataset has none
+    attributes: Tensor | None  #: binary attributes, float [N, A], where the dataset has them
+
+    def once(self, key: str, roles: tuple[str, ...], make: Callable[[], Tensor]) -> Tensor:
+        """Compute ``make()`` once a step and share it between phases (the same forward pass, as the papers say).
+
+        Gradients are recorded into those networks of ``roles`` that this or a later phase of the step updates, and
+        into no others. Take the gradient in one phase only: its backward pass frees what was recorded.
+        """
+
+    def log(self, name: str, value: Callable[[], Tensor]) -> None:
+        """Record a diagnostic scalar (an accuracy, a rank) beside the losses; evaluated on logged steps only."""
+
+
+class Method:
+    """Base class of all methods.
+
+    Args:
+        config: the variant's validated hyperparameters.
+        networks: one network for each of :meth:`nets`, on one device.
+    """
+
+    name: ClassVar[str] = ""
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    sampling_roles: ClassVar[tuple[str, ...]] = ()  #: networks that :meth:`sample` needs; what snapshots keep
+
+    def __init__(self, config: MethodConfig, networks: Mapping[str, nn.Module]):
+        self.config = config
+        self.networks = dict(networks)
+        vars(self).update(self.networks)
+
+    @classmethod
+    def nets(cls, config: MethodConfig) -> dict[str, Net]:
+        """The networks by role."""
+        raise AdvcodesError(f"method {cls.__name__} declares no networks: define nets(config)")
+
+    @classmethod
+    def phases(cls, config: MethodConfig) -> list[Phase]:
+        """The phases in update order."""
+        raise AdvcodesError(f"method {cls.__name__} declares no phases: define phases(config)")
+
+    def noise(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw ``n`` codes from the prior: float32 [n, latent_dim] on the networks' device.
+
+        ``generator`` is a CPU generator (draws are then the same on every device); without one the device's global
+        stream is used, which training does.
+        """
+        import torch
+
+        device = next(next(iter(self.networks.values())).parameters()).device
+        shape = (n, self.config.latent_dim)
+        draw = torch.randn if self.config.prior == "normal" else torch.rand
+        z = draw(shape, device=device if generator is None else "cpu", generator=generator).to(device)
+        return z if self.config.prior == "normal" else 2 * z - 1
+
+    def state(self) -> dict[str, Any]:
+        """State beyond networks and optimisers (a controller's, say): tensors and plain numbers."""
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what :meth:`state` gave."""
+
+    def _cannot(self, what: str) -> AdvcodesError:
+        able = [a for a in ("sample", "encode", "decode", "reconstruct", "inpaint") if self.can(a)]
+        return AdvcodesError(f"{self.name} cannot {what}: it has no network for that (it can: {', '.join(able)})")
+
+    @classmethod
+    def can(cls, ability: str) -> bool:
+        """Whether the method implements ``sample``, ``encode``, ``decode``, ``reconstruct`` or ``inpaint``."""
+        return getattr(cls, ability) is not getattr(Method, ability)
+
+    def sample(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Generate ``n`` images [n, C, H, W] in the dataset's value range."""
+        raise self._cannot("sample")
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes [N, latent_dim] of images [N, C, H, W]."""
+        raise self._cannot("encode")
+
+    def decode(self, c: Tensor) -> Tensor:
+        """Images [N, C, H, W] of codes [N, latent_dim]."""
+        raise self._cannot("decode")
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Images of the codes of ``x``: [N, C, H, W] in the dataset's value range."""
+        raise self._cannot("reconstruct")
+
+    def inpaint(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Fill ``x`` [N, C, H, W] where ``mask`` [N, 1, H, W] is 1; the rest of ``x`` stays as it is."""
+        raise self._cannot("inpaint")

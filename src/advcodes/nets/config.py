@@ -1,0 +1,46 @@
+"""Architecture families as params.yaml names them; the networks themselves are in the module of the same name."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from advcodes.schema import Count, Fraction, Model, NonNegative, Positive
+
+AFFECTS_RESULTS = False  # these settings enter keys as values
+
+
+class CodeNets(Model):
+    """The code generator and code discriminator of ACL: "2-layer MLPs" (ACL section 3.1; facts 5.9)."""
+
+    width: Count = Field(512, description="units of a hidden layer (assumed)")
+    hidden_layers: Count = Field(1, description="hidden layers: ACL's '2-layer' can mean one or two (ACL-8)")
+    slope: Fraction = Field(0.2, description="leaky ReLU in the code discriminator (assumed)")
+
+
+class Infogan(Model):
+    """InfoGAN-style convolutions for sides divisible by 4: the networks behind acl/table1 (facts 5.1)."""
+
+    family: Literal["infogan"]
+    width: Count = Field(64, description="channels of the first convolution; the paper's is 64")
+    features: Count = Field(1024, description="units of the fully connected layer, Phi of ACL Eq. 4")
+    slope: Fraction = Field(0.2, description="leaky ReLU")
+    discriminator_batch_norm: bool = Field(True, description="batch norm in a GAN's discriminator (assumed)")
+    init_std: Positive = Field(0.02, description="standard deviation of initial weights")
+    bn_momentum: Annotated[Positive, Field(le=1)] = Field(0.001, description="weight of the newest batch")
+    bn_eps: NonNegative = 1e-3
+    code: CodeNets = CodeNets()
+
+
+class Mlp(Model):
+    """Fully connected networks, for 2-D points and small images (facts 5.9: the toy of acl/fig11)."""
+
+    family: Literal["mlp"]
+    width: Count = Field(128, description="units of a hidden layer (assumed)")
+    hidden_layers: Count = Field(2, description="hidden layers")
+    slope: Fraction = Field(0.2, description="leaky ReLU in discriminators; others use ReLU")
+    code: CodeNets = CodeNets(width=128)
+
+
+Architecture = Annotated[Infogan | Mlp, Field(discriminator="family")]

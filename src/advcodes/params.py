@@ -1,0 +1,418 @@
+"""params.yaml: the single input, typed and validated, and what the active scale makes of it."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, create_model, model_validator
+
+from advcodes import registry
+from advcodes.errors import AdvcodesError, did_you_mean
+from advcodes.methods.base import MethodConfig
+from advcodes.nets.config import Architecture
+from advcodes.schema import Count, Model, Natural, Positive, Real
+
+AFFECTS_RESULTS = False
+SCALES = ("demo", "laptop", "paper")
+Scale = Literal["demo", "laptop", "paper"]
+Source = Literal["mnist", "svhn", "cifar10", "celeba", "flowers102", "folder", "digits", "shapes", "gaussians"]
+
+
+class Machine(Model):
+    """Where to run. Nothing here enters a result's key: results are good wherever they were made."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto | cpu | cuda | cuda:N")
+    threads: Count = Field(1, description="CPU threads a training job uses")
+    jobs_per_gpu: Count = Field(1, description="training jobs that may share one GPU")
+    mirror: str | None = Field(
+        None,
+        description="directory with original files or images, searched before downloading; "
+        "the environment variable ADVCODES_MIRROR overrides it",
+    )
+    inception_weights: str | None = Field(
+        None,
+        description="path of the 2015 Inception weights; null: torch-fidelity's own download; the environment "
+        "variable ADVCODES_INCEPTION_WEIGHTS overrides it",
+    )
+
+
+class Crop(Model):
+    """A square (or box) cut out of each image before resizing."""
+
+    kind: Literal["center", "box"] = Field(
+        "center", description="centred square (padded where it exceeds the image) or a box"
+    )
+    size: Count = Field(description="side of the square in pixels")
+    top: Natural = Field(0, description="first row of a box")
+    left: Natural = Field(0, description="first column of a box")
+
+
+class View(Model):
+    """A dataset as one paper looks at it: crop, size, value range (facts of each paper's preprocessing)."""
+
+    source: Source | None = Field(None, description="where the images come from; defaults to the dataset's name")
+    path: str | None = Field(None, description="folder or zip of images (source: folder)")
+    crop: Crop | None = Field(None, description="crop before resizing")
+    size: Count | None = Field(None, description="side of the square images; null keeps the source's size")
+    resample: Literal["nearest", "bilinear", "bicubic", "lanczos", "tf1_nearest", "tf1_bilinear"] = Field(
+        "bilinear",
+        description="resizing filter: Pillow's, which antialias (but nearest), or TensorFlow 1's, which do not",
+    )
+    keep_aspect: bool = Field(False, description="resize the shorter side and crop the centre, instead of squeezing")
+    channels: Literal[1, 3] | None = Field(None, description="convert to grey or colour; null keeps the source's")
+    range: tuple[Real, Real] = Field((0.0, 1.0), description="value range that networks see: [0, 1] or [-1, 1]")
+    train_split: str = Field("train", description="split that is trained on (svhn: train or extra)")
+    test_split: str = Field("test", description="split that metrics compare with")
+    hold_out: Natural = Field(0, description="first images of the training split set aside as `validation`")
+    count: Count | None = Field(None, description="number of images (shapes, gaussians)")
+    seed: Natural = Field(0, description="seed of drawn data (shapes, gaussians) and of splits (folder)")
+    architecture: str | None = Field(None, description="architecture used here whatever a variant says")
+
+
+class Training(Model):
+    """How every variant is trained."""
+
+    batch_size: Count = 64
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast of forward passes")
+    channels_last: bool = Field(True, description="memory layout of images and convolutions")
+    compile: bool = Field(False, description="torch.compile for every network (needs a C++ compiler, or a GPU)")
+    flip: bool = Field(False, description="random horizontal flips")
+    log_every: Count = Field(50, description="steps between lines of the log")
+    checkpoint_seconds: Positive = Field(60.0, description="seconds between resumable checkpoints")
+    snapshots: Count = Field(5, description="evenly spaced generators kept for curves of the metric")
+
+
+class Budget(Model):
+    """Training length, counted in real images seen (steps x batch size), the same for every row of a table."""
+
+    images: Count | None = Field(None, description="images seen")
+    epochs: Positive | None = Field(None, description="or passes over the training split")
+
+    @model_validator(mode="after")
+    def _one(self) -> Budget:
+        if (self.images is None) == (self.epochs is None):
+            raise ValueError("give either `images` or `epochs`, not both")
+        return self
+
+
+class Sampling(Model):
+    """How images are generated from a trained run."""
+
+    batch_norm: Literal["reestimate", "running", "batch"] = Field(
+        "reestimate",
+        description="statistics of the generator's batch norm: measured anew on samples before "
+        "generating, those accumulated in training, or each batch's own",
+    )
+    batch_size: Count = 500
+    reestimate_batches: Count = Field(20, description="batches over which `reestimate` averages")
+    grid: Count = Field(8, description="rows and columns of the image grid")
+
+
+class Classifier(Model):
+    """The classifier whose features stand in for Inception's; trained by the pipeline on each dataset."""
+
+    width: Count = 32
+    epochs: Count = 8
+    batch_size: Count = 128
+    lr: Positive = 2e-3
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast of its training")
+
+
+class Metrics(Model):
+    """The protocol of every metric; a metric's name states it."""
+
+    extractor: Literal["classifier", "inception"] = Field("classifier", description="features that metrics compare")
+    n_generated: Count = Field(10_000, description="generated images")
+    n_reference: Count = Field(10_000, description="real images; fewer if the split has fewer")
+    reference_split: Literal["train", "test"] = "test"
+    compute: list[Literal["fd", "is", "kid", "prc"]] = Field(
+        ["fd", "is", "kid", "prc"], description="families to compute"
+    )
+    is_splits: Count = 10
+    kid_subsets: Count = 100
+    kid_subset_size: Count = 1000
+    prc_neighborhood: Count = 3
+    curve_n_generated: Count = Field(2_000, description="generated images for each point of a curve")
+    classifier: Classifier = Classifier()
+
+
+@functools.cache
+def variant_models() -> dict[str, type[MethodConfig]]:
+    """For each registered method, its ``Config`` with the key ``method`` that selects it."""
+    return {
+        name: create_model(
+            f"{cls.__name__}Variant",
+            __base__=cls.Config,
+            __doc__=cls.__doc__,
+            method=(Literal[name], Field(description="the method")),
+        )
+        for name, cls in registry.methods().items()
+    }
+
+
+@functools.cache
+def _params_model() -> type[Params]:
+    models = list(variant_models().values())
+    union = functools.reduce(operator.or_, models)
+    variant = Annotated[union, Field(discriminator="method")] if len(models) > 1 else union
+    return create_model(
+        "Params", __base__=Params, variants=(dict[str, variant], Field(description="rows of tables by name"))
+    )
+
+
+class Params(Model):
+    """The resolved parameters at the active scale."""
+
+    scale: Scale
+    items: list[str] = Field(["acl/table1"], description="tables and figures that `snakemake` builds")
+    machine: Machine = Machine()
+    stand_ins: dict[str, str | None] = Field({}, description="dataset that serves a paper's column; null: not run")
+    seeds: Annotated[list[Natural], Field(min_length=1)]
+    budget: dict[str, Budget] = Field(description="training length by dataset; `default` for the others")
+    training: Training = Training()
+    sampling: Sampling = Sampling()
+    metrics: Metrics = Metrics()
+    datasets: dict[str, View]
+    architectures: dict[str, Architecture]
+    variants: dict[str, Any]
+
+    def served(self, column: str) -> str | None:
+        """The dataset that serves a paper's column at this scale, or None where it is not run."""
+        return self.stand_ins.get(column, column)
+
+    def source(self, dataset: str) -> str:
+        """Where a dataset's images come from (its own name unless `source` says otherwise)."""
+        return self.datasets[dataset].source or dataset
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Params:
+        def check(path: str, name: str, known: Any, what: str) -> None:
+            if name not in known:
+                raise PathError(
+                    path,
+                    f"unknown {what} {name!r}{did_you_mean(name, known)} (known: {', '.join(sorted(known))})",
+                )
+
+        sources = Source.__args__
+        for name, view in self.datasets.items():
+            here = f"datasets.{name}"
+            if view.source is None and name not in sources:
+                raise PathError(
+                    f"{here}.source",
+                    f"missing: {name!r} is no built-in dataset, so say where its images "
+                    f"come from (allowed: {', '.join(sources)})",
+                )
+            source = view.source or name
+            if source == "folder" and not view.path:
+                raise PathError(f"{here}.path", "missing: source `folder` needs the path of your images")
+            if source != "folder" and view.path:
+                raise PathError(f"{here}.path", f"goes with `source: folder` only, not with {source!r}")
+            if view.count is not None and source not in ("shapes", "gaussians"):
+                raise PathError(
+                    f"{here}.count",
+                    f"goes with the sources `shapes` and `gaussians` only, not with {source!r}",
+                )
+            if view.keep_aspect and view.size is None:
+                raise PathError(f"{here}.keep_aspect", "needs `size`, the side that images are brought to")
+            for key in ("crop", "size", "channels"):
+                if source == "gaussians" and getattr(view, key) is not None:
+                    raise PathError(f"{here}.{key}", "goes with images, not with the points of `gaussians`")
+            if tuple(view.range) not in ((0.0, 1.0), (-1.0, 1.0)) and source != "gaussians":
+                raise PathError(f"{here}.range", f"expected [0, 1] or [-1, 1], got {list(view.range)}")
+            if view.architecture is not None:
+                check(f"{here}.architecture", view.architecture, self.architectures, "architecture")
+        for column, dataset in self.stand_ins.items():
+            check(f"stand_ins.{column}", column, self.datasets, "dataset")
+            if dataset is not None:
+                check(f"stand_ins.{column}", dataset, self.datasets, "dataset")
+        for dataset in self.budget:
+            if dataset != "default":
+                check(f"budget.{dataset}", dataset, self.datasets, "dataset")
+        if "default" not in self.budget:
+            raise PathError("budget.default", "missing: the training length of datasets that `budget` does not name")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise PathError("seeds", f"each seed once, got {self.seeds}")
+        for name, variant in self.variants.items():
+            here = f"variants.{name}"
+            check(f"{here}.architecture", variant.architecture, self.architectures, "architecture")
+            roles = registry.method(variant.method).nets(variant)
+            for role in variant.learning_rates:
+                check(f"{here}.learning_rates.{role}", role, roles, "role")
+        return self
+
+
+class PathError(ValueError):
+    """A problem that involves several keys, with the path of the one to look at."""
+
+    def __init__(self, path: str, message: str):
+        super().__init__(message)
+        self.path = path
+
+
+def merge(base: Any, over: Any) -> Any:
+    """Deep-merge mappings: ``over`` wins, lists and scalars are replaced whole."""
+    if isinstance(base, dict) and isinstance(over, dict):
+        return {**base, **{k: merge(base[k], v) if k in base else v for k, v in over.items()}}
+    return over
+
+
+def _explain(error: ValidationError, tree: dict, overrides: dict, file: str) -> AdvcodesError:
+    """One line for the first problem: file, path of the key, what is allowed, nearest known name."""
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    # Pydantic puts the tag of a union (a method's name) into the path; the file has no such key.
+    path: list[str] = []
+    node: Any = tree
+    for i, part in enumerate(first["loc"]):
+        last = i == len(first["loc"]) - 1
+        if (
+            isinstance(node, dict)
+            and part not in node
+            and not (last and first["type"] in ("missing", "extra_forbidden"))
+        ):
+            continue
+        path.append(str(part))
+        try:
+            node = node[part]
+        except (KeyError, IndexError, TypeError):
+            node = None
+    keys = ".".join(path)
+    if isinstance(cause, PathError):
+        keys, text = cause.path, str(cause)
+    elif first["type"] == "extra_forbidden":
+        allowed = _allowed(first["loc"])
+        text = f"unknown key{did_you_mean(path[-1], allowed)}" + (
+            f" (allowed: {', '.join(allowed)})" if allowed else ""
+        )
+    elif first["type"] == "union_tag_invalid":
+        tag, what = str(first["ctx"]["tag"]), first["ctx"]["discriminator"].strip("'")
+        known = sorted(t.strip("' ") for t in first["ctx"]["expected_tags"].split(","))
+        keys += f".{what}"
+        text = f"unknown {what} {tag!r}{did_you_mean(tag, known)} (known: {', '.join(known)})"
+    elif first["type"] == "union_tag_not_found":
+        keys += "." + first["ctx"]["discriminator"].strip("'")
+        text = "missing"
+    elif first["type"] == "missing":
+        text = "missing"
+    else:
+        text = first["msg"].removeprefix("Value error, ")
+        text = text[0].lower() + text[1:]
+        if not isinstance(first["input"], dict | list):
+            text += f", got {first['input']!r}"
+    if _has(overrides, keys.split(".")):
+        keys = f"scales.{tree['scale']}.{keys}"
+    more = len(error.errors()) - 1
+    return AdvcodesError(f"{file}: {keys}: {text}" + (f" [and {more} more]" if more else ""))
+
+
+def _has(tree: Any, path: list[str]) -> bool:
+    for part in path:
+        if not isinstance(tree, dict) or part not in tree:
+            return False
+        tree = tree[part]
+    return True
+
+
+def _allowed(loc: tuple) -> list[str]:
+    """Field names of the model in which an unknown key was found."""
+    model: Any = _params_model()
+    for part in loc[:-1]:
+        if isinstance(model, type) and issubclass(model, Model) and part in model.model_fields:
+            model = model.model_fields[part].annotation
+        elif part in variant_models():
+            model = variant_models()[part]
+        model = next((a for a in _flatten(model) if isinstance(a, type) and issubclass(a, Model)), model)
+    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, Model) else []
+
+
+def _flatten(annotation: Any) -> list[Any]:
+    args = getattr(annotation, "__args__", ())
+    return [annotation, *(x for a in args for x in _flatten(a))]
+
+
+def resolve(tree: Any, file: str = "params.yaml", scale: str | None = None) -> Params:
+    """Validate a parsed params.yaml and apply the overrides of one scale (its own unless given).
+
+    Raises:
+        AdvcodesError: one line with the file, the path of the key, what is allowed and the nearest known name.
+    """
+    if not isinstance(tree, dict):
+        raise AdvcodesError(f"{file}: expected a mapping of keys at the top, got {type(tree).__name__}")
+    tree = dict(tree)
+    scales = tree.pop("scales", None) or {}
+    name = scale or tree.get("scale")
+    if name not in SCALES:
+        raise AdvcodesError(
+            f"{file}: scale: expected one of {', '.join(SCALES)}, got {name!r}{did_you_mean(str(name), SCALES)}"
+        )
+    if not isinstance(scales, dict) or set(scales) - set(SCALES):
+        odd = next(iter(set(scales) - set(SCALES))) if isinstance(scales, dict) else scales
+        raise AdvcodesError(
+            f"{file}: scales: expected overrides under {', '.join(SCALES)}, got {odd!r}{did_you_mean(str(odd), SCALES)}"
+        )
+    overrides = scales.get(name) or {}
+    for key in ("scale", "scales"):
+        if key in overrides:
+            raise AdvcodesError(f"{file}: scales.{name}.{key}: a scale cannot override {key!r}")
+    merged = merge({**tree, "scale": name}, overrides)
+    try:
+        return _params_model().model_validate(merged)
+    except ValidationError as error:
+        raise _explain(error, merged, overrides, file) from None
+
+
+def read(path: Path | str = "params.yaml", scale: str | None = None) -> Params:
+    """Read, validate and resolve a params file; every scale in it is validated, not only the active one.
+
+    Raises:
+        AdvcodesError: the file is missing, is not YAML, or does not validate.
+    """
+    path = Path(path)
+    try:
+        tree = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except FileNotFoundError:
+        raise AdvcodesError(f"{path}: no such file; run from the repository's root (where params.yaml lies)") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}" if mark else ""
+        raise AdvcodesError(f"{path}:{where} not valid YAML: {getattr(error, 'problem', error)}") from None
+    resolved = resolve(tree, str(path), scale)
+    for other in SCALES:
+        if other != resolved.scale:
+            resolve(tree, str(path), other)
+    return resolved
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON schema of params.yaml for editors, generated from the models above."""
+    schema = _params_model().model_json_schema()
+    definitions = schema["$defs"]
+
+    def optional(node: Any) -> Any:
+        """The same schema with nothing required and every reference pointing to such a twin."""
+        if isinstance(node, dict):
+            if "$ref" in node:
+                return {"$ref": node["$ref"] + "Override"}
+            if "discriminator" in node:
+                node = {k: v for k, v in node.items() if k not in ("discriminator", "oneOf")} | {"anyOf": node["oneOf"]}
+            return {k: optional(v) for k, v in node.items() if k not in ("required", "default")}
+        return [optional(x) for x in node] if isinstance(node, list) else node
+
+    override = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {k: optional(v) for k, v in schema["properties"].items() if k != "scale"},
+    }
+    definitions |= {f"{k}Override": optional(v) for k, v in definitions.items()}
+    schema["properties"]["scales"] = {
+        "type": "object",
+        "description": "what each scale overrides: any part of this file",
+        "additionalProperties": False,
+        "properties": {s: override for s in SCALES},
+    }
+    schema["required"] = ["scale"]  # the rest can come from `scales`
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "params.yaml"}

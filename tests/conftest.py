@@ -1,0 +1,68 @@
+"""Shared by all tests: the repository's own params.yaml as a starting point, one thread for torch."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+ROOT = Path(__file__).parents[1]
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def _tree() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+@pytest.fixture
+def tree(_tree: dict[str, Any]) -> dict[str, Any]:
+    """params.yaml, parsed; free to be changed by a test."""
+    return copy.deepcopy(_tree)
+
+
+@pytest.fixture(autouse=True)
+def _root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run from the repository's root, where pipeline/papers lies; they write to tmp_path only."""
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory, _tree: dict[str, Any]) -> Path:
+    """Prepared `digits` and `gaussians`, made once: <prepared>/digits and <prepared>/gaussians."""
+    from advcodes.cli import produce
+    from advcodes.graph import Graph
+    from advcodes.params import resolve
+
+    folder = tmp_path_factory.mktemp("data")
+    graph = Graph(resolve(_tree), data=folder)
+    for dataset in ("digits", "gaussians"):
+        produce(graph.prepared(dataset), graph.params)
+    return folder / "prepared"
+
+
+def run_config(method: str, *, architecture: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """A small run's resolved configuration; keyword arguments replace parts of it by dotted name (`__` for dots)."""
+    config: dict[str, Any] = {
+        "method": {"method": method, "latent_dim": 16},
+        "architecture": architecture
+        or {"family": "infogan", "width": 8, "features": 32, "bn_momentum": 0.1, "code": {"width": 32}},
+        "training": {
+            "batch_size": 32, "precision": "float32", "channels_last": True, "compile": False,
+            "flip": False, "snapshots": 2,
+        },
+        "budget": {"images": 320, "epochs": None},
+        "view": {"range": [0.0, 1.0], "train_split": "train"},
+        "seed": 0,
+    }  # fmt: skip
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        node = config
+        for part in parents:
+            node = node.setdefault(part, {})
+        node[last] = value
+    return config

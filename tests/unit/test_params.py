@@ -1,0 +1,238 @@
+"""params.yaml: every mistake is one line with the path of the key, what is allowed, and the nearest known name."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from advcodes import registry
+from advcodes.errors import AdvcodesError
+from advcodes.params import json_schema, merge, read, resolve
+
+
+def put(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Set a dotted key."""
+    *parents, last = path.split(".")
+    for part in parents:
+        tree = tree.setdefault(part, {})
+    tree[last] = value
+
+
+MISTAKES = [
+    # key, value, what the message must say
+    ("scael", "demo", r"params\.yaml: scael: unknown key; did you mean 'scale'\? \(allowed: .*scale"),
+    (
+        "scale",
+        "labtop",
+        r"params\.yaml: scale: expected one of demo, laptop, paper, got 'labtop'; did you mean 'laptop'\?",
+    ),
+    (
+        "scales.lapto",
+        {},
+        r"params\.yaml: scales: expected overrides under .*got 'lapto'; did you mean 'laptop'\?",
+    ),
+    ("scales.demo.scale", "demo", r"scales\.demo\.scale: a scale cannot override 'scale'"),
+    ("seeds", [0, 0], r"params\.yaml: seeds: each seed once, got \[0, 0\]"),
+    ("seeds", [], r"params\.yaml: seeds: list should have at least 1 item"),
+    ("seeds", [0, "one"], r"params\.yaml: seeds\.1: input should be a valid integer, got 'one'"),
+    ("seeds", [-1], r"params\.yaml: seeds\.0: input should be greater than or equal to 0, got -1"),
+    ("machine.device", "gpu", r"params\.yaml: machine\.device: string should match pattern .*got 'gpu'"),
+    ("machine.thread", 2, r"machine\.thread: unknown key; did you mean 'threads'\?"),
+    ("training.batch_size", 0, r"training\.batch_size: input should be greater than 0, got 0"),
+    ("training.batch_size", "64", r"training\.batch_size: input should be a valid integer, got '64'"),
+    (
+        "training.precision",
+        "fp16",
+        r"training\.precision: input should be 'float32' or 'bfloat16', got 'fp16'",
+    ),
+    ("training.flip", "maybe", r"training\.flip: input should be a valid boolean.*got 'maybe'"),
+    (
+        "variants.gan.method",
+        "gann",
+        r"variants\.gan\.method: unknown method 'gann'; did you mean 'gan'\? \(known: acl_gan, ",
+    ),
+    (
+        "variants.gan.optimiser.lrate",
+        1e-4,
+        r"variants\.gan\.optimiser\.lrate: unknown key; did you mean 'lr'\? \(allowed: betas",
+    ),
+    ("variants.gan.optimiser.lr", "fast", r"variants\.gan\.optimiser\.lr: expected a number, got 'fast'"),
+    (
+        "variants.gan.optimiser.lr",
+        -1e-4,
+        r"variants\.gan\.optimiser\.lr: input should be greater than 0, got -0\.0001",
+    ),
+    (
+        "variants.gan.optimiser.lr",
+        True,
+        r"variants\.gan\.optimiser\.lr: expected a number, not a boolean, got True",
+    ),
+    ("variants.gan.optimiser.betas", [0.5], r"variants\.gan\.optimiser\.betas\.1: missing"),
+    (
+        "variants.gan.optimiser.betas",
+        [0.5, 1.0],
+        r"variants\.gan\.optimiser\.betas\.1: input should be less than 1, got 1",
+    ),
+    ("variants.gan.n_critic", 5, r"variants\.gan\.n_critic: unknown key.*allowed: .*latent_dim"),
+    (
+        "variants.gan.architecture",
+        "infogun",
+        r"variants\.gan\.architecture: unknown architecture 'infogun'; did you mean 'infogan'",
+    ),
+    (
+        "variants.gan.learning_rates",
+        {"generador": 1e-3},
+        r"variants\.gan\.learning_rates\.generador: unknown role .*'generator'",
+    ),
+    ("variants.new", {"latent_dim": 3}, r"variants\.new\.method: missing"),
+    (
+        "architectures.infogan.family",
+        "dcgan",
+        r"architectures\.infogan\.family: unknown family 'dcgan'.*\(known: infogan, mlp\)",
+    ),
+    ("architectures.infogan.widht", 3, r"architectures\.infogan\.widht: unknown key; did you mean 'width'"),
+    ("datasets.cifar", {}, r"datasets\.cifar\.source: missing: 'cifar' is no built-in dataset"),
+    ("datasets.mine", {"source": "folder"}, r"datasets\.mine\.path: missing: source `folder` needs the path"),
+    (
+        "datasets.mnist",
+        {"path": "here"},
+        r"datasets\.mnist\.path: goes with `source: folder` only, not with 'mnist'",
+    ),
+    (
+        "datasets.mnist.range",
+        [0, 255],
+        r"datasets\.mnist\.range: expected \[0, 1\] or \[-1, 1\], got \[0\.0, 255\.0\]",
+    ),
+    (
+        "datasets.mnist.architecture",
+        "vgg",
+        r"datasets\.mnist\.architecture: unknown architecture 'vgg' \(known: infogan, mlp\)",
+    ),
+    (
+        "stand_ins.cifar100",
+        "digits",
+        r"stand_ins\.cifar100: unknown dataset 'cifar100'; did you mean 'cifar10'",
+    ),
+    ("stand_ins.svhn", "digit", r"stand_ins\.svhn: unknown dataset 'digit'; did you mean 'digits'"),
+    (
+        "scales.demo.stand_ins.celeba",
+        "shape",
+        r"scales\.demo\.stand_ins\.celeba: unknown dataset 'shape'; did you mean 'shapes'",
+    ),
+    (
+        "scales.demo.budget.default",
+        {"images": 1, "epochs": 1},
+        r"scales\.demo\.budget\.default: give either `images` or `epochs`",
+    ),
+    ("scales.paper.budget.default", {}, r"scales\.paper\.budget\.default: give either `images` or `epochs`"),
+    (
+        "metrics.compute",
+        ["fid"],
+        r"metrics\.compute\.0: input should be 'fd', 'is', 'kid' or 'prc', got 'fid'",
+    ),
+    (
+        "metrics.extractor",
+        "vgg",
+        r"metrics\.extractor: input should be 'classifier' or 'inception', got 'vgg'",
+    ),
+    (
+        "sampling.batch_norm",
+        "eval",
+        r"sampling\.batch_norm: input should be 'reestimate', 'running' or 'batch', got 'eval'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), MISTAKES, ids=[f"{k}={v}"[:50] for k, v, _ in MISTAKES])
+def test_a_mistake_is_one_line_that_names_the_key(
+    tree: dict[str, Any], tmp_path: Any, key: str, value: Any, message: str
+):
+    put(tree, key, value)
+    if key == "scales.demo.budget.default":
+        tree["scales"]["demo"]["budget"] = {"default": value}
+    path = tmp_path / "params.yaml"
+    path.write_text(json.dumps(tree))
+    with pytest.raises(AdvcodesError) as caught:
+        read(path)
+    text = str(caught.value)
+    assert re.search(message, text), text
+    assert "\n" not in text
+
+
+def test_mistakes_in_scales_that_are_not_active_are_found_too(tree: dict[str, Any], tmp_path: Any):
+    tree["scales"]["paper"]["metrics"]["extractr"] = "inception"
+    (tmp_path / "params.yaml").write_text(json.dumps(tree))
+    with pytest.raises(AdvcodesError, match=r"scales\.paper\.metrics\.extractr: unknown key; did you mean 'extractor'"):
+        read(tmp_path / "params.yaml")
+
+
+def test_file_that_is_missing_or_not_yaml(tmp_path: Any):
+    with pytest.raises(AdvcodesError, match="no such file; run from the repository's root"):
+        read(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("scale: demo\nseeds: [0, 1\nitems: []\n")
+    with pytest.raises(AdvcodesError, match=r"params\.yaml: line 3 not valid YAML"):
+        read(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("- demo\n")
+    with pytest.raises(AdvcodesError, match="expected a mapping"):
+        read(tmp_path / "params.yaml")
+
+
+def test_a_scale_overrides_any_number_and_nothing_else(tree: dict[str, Any]):
+    tree["scales"]["laptop"]["variants"] = {"gan": {"optimiser": {"lr": "3e-4"}}}
+    laptop, paper = resolve(tree, scale="laptop"), resolve(tree, scale="paper")
+    assert laptop.variants["gan"].optimiser.lr == 3e-4
+    assert paper.variants["gan"].optimiser.lr == tree["variants"]["gan"]["optimiser"]["lr"]
+    assert laptop.variants["gan"].optimiser.betas == paper.variants["gan"].optimiser.betas
+    assert laptop.architectures["infogan"].width != paper.architectures["infogan"].width == 64
+
+
+def test_merge_replaces_lists_and_scalars_and_keeps_its_inputs():
+    base = {"a": {"b": [1, 2], "c": 3}}
+    assert merge(base, {"a": {"b": [9]}, "d": 4}) == {"a": {"b": [9], "c": 3}, "d": 4}
+    assert base == {"a": {"b": [1, 2], "c": 3}}
+
+
+def test_stand_ins_say_what_serves_a_column(tree: dict[str, Any]):
+    demo, paper = resolve(tree, scale="demo"), resolve(tree, scale="paper")
+    assert demo.served("cifar10") == "digits"
+    assert paper.served("cifar10") == "cifar10"
+    tree["scales"]["demo"]["stand_ins"]["cifar10"] = None
+    assert resolve(tree, scale="demo").served("cifar10") is None
+
+
+def test_schema_in_the_repository_is_what_the_models_generate():
+    with open("pipeline/params.schema.json") as f:
+        assert json.load(f) == json_schema(), "run `advcodes schema` and commit pipeline/params.schema.json"
+
+
+def test_schema_knows_every_method_and_every_scale():
+    schema = json_schema()
+    text = json.dumps(schema["properties"]["variants"])
+    for cls in registry.methods().values():
+        assert f"{cls.__name__}Variant" in text
+    assert set(schema["properties"]["scales"]["properties"]) == {"demo", "laptop", "paper"}
+    assert "required" not in schema["$defs"]["OptimiserOverride"]
+
+
+def test_schema_accepts_the_file_and_refuses_an_unknown_key(tree: dict[str, Any]):
+    validator = Draft202012Validator(json_schema())
+    assert not list(validator.iter_errors(tree))
+    tree["training"]["batchsize"] = 3
+    assert any("batchsize" in e.message for e in validator.iter_errors(tree))
+
+
+def test_planning_does_not_import_torch():
+    """Six hundred jobs are planned within seconds only because methods are read without their arithmetic."""
+    import subprocess
+    import sys
+
+    code = "import sys; from advcodes.graph import Graph; from advcodes.params import read; "
+    code += "Graph(read()).summary().key; print('torch' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "False"
+    )
