@@ -1,0 +1,245 @@
+"""Where original files come from: the mirror directory, else data/raw, else a download."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from advcodes.data.download import checksum, fetch, gunzip, mismatch
+from advcodes.data.files import Tree, is_image
+from advcodes.errors import AdvcodesError
+
+if TYPE_CHECKING:
+    from advcodes.params import Machine
+
+RAW = Path("data/raw")
+VARIABLE = "ADVCODES_MIRROR"
+
+
+def directory(machine: Machine) -> Path | None:
+    """The mirror: the environment variable ADVCODES_MIRROR, else ``machine.mirror``, else None.
+
+    Raises:
+        AdvcodesError: it is set, but no such directory exists.
+    """
+    name = os.environ.get(VARIABLE) or machine.mirror
+    if not name:
+        return None
+    path = Path(name).expanduser()
+    if not path.is_dir():
+        setting = VARIABLE if os.environ.get(VARIABLE) else "machine.mirror"
+        raise AdvcodesError(
+            f"{setting}: no such directory: {path}; correct it, or leave it empty to download"
+        )
+    return path
+
+
+@dataclass(frozen=True)
+class Original:
+    """One file as its authors publish it.
+
+    Attributes:
+        name: its file name.
+        md5: its checksum; None where nobody published one.
+        urls: where to download it, in order; empty where a program cannot.
+        unpacked: for a gzipped file, the name and the MD5 of its content, by which it is verified.
+    """
+
+    name: str
+    md5: str | None
+    urls: tuple[str, ...] = ()
+    unpacked: tuple[str, str] | None = None
+
+
+class Search:
+    """Looks for one dataset's files in the mirror and in data/raw.
+
+    In both, the directory itself counts, folders in it that are named like the dataset, and torchvision's
+    layout in any of these; in the mirror also zips that are named like the dataset or lie in such a folder.
+
+    Args:
+        source: the dataset.
+        machine: where the mirror is.
+        scratch: an empty folder for what has to be unpacked; it lasts as long as the dataset is being read.
+        aliases: other names of the dataset's folders and zips.
+    """
+
+    def __init__(self, source: str, machine: Machine, scratch: Path, aliases: Iterable[str] = ()):
+        self.source, self.scratch = source, scratch
+        self.aliases = {source, *aliases}
+        self.mirror = directory(machine)
+        self.raw = RAW / source
+        #: what was used, for the dataset's provenance
+        self.used: list[dict[str, Any]] = []
+        self._tree = functools.cache(Tree)
+
+    def _places(self, root: Path) -> Iterator[Path]:
+        """A root, and to three levels the folders named like the dataset (or ``raw``, as torchvision)."""
+        level = [root] if root.is_dir() else []
+        for _ in range(4):
+            yield from level
+            level = [
+                d
+                for p in level
+                for d in sorted(p.iterdir())
+                if d.name.lower() in self.aliases | {"raw"} and d.is_dir()
+            ]
+
+    def _roots(self) -> list[tuple[Path, str]]:
+        return ([(self.mirror, "mirror")] if self.mirror else []) + [(self.raw, "download")]
+
+    def _zips(self) -> Iterator[list[Path]]:
+        """Groups of zips in the mirror that may have been cut from one set."""
+        if self.mirror is None:
+            return
+        pattern = re.compile(
+            rf"({'|'.join(map(re.escape, sorted(self.aliases)))})([-_. ].*)?\.zip", re.IGNORECASE
+        )
+        for place in self._places(self.mirror):
+            zips = sorted(p for p in place.glob("*.zip") if pattern.fullmatch(p.name))
+            if zips:
+                yield zips
+
+    # -- original files ------------------------------------------------------------------------------------
+
+    def find(self, original: Original) -> Path | None:
+        """A verified original file: its path, or that of its unpacked content; None where it is nowhere.
+
+        Raises:
+            AdvcodesError: the file is there and its checksum is wrong.
+        """
+        names = [original.name] + ([original.unpacked[0]] if original.unpacked else [])
+        for root, origin in self._roots():
+            for place in self._places(root):
+                for name in names:
+                    if (place / name).is_file():
+                        return self._take(place / name, original, origin)
+        for zips in self._zips():
+            for path in zips:
+                tree = self._tree(path)
+                for member in tree.names:
+                    if member.split("/")[-1] in names:
+                        copy = self.scratch / "from-zip" / member.split("/")[-1]
+                        copy.parent.mkdir(exist_ok=True)
+                        copy.write_bytes(tree.read(member))
+                        return self._take(copy, original, "mirror")
+        return None
+
+    def _take(self, path: Path, original: Original, origin: str) -> Path:
+        """Verify a file that was found, and unpack it if it is gzipped."""
+        used, md5 = path, original.md5
+        if original.unpacked:
+            name, md5 = original.unpacked
+            if path.name != name:
+                used = self.scratch / name
+                gunzip(path, used)
+        problem = mismatch(used, md5=md5)
+        if problem:
+            raise AdvcodesError(
+                f"{path}: not the original file of {self.source} ({problem}); replace it or remove it"
+            )
+        self._use(
+            {"name": path.name, "md5": checksum(path, "md5"), "bytes": path.stat().st_size, "origin": origin}
+        )
+        return used
+
+    def _use(self, entry: dict[str, Any]) -> None:
+        if entry not in self.used:
+            self.used.append(entry)
+
+    def find_all(self, originals: Iterable[Original]) -> dict[str, Path] | None:
+        """All of several original files, or None if one is missing."""
+        before = list(self.used)
+        found = {}
+        for original in originals:
+            path = self.find(original)
+            if path is None:
+                self.used = before
+                return None
+            found[original.name] = path
+        return found
+
+    def get(self, original: Original, wanted: Iterable[Original]) -> Path:
+        """Find an original file, or download it into data/raw.
+
+        Args:
+            original: the file.
+            wanted: all files of the dataset, which the message names.
+
+        Raises:
+            AdvcodesError: it is nowhere and cannot be downloaded.
+        """
+        found = self.find(original)
+        if found is not None:
+            return found
+        problem: object = "a program cannot download it"
+        for url in original.urls:
+            try:
+                return self._take(
+                    fetch(url, self.raw / original.name, md5=original.md5), original, "download"
+                )
+            except AdvcodesError as error:
+                problem = error
+        raise self.missing(problem, wanted)
+
+    def missing(self, problem: object, wanted: Iterable[Original]) -> AdvcodesError:
+        """What to say when a file is nowhere."""
+        names = ", ".join(o.name for o in wanted)
+        place = f"{self.mirror}/{self.source}" if self.mirror else "a folder"
+        tell = (
+            "" if self.mirror else f", and set `machine.mirror` in params.yaml (or {VARIABLE}) to that folder"
+        )
+        return AdvcodesError(f"{self.source}: {problem}; put the original files ({names}) into {place}{tell}")
+
+    # -- folders of images ---------------------------------------------------------------------------------
+
+    def folder(self, name: str) -> Tree | None:
+        """A folder of that name (``img_align_celeba``) in the mirror, in data/raw or in a zip, or None."""
+        for root, origin in self._roots():
+            for place in self._places(root):
+                if (place / name).is_dir():
+                    return self._note(Tree(place / name), f"{name}/", origin)
+        for zips in self._zips():
+            tree = self._tree(*zips).under(name)
+            if tree is not None:
+                return self._note(tree, ", ".join(p.name for p in zips) + f": {name}/", "mirror")
+        return None
+
+    def images(self) -> Tree | None:
+        """The dataset as a folder or as zips of images with ``train/`` inside, from the mirror, or None."""
+        if self.mirror is None:
+            return None
+        for place in self._places(self.mirror):
+            if place != self.mirror and (place / "train").is_dir():
+                return self._note(Tree(place), f"{place.name}/", "mirror")
+        for zips in self._zips():
+            tree = self._tree(*zips).unwrapped(("train",))
+            if any(n.startswith("train/") and is_image(n) for n in tree.names):
+                for path in zips:
+                    size = path.stat().st_size
+                    self._use(
+                        {
+                            "name": path.name,
+                            "sha256": checksum(path, "sha256"),
+                            "bytes": size,
+                            "origin": "mirror",
+                        }
+                    )
+                return tree
+        return None
+
+    def _note(self, tree: Tree, name: str, origin: str) -> Tree:
+        self._use({"name": name, "files": len(tree.names), "origin": origin})
+        return tree
+
+
+def link(files: dict[str, Path], folder: Path) -> None:
+    """Lay files out in a folder as a library expects them, without copying."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, path in files.items():
+        (folder / name).symlink_to(path.resolve())
