@@ -1,0 +1,43 @@
+"""The WGAN-GP game (facts 5.2; the settings of compare_gan that ACL's table 1 builds on)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def critic_real(scores: Tensor) -> Tensor:
+    """-E[D(x)] over scores [N] of real examples."""
+    return -scores.mean()
+
+
+def critic_fake(scores: Tensor) -> Tensor:
+    """E[D(G(z))] over scores [N] of fakes."""
+    return scores.mean()
+
+
+def generator(scores: Tensor) -> Tensor:
+    """-E[D(G(z))] over scores [N] of fakes."""
+    return -scores.mean()
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
+    """E[(||grad D(x^)||_2 - 1)^2] on interpolates x^ = real + a (fake - real), a ~ U(0, 1) per example.
+
+    The norm is sqrt(1e-4 + sum of squares), which keeps its own gradient finite (compare_gan WGAN_GP.py). Always in
+    float32: bfloat16 would round the norm by about the size of its distance from 1.
+
+    Args:
+        critic: examples [N, ...] to scores [N].
+        real: real examples.
+        fake: generated examples, detached, of the same shape.
+    """
+    with torch.autocast(real.device.type, enabled=False):
+        real, fake = real.float(), fake.detach().float()
+        a = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
+        x = torch.lerp(real, fake, a).requires_grad_()
+        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+        norm = gradient.flatten(1).square().sum(1).add(1e-4).sqrt()
+        return (norm - 1).square().mean()

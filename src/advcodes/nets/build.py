@@ -1,0 +1,61 @@
+"""From a method's role to a network: the architecture family's module makes it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+from advcodes.errors import AdvcodesError, unknown
+from advcodes.methods.base import Net
+
+if TYPE_CHECKING:
+    from advcodes.nets.config import Architecture
+
+
+def build(
+    architecture: Architecture,
+    nets: Mapping[str, Net],
+    shape: Sequence[int],
+    value_range: Sequence[float],
+    latent_dim: int,
+) -> dict[str, nn.Module]:
+    """Build a method's networks.
+
+    Args:
+        architecture: the family's settings from params.yaml.
+        nets: what the method asks for, by role.
+        shape: of one example: (C, H, W), or (D,) for points.
+        value_range: of images, which fixes the generator's output activation.
+        latent_dim: size of codes.
+
+    Raises:
+        AdvcodesError: the family has no network of that kind, or cannot serve the shape.
+    """
+    family = importlib.import_module(f"advcodes.nets.{architecture.family}")
+    family.check(shape)
+    networks = {}
+    for role, net in nets.items():
+        if net.kind not in family.KINDS:
+            raise unknown(
+                f"network kind for role {role!r} in architecture family {architecture.family!r}:",
+                net.kind,
+                family.KINDS,
+            )
+        networks[role] = family.KINDS[net.kind](
+            architecture, tuple(shape), tuple(value_range), latent_dim, **net.options
+        )
+    return networks
+
+
+def output_activation(value_range: Sequence[float]) -> nn.Module:
+    """Sigmoid for images in [0, 1], tanh for [-1, 1]."""
+    activations = {(0.0, 1.0): nn.Sigmoid, (-1.0, 1.0): nn.Tanh}
+    try:
+        return activations[tuple(float(v) for v in value_range)]()
+    except KeyError:
+        raise AdvcodesError(
+            f"datasets: range {list(value_range)} has no output activation; use [0, 1] or [-1, 1]"
+        ) from None

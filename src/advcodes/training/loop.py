@@ -1,0 +1,164 @@
+"""The training loop: phases in order, and alone in charge of gradients, freezing, precision and optimisers.
+
+It never names a method; what differs between methods is in their phases (:mod:`advcodes.methods.base`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from advcodes.errors import AdvcodesError
+from advcodes.methods.base import Method, Phase
+from advcodes.training.data import Batch
+
+
+class StepContext:
+    """What a phase sees of the current step; see :class:`advcodes.methods.base.Step`."""
+
+    def __init__(self, loop: Loop, batch: Batch, phases: Sequence[Phase], logged: bool):
+        self.images, self.labels, self.attributes = batch.images, batch.labels, batch.attributes
+        self._loop, self._phases, self._logged = loop, list(phases), logged
+        self._shared: dict[str, Tensor] = {}
+        self.phase = self._phases[0]
+
+    def once(self, key: str, roles: tuple[str, ...], make: Callable[[], Tensor]) -> Tensor:
+        if key not in self._shared:
+            coming = self._phases[self._phases.index(self.phase) :]
+            wanted = {role for phase in coming for role in phase.updates} & set(roles)
+            self._loop.thaw(wanted)
+            with torch.set_grad_enabled(bool(wanted)):
+                self._shared[key] = make()
+            self._loop.thaw(self.phase.updates)
+        return self._shared[key]
+
+    def log(self, name: str, value: Callable[[], Tensor]) -> None:
+        if self._logged:
+            self._loop.record(f"{self.phase.name}/{name}", value())
+
+
+class Loop:
+    """Trains one method on one device.
+
+    Args:
+        method: with its networks on the device.
+        phases: in update order.
+        precision: ``float32``, or ``bfloat16`` autocast of forward passes (weights and updates stay float32).
+        capturable: fused optimisers are used where the device has them.
+    """
+
+    def __init__(self, method: Method, phases: Sequence[Phase], precision: str = "float32"):
+        self.method, self.phases = method, list(phases)
+        self.device = next(next(iter(method.networks.values())).parameters()).device
+        self.precision = precision
+        self.parameters = {role: list(net.parameters()) for role, net in method.networks.items()}
+        self.optimisers = {phase.name: self._optimiser(phase) for phase in self.phases}
+        self._values: dict[str, list[tuple[int, Tensor]]] = {}
+        self._thawed: set[str] = set(self.parameters)
+        self.step = 0
+
+    def _optimiser(self, phase: Phase) -> torch.optim.Optimizer:
+        c = self.method.config
+        groups = [
+            {"params": self.parameters[role], "lr": c.learning_rates.get(role, c.optimiser.lr)}
+            for role in phase.updates
+        ]
+        o = c.optimiser
+        return torch.optim.Adam(groups, betas=tuple(o.betas), eps=o.eps, weight_decay=o.weight_decay, fused=True)
+
+    def thaw(self, roles: Sequence[str] | set[str]) -> None:
+        """Let gradients reach the networks of ``roles`` and no others."""
+        roles = set(roles)
+        for role in self._thawed ^ roles:
+            for p in self.parameters[role]:
+                p.requires_grad_(role in roles)
+        self._thawed = roles
+
+    def record(self, name: str, value: Tensor) -> None:
+        """Keep a scalar of this step on the device until :meth:`flush`; reading it now would stall a GPU."""
+        self._values.setdefault(name, []).append((self.step, value.detach().float()))
+
+    def train_step(self, batch: Batch, logged: bool = False) -> None:
+        """Run every phase that is due on one batch."""
+        due = [phase for phase in self.phases if (self.step + 1) % phase.every == 0]
+        context = StepContext(self, batch, due, logged) if due else None
+        self.step += 1
+        for phase in due:
+            context.phase = phase
+            self.thaw(phase.updates)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+                terms = getattr(self.method, phase.name)(context)
+            optimiser = self.optimisers[phase.name]
+            optimiser.zero_grad(set_to_none=True)
+            torch.stack([t.float() for t in terms.values()]).sum().backward()
+            optimiser.step()
+            for name, term in terms.items():
+                self.record(f"{phase.name}/{name}", term)
+
+    def flush(self) -> dict[str, float]:
+        """Means of what was recorded since the last call.
+
+        Raises:
+            AdvcodesError: a value is not finite; the message names the first one's phase and step.
+        """
+        names = list(self._values)
+        if not names:
+            return {}
+        flat = torch.stack([v for name in names for _, v in self._values[name]]).cpu()
+        means, position, bad = {}, 0, []
+        for name in names:
+            steps = [s for s, _ in self._values[name]]
+            values = flat[position : position + len(steps)]
+            position += len(steps)
+            finite = torch.isfinite(values)
+            if not finite.all():
+                first = int((~finite).nonzero()[0])
+                bad.append((steps[first], self._rank(name), name, float(values[first])))
+            means[name] = float(values.mean())
+        self._values.clear()
+        if bad:
+            step, _, name, value = min(bad)
+            phase, _, term = name.partition("/")
+            raise AdvcodesError(
+                f"training diverged: {term!r} of phase {phase!r} became {value} at step {step}; lower the learning "
+                "rate (optimiser.lr of the variant) or set training.precision to float32"
+            )
+        return means
+
+    def _rank(self, name: str) -> int:
+        order = [phase.name for phase in self.phases]
+        return order.index(name.partition("/")[0])
+
+    def state(self) -> dict[str, Any]:
+        """Everything a resumed run needs, but for the random streams."""
+        return {
+            "step": self.step,
+            "networks": {role: net.state_dict() for role, net in self.method.networks.items()},
+            "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
+            "method": self.method.state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Inverse of :meth:`state`."""
+        self.step = state["step"]
+        for role, net in self.method.networks.items():
+            net.load_state_dict(state["networks"][role])
+        for name, optimiser in self.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        self.method.load_state(state["method"])
+
+
+def total_steps(budget: dict[str, Any], batch_size: int, steps_per_epoch: int) -> int:
+    """Steps that a budget of images or epochs makes."""
+    if budget.get("images") is not None:
+        return max(1, math.ceil(budget["images"] / batch_size))
+    return max(1, round(budget["epochs"] * steps_per_epoch))
+
+
+def snapshot_steps(total: int, count: int) -> list[int]:
+    """Evenly spaced steps, the last of them the end."""
+    return sorted({max(1, round(total * k / count)) for k in range(1, count + 1)})

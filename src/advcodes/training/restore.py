@@ -1,0 +1,106 @@
+"""A trained run back as a method that samples and encodes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter
+
+from advcodes import registry
+from advcodes.errors import AdvcodesError
+from advcodes.methods.base import Method, MethodConfig
+from advcodes.nets.build import build
+from advcodes.nets.config import Architecture
+from advcodes.training import checkpoint
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A trained method and what it was trained as.
+
+    Attributes:
+        method: its networks loaded, on the device, in evaluation mode.
+        shape: of one image, (C, H, W), or (D,) for points.
+        value_range: of its images.
+        step: training steps behind these weights.
+        images: real images seen by then.
+        config: the run's resolved configuration.
+    """
+
+    method: Method
+    shape: tuple[int, ...]
+    value_range: tuple[float, ...]
+    step: int
+    images: int
+    config: dict[str, Any]
+
+
+def method_config(config: dict[str, Any]) -> MethodConfig:
+    """The validated hyperparameters in a run's configuration."""
+    hyperparameters = dict(config["method"])
+    return registry.method(hyperparameters.pop("method")).Config.model_validate(hyperparameters)
+
+
+def build_method(config: dict[str, Any], shape: tuple[int, ...], device: torch.device | str) -> Method:
+    """A method with freshly initialised networks (from torch's global random stream) on ``device``."""
+    settings = method_config(config)
+    cls = registry.method(config["method"]["method"])
+    architecture = TypeAdapter(Architecture).validate_python(config["architecture"])
+    networks = build(architecture, cls.nets(settings), shape, config["view"]["range"], settings.latent_dim)
+    if config["training"]["channels_last"] and len(shape) == 3:
+        networks = {role: net.to(memory_format=torch.channels_last) for role, net in networks.items()}
+    return cls(settings, {role: net.to(device) for role, net in networks.items()})
+
+
+def read_run(directory: Path) -> dict[str, Any]:
+    """What the run was: config, shape, steps, images.
+
+    Raises:
+        AdvcodesError: the directory holds no finished run.
+    """
+    try:
+        return json.loads((directory / "run.json").read_text())
+    except (OSError, ValueError):
+        raise AdvcodesError(f"{directory}: no trained run here; train it first (`advcodes train <run>`)") from None
+
+
+def snapshots(directory: Path) -> list[tuple[int, int]]:
+    """(step, images seen) of every kept generator in ascending order; the last is the end of training."""
+    run = read_run(directory)
+    return [(step, step * run["config"]["training"]["batch_size"]) for step in run["snapshots"]]
+
+
+def restore(directory: Path | str, device: torch.device | str = "cpu", step: int | None = None) -> Restored:
+    """Load a trained run, or one of its snapshots (which hold the networks for sampling only).
+
+    Raises:
+        AdvcodesError: nothing trained there, no such snapshot, or weights of another variant.
+    """
+    directory = Path(directory)
+    run = read_run(directory)
+    final = run["snapshots"][-1]
+    step = final if step is None else step
+    if step not in run["snapshots"]:
+        raise AdvcodesError(
+            f"{directory}: no snapshot at step {step} (there are: {', '.join(map(str, run['snapshots']))})"
+        )
+    path = directory / ("networks.pt" if step == final else f"snapshots/{step:09d}.pt")
+    weights = checkpoint.load(path, device)["networks"]
+    config, shape = run["config"], tuple(run["shape"])
+    with torch.random.fork_rng():
+        method = build_method(config, shape, device)
+    try:
+        for role, state in weights.items():
+            method.networks[role].load_state_dict(state)
+    except (KeyError, RuntimeError):
+        raise AdvcodesError(
+            f"{path}: holds weights of another variant than {directory / 'run.json'} says; train again"
+        ) from None
+    for net in method.networks.values():
+        net.eval().requires_grad_(False)
+    images = step * config["training"]["batch_size"]
+    return Restored(method, shape, tuple(config["view"]["range"]), step, images, config)

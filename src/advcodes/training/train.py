@@ -1,0 +1,198 @@
+"""Train one run: data/runs/<run>, resumable at any moment."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from advcodes.params import Machine
+from advcodes.provenance import Artifact, write_atomically
+from advcodes.training import checkpoint, device
+from advcodes.training.data import TrainingData
+from advcodes.training.loop import Loop, snapshot_steps, total_steps
+from advcodes.training.progress import Progress
+from advcodes.training.restore import build_method
+from advcodes.training.seed import random_state, restore_random_state, seed_all
+
+
+def make(
+    artifact: Artifact, machine: Machine, log_every: int = 50, checkpoint_seconds: float = 60.0
+) -> tuple[list[str], dict[str, Any]]:
+    """Train the run of a `train/...` artifact; see :func:`train`."""
+    with device.claimed(machine) as where:
+        return train(
+            artifact.config, artifact.inputs["data"].directory, artifact.directory, where, key=artifact.key,
+            name=artifact.id.removeprefix("train/"), log_every=log_every, checkpoint_seconds=checkpoint_seconds,
+        )  # fmt: skip
+
+
+def train(
+    config: dict[str, Any],
+    data_directory: Path,
+    directory: Path,
+    where: torch.device,
+    *,
+    key: str = "",
+    name: str = "run",
+    log_every: int = 50,
+    checkpoint_seconds: float = 60.0,
+    on_checkpoint: Callable[[int], None] | None = None,
+) -> tuple[list[str], dict[str, Any]]:
+    """Train, or go on from the last checkpoint with the same ``key``; both end bitwise alike on a CPU.
+
+    Writes ``networks.pt`` (all networks), ``snapshots/*.pt`` (those for sampling, at even intervals), ``losses.csv``
+    (means over each ``log_every`` steps) and ``run.json`` into ``directory``.
+
+    Args:
+        config: resolved configuration of the run: method, architecture, training, budget, view, seed.
+        data_directory: of the prepared dataset.
+        directory: to write to.
+        where: device.
+        key: identifies the configuration; a checkpoint of another one is not continued.
+        name: for progress lines.
+        log_every: steps between rows of the log; never changes results.
+        checkpoint_seconds: wall-clock time between checkpoints; never changes results.
+        on_checkpoint: called with the step after each checkpoint.
+
+    Returns:
+        Names of the files written, and facts about the training for the manifest.
+
+    Raises:
+        AdvcodesError: training diverged (phase and step are named), or a file could not be written.
+    """
+    settings, view, seed = config["training"], config["view"], config["seed"]
+    seed_all(seed)
+    data = TrainingData(
+        data_directory, view["train_split"], view["range"], settings["batch_size"], seed, where,
+        settings["flip"], settings["channels_last"],
+    )  # fmt: skip
+    method = build_method(config, data.shape, where)
+    phases = method.phases(method.config)
+    loop = Loop(method, phases, settings["precision"])
+    if settings["compile"]:
+        for net in method.networks.values():
+            net.compile()
+    # A whole number of cycles, so that every row of the log has every phase in it.
+    cycle = math.lcm(*(phase.every for phase in phases))
+    log_every = cycle * math.ceil(log_every / cycle)
+    total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)
+    keep = snapshot_steps(total, settings["snapshots"])
+
+    latest, log = directory / "checkpoint.pt", LossLog(directory / "losses.csv", settings["batch_size"])
+    state = checkpoint.load(latest, where) if latest.exists() else None
+    if state is not None and state["key"] == key:
+        loop.load_state(state)
+        log.resume(state["log_bytes"])
+        restore_random_state(_to_cpu(state["random"]))
+        print(f"{name} | resumed at step {loop.step}/{total}", flush=True)
+    else:
+        for old in ("snapshots", "checkpoint.pt", "networks.pt", "run.json", "losses.csv"):
+            path = directory / old
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        log.start()
+    (directory / "snapshots").mkdir(parents=True, exist_ok=True)
+
+    for net in method.networks.values():
+        net.train()
+    progress, started, saved, first = (
+        Progress(name, total, loop.step, settings["batch_size"]),
+        time.monotonic(),
+        time.monotonic(),
+        loop.step,
+    )
+    while loop.step < total:
+        logged = (loop.step + 1) % log_every == 0 or loop.step + 1 == total
+        loop.train_step(data.batch(loop.step), logged)
+        step = loop.step
+        if step in keep[:-1]:
+            weights = {role: method.networks[role].state_dict() for role in method.sampling_roles}
+            checkpoint.save(directory / "snapshots" / f"{step:09d}.pt", {"networks": weights})
+        if not logged:
+            continue
+        means = loop.flush()
+        log.write(step, means)
+        progress.update(step, means)
+        if step < total and time.monotonic() - saved >= checkpoint_seconds:
+            content = {"key": key, **loop.state(), "random": random_state(), "log_bytes": log.bytes()}
+            checkpoint.save(latest, content)
+            saved = time.monotonic()
+            if on_checkpoint:
+                on_checkpoint(step)
+    log.close()
+
+    seconds = time.monotonic() - started
+    checkpoint.save(directory / "networks.pt", {"networks": loop.state()["networks"], "method": method.state()})
+    about = {
+        "config": config,
+        "shape": list(data.shape),
+        "steps": total,
+        "images": total * settings["batch_size"],
+        "snapshots": keep,
+    }
+    write_atomically(directory / "run.json", json.dumps(about, indent=1) + "\n")
+    latest.unlink(missing_ok=True)
+    files = ["networks.pt", "run.json", "losses.csv", *(f"snapshots/{s:09d}.pt" for s in keep[:-1])]
+    parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in method.networks.items()}
+    speed = (total - first) * settings["batch_size"] / max(seconds, 1e-9)
+    hardware = torch.cuda.get_device_name(where) if where.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
+    facts = {"seconds": round(seconds, 1), "images_per_second": round(speed, 1), "device": hardware,
+             "torch": torch.__version__, "parameters": parameters}  # fmt: skip
+    return files, facts
+
+
+def _to_cpu(value: Any) -> Any:
+    """Random states live on the CPU, whatever ``map_location`` did to the rest."""
+    if torch.is_tensor(value):
+        return value.cpu()
+    if isinstance(value, dict):
+        return {k: _to_cpu(v) for k, v in value.items()}
+    return [_to_cpu(v) for v in value] if isinstance(value, list) else value
+
+
+class LossLog:
+    """losses.csv: one row for each logged step, a column for each ``phase/term``; DVC can plot it."""
+
+    def __init__(self, path: Path, batch_size: int):
+        self.path, self.batch_size = path, batch_size
+        self.columns: list[str] | None = None
+
+    def start(self) -> None:
+        """Begin an empty log."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.file = open(self.path, "w", newline="")  # noqa: SIM115 - closed by close()
+
+    def resume(self, size: int) -> None:
+        """Go on after the first ``size`` bytes; what a killed run wrote beyond its checkpoint is dropped."""
+        with open(self.path, newline="") as f:
+            header = f.readline().strip()
+        self.columns = header.split(",")[2:] if header else None
+        self.file = open(self.path, "r+", newline="")  # noqa: SIM115
+        self.file.truncate(size)
+        self.file.seek(size)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Add a row."""
+        writer = csv.writer(self.file, lineterminator="\n")
+        if self.columns is None:
+            self.columns = list(values)
+            writer.writerow(["step", "images", *self.columns])
+        writer.writerow(
+            [step, step * self.batch_size, *(f"{values[c]:.6g}" if c in values else "" for c in self.columns)]
+        )
+        self.file.flush()
+
+    def bytes(self) -> int:
+        """Size so far, for the checkpoint."""
+        return self.file.tell()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()

@@ -1,0 +1,104 @@
+"""Losses against closed forms in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit
+from sklearn.metrics import log_loss
+
+from advcodes.losses import codes, gan, reconstruction, wasserstein
+
+LOGITS = np.random.default_rng(0).normal(0, 3, 200)
+
+
+def tensor(x: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(x, np.float64))
+
+
+def test_discriminator_is_the_binary_cross_entropy_of_eq_1_and_5():
+    half = LOGITS[:100], LOGITS[100:]
+    ours = (gan.discriminator_real(tensor(half[0])) + gan.discriminator_fake(tensor(half[1]))).item()
+    p = expit(LOGITS)
+    assert ours == pytest.approx(2 * log_loss([1] * 100 + [0] * 100, p), rel=1e-12)
+    assert ours == pytest.approx(-np.log(p[:100]).mean() - np.log1p(-p[100:]).mean(), rel=1e-12)
+
+
+def test_generator_is_non_saturating():
+    """Its gradient on a fake that the discriminator is sure about stays 1; the minimax form's would vanish."""
+    assert gan.generator(tensor(LOGITS)).item() == pytest.approx(-np.log(expit(LOGITS)).mean(), rel=1e-12)
+    sure = torch.tensor([-40.0], dtype=torch.float64, requires_grad=True)
+    gan.generator(sure).backward()
+    assert sure.grad.item() == pytest.approx(-1)
+
+
+def test_losses_stay_finite_for_extreme_logits():
+    extreme = torch.tensor([-1e4, 1e4])
+    for loss in (gan.discriminator_real, gan.discriminator_fake, gan.generator):
+        assert torch.isfinite(loss(extreme))
+
+
+def test_accuracy_counts_both_batches():
+    assert gan.accuracy(torch.tensor([1.0, -1.0]), torch.tensor([-1.0, -2.0])).item() == 0.75
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (2,)])
+def test_gradient_penalty_of_a_linear_critic(shape: tuple[int, ...]):
+    """The gradient is the weight wherever it is taken, so the penalty is (sqrt(1e-4 + |w|^2) - 1)^2."""
+    rng = np.random.default_rng(1)
+    w = rng.normal(size=shape)
+    weight = tensor(w).float()
+    real, fake = (tensor(rng.normal(size=(6, *shape))).float() for _ in range(2))
+    penalty = wasserstein.gradient_penalty(lambda x: (x * weight).flatten(1).sum(1), real, fake)
+    assert penalty.item() == pytest.approx((np.sqrt(1e-4 + (w**2).sum()) - 1) ** 2, rel=1e-5)
+
+
+def test_gradient_penalty_is_taken_between_real_and_fake_and_reaches_the_critic():
+    """Critic a x^2 / 2 has gradient a x; with real 0 and fake 1 the interpolates are uniform: E(ax - 1)^2 known."""
+    torch.manual_seed(0)
+    a = torch.tensor(2.0, requires_grad=True)
+    n = 200_000
+    penalty = wasserstein.gradient_penalty(lambda x: a * x.square().sum(1) / 2, torch.zeros(n, 1), torch.ones(n, 1))
+    assert penalty.item() == pytest.approx(4 / 3 - 2 + 1, abs=5e-3)
+    penalty.backward()
+    assert a.grad.item() == pytest.approx(2 * 2 / 3 - 1, abs=5e-3)
+
+
+def test_gradient_penalty_is_float32_under_autocast():
+    seen = []
+
+    def critic(x: torch.Tensor) -> torch.Tensor:
+        seen.append((x.dtype, torch.is_autocast_enabled("cpu")))
+        return x.sum(1)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        wasserstein.gradient_penalty(critic, torch.rand(4, 2), torch.rand(4, 2).bfloat16())
+    assert seen == [(torch.float32, False)]
+
+
+def test_wasserstein_terms_are_means_of_scores():
+    s = tensor(LOGITS)
+    assert (
+        wasserstein.critic_real(s).item() == wasserstein.generator(s).item() == pytest.approx(-LOGITS.mean(), rel=1e-12)
+    )
+    assert wasserstein.critic_fake(s).item() == pytest.approx(LOGITS.mean(), rel=1e-12)
+
+
+def test_reconstruction_as_mean_and_as_the_printed_norm():
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(size=(2, 5, 3, 4, 4))
+    assert reconstruction.squared_error(tensor(a), tensor(b)).item() == pytest.approx(((a - b) ** 2).mean(), rel=1e-6)
+    printed = (np.linalg.norm((a - b).reshape(5, -1), axis=1) ** 2).mean()
+    assert reconstruction.summed_squared_error(tensor(a), tensor(b)).item() == pytest.approx(printed, rel=1e-6)
+
+
+def test_effective_rank_is_the_participation_ratio_of_the_eigenvalues():
+    rng = np.random.default_rng(3)
+    c = rng.normal(size=(500, 6)) * np.array([3, 2, 1, 0.5, 0.1, 0.01])
+    eigenvalues = np.linalg.eigvalsh(np.cov(c.T))
+    assert codes.effective_rank(tensor(c)).item() == pytest.approx(
+        eigenvalues.sum() ** 2 / (eigenvalues**2).sum(), rel=1e-4
+    )
+    line = np.outer(rng.normal(size=100), rng.normal(size=6))
+    assert codes.effective_rank(tensor(line)).item() == pytest.approx(1, rel=1e-4)

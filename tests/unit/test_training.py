@@ -1,0 +1,355 @@
+"""The loop: deterministic, resumable bit by bit, stopped by NaN with a name, blind to what must not matter."""
+
+from __future__ import annotations
+
+import csv
+import random
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from advcodes import registry
+from advcodes.errors import AdvcodesError
+from advcodes.params import Machine
+from advcodes.training import checkpoint, device
+from advcodes.training.data import Batch, TrainingData
+from advcodes.training.loop import Loop, snapshot_steps, total_steps
+from advcodes.training.progress import Progress, duration
+from advcodes.training.restore import build_method, restore, snapshots
+from advcodes.training.seed import epoch_order, random_state, restore_random_state, seed_all
+from advcodes.training.train import train
+from conftest import run_config
+
+METHODS = sorted(registry.methods())
+CPU = torch.device("cpu")
+
+
+class Killed(Exception):
+    pass
+
+
+def run(config: dict[str, Any], prepared: Path, to: Path, **kw: Any) -> tuple[list[str], dict[str, Any]]:
+    to.mkdir(exist_ok=True)
+    return train(config, prepared / "digits", to, CPU, key=kw.pop("key", "k"), log_every=kw.pop("log_every", 5), **kw)
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    content = checkpoint.load(folder / "networks.pt")["networks"]
+    return {f"{role}.{name}": t for role, state in content.items() for name, t in state.items()}
+
+
+def assert_same(a: Path, b: Path) -> None:
+    one, two = weights(a), weights(b)
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[k], two[k]) for k in one)
+    assert (a / "losses.csv").read_bytes() == (b / "losses.csv").read_bytes()
+    assert (a / "run.json").read_bytes() == (b / "run.json").read_bytes()
+    for path in (a / "snapshots").iterdir():
+        left, right = checkpoint.load(path), checkpoint.load(b / "snapshots" / path.name)
+        for role, state in left["networks"].items():
+            assert all(torch.equal(t, right["networks"][role][k]) for k, t in state.items())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_seed_fixes_everything_and_another_seed_changes_it(name: str, prepared: Path, tmp_path: Path):
+    for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
+        run(run_config(name, seed=seed), prepared, tmp_path / folder)
+    assert_same(tmp_path / "a", tmp_path / "b")
+    a, c = weights(tmp_path / "a"), weights(tmp_path / "c")
+    assert any(not torch.equal(a[k], c[k]) for k in a)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_killed_run_ends_bitwise_where_an_uninterrupted_one_ends(
+    name: str, precision: str, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    config = run_config(name, training__precision=precision, training__flip=True, budget__images=960)
+
+    def kill(step: int) -> None:
+        if step == 15:
+            random.random(), np.random.rand(), torch.rand(3)  # a new process would start from other streams
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(config, prepared, tmp_path / "killed", checkpoint_seconds=1e-9, on_checkpoint=kill)
+    with open(tmp_path / "killed/losses.csv", "a") as f:
+        f.write("17,544,half a row that the process wrote after its last check")
+    assert not (tmp_path / "killed/networks.pt").exists()
+    run(config, prepared, tmp_path / "killed", checkpoint_seconds=1e9)
+    assert "resumed at step 15/30" in capsys.readouterr().out
+    run(config, prepared, tmp_path / "whole", checkpoint_seconds=1e9)
+    assert_same(tmp_path / "killed", tmp_path / "whole")
+
+
+def test_a_checkpoint_of_other_parameters_is_not_continued(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    def kill(step: int) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        run(
+            run_config("gan"),
+            prepared,
+            tmp_path / "a",
+            key="old",
+            checkpoint_seconds=1e-9,
+            on_checkpoint=kill,
+        )
+    run(run_config("gan", seed=3), prepared, tmp_path / "a", key="new")
+    run(run_config("gan", seed=3), prepared, tmp_path / "b", key="new")
+    assert "resumed" not in capsys.readouterr().out
+    assert_same(tmp_path / "a", tmp_path / "b")
+
+
+def test_the_log_can_be_plotted(prepared: Path, tmp_path: Path):
+    run(run_config("wgan_gp"), prepared, tmp_path / "a", log_every=3)
+    with open(tmp_path / "a/losses.csv") as f:
+        rows = list(csv.DictReader(f))
+    assert [r["step"] for r in rows] == ["5", "10"], "whole cycles of n_critic = 5"
+    assert [r["images"] for r in rows] == ["160", "320"]
+    assert all(float(v) == float(v) for r in rows for v in r.values())
+    assert {"discriminate/penalty", "generate/adversarial"} <= set(rows[0])
+
+
+def test_how_often_one_logs_changes_no_result(prepared: Path, tmp_path: Path):
+    run(run_config("acl_gan"), prepared, tmp_path / "a", log_every=1)
+    run(run_config("acl_gan"), prepared, tmp_path / "b", log_every=100, checkpoint_seconds=1e-9)
+    a, b = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_nan_stops_with_phase_and_step(prepared: Path, tmp_path: Path):
+    data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
+    method = build_method(run_config("acl_gan"), data.shape, CPU)
+    loop = Loop(method, method.phases(method.config))
+    for step in range(4):
+        batch = data.batch(step)
+        if step == 2:
+            with torch.no_grad():
+                next(method.encoder.parameters()).fill_(torch.nan)
+        loop.train_step(batch)
+    message = r"training diverged: 'reconstruction' of phase 'generate' became nan at step 3; lower the learning rate"
+    with pytest.raises(AdvcodesError, match=message):
+        loop.flush()
+
+
+def test_nan_from_a_learning_rate_leaves_the_last_checkpoint(prepared: Path, tmp_path: Path):
+    config = run_config("wgan_gp", method__optimiser={"lr": 1e30}, budget__images=3200)
+    with pytest.raises(
+        AdvcodesError,
+        match=r"training diverged: .* of phase '(discriminate|generate)' became (nan|inf|-inf) at step \d+",
+    ):
+        run(config, prepared, tmp_path / "a", log_every=1)
+    assert not (tmp_path / "a/networks.pt").exists()
+
+
+def test_shared_forward_passes_record_only_what_is_needed(prepared: Path):
+    """In a critic-only step of WGAN-GP the generator runs without a graph; in GAN one graph serves both phases."""
+    data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
+    for name, expected in (("wgan_gp", [False] * 4 + [False]), ("gan", [True] * 5)):
+        method = build_method(run_config(name), data.shape, CPU)
+        loop = Loop(method, method.phases(method.config))
+        graphs, original = [], method.discriminate
+
+        def watched(step: Any, original: Any = original, graphs: Any = graphs, name: str = name) -> Any:
+            out = original(step)
+            graphs.append(step.once("critic fakes" if name == "wgan_gp" else "fakes", (), lambda: None).requires_grad)
+            return out
+
+        method.discriminate = watched
+        for step in range(5):
+            loop.train_step(data.batch(step))
+        assert graphs == expected
+
+
+def test_compiled_networks_train_the_same(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The parameter reaches every network; the compiler itself needs a C++ compiler and is torch's to test."""
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(type(self).__name__))
+    run(run_config("acl_gan", training__compile=True), prepared, tmp_path / "a")
+    assert sorted(compiled) == ["CodeDiscriminator", "CodeGenerator", "Discriminator", "Encoder", "Generator"]
+
+
+def test_budget_and_snapshots():
+    assert total_steps({"images": 1000, "epochs": None}, 64, 10) == 16
+    assert total_steps({"images": None, "epochs": 2.5}, 64, 10) == 25
+    assert snapshot_steps(100, 5) == [20, 40, 60, 80, 100]
+    assert snapshot_steps(3, 5) == [1, 2, 3]
+
+
+def test_snapshots_are_listed_and_restored(prepared: Path, tmp_path: Path):
+    files, facts = run(run_config("acl_gan"), prepared, tmp_path / "a")
+    assert sorted(files) == ["losses.csv", "networks.pt", "run.json", "snapshots/000000005.pt"]
+    assert all((tmp_path / "a" / f).is_file() for f in files)
+    assert facts["images_per_second"] > 0
+    assert set(facts["parameters"]) == {
+        "generator",
+        "discriminator",
+        "encoder",
+        "code_generator",
+        "code_discriminator",
+    }
+    assert snapshots(tmp_path / "a") == [(5, 160), (10, 320)]
+    early, final = restore(tmp_path / "a", step=5), restore(tmp_path / "a")
+    assert (early.step, early.images, final.step) == (5, 160, 10)
+    z = torch.randn(2, 16)
+    assert not torch.equal(early.method.decode(z), final.method.decode(z))
+    assert not any(net.training for net in final.method.networks.values())
+    with pytest.raises(AdvcodesError, match=r"no snapshot at step 7 \(there are: 5, 10\)"):
+        restore(tmp_path / "a", step=7)
+
+
+def test_restoring_leaves_the_random_stream_alone(prepared: Path, tmp_path: Path):
+    run(run_config("gan"), prepared, tmp_path / "a")
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    restore(tmp_path / "a")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_bad_checkpoints_are_named(prepared: Path, tmp_path: Path):
+    with pytest.raises(AdvcodesError, match="no trained run here; train it first"):
+        restore(tmp_path)
+    run(run_config("gan"), prepared, tmp_path / "a")
+    run(run_config("wgan_gp", method__latent_dim=8), prepared, tmp_path / "b")
+    (tmp_path / "b/networks.pt").rename(tmp_path / "a/networks.pt")
+    with pytest.raises(
+        AdvcodesError,
+        match=r"networks\.pt: holds weights of another variant than .*run\.json says; train again",
+    ):
+        restore(tmp_path / "a")
+    path = tmp_path / "a/networks.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(AdvcodesError, match=r"not a readable checkpoint \(truncated, damaged"):
+        restore(tmp_path / "a")
+    torch.save({"format": 99}, path)
+    with pytest.raises(AdvcodesError, match="not a checkpoint of this version"):
+        restore(tmp_path / "a")
+    path.unlink()
+    with pytest.raises(AdvcodesError, match="no such checkpoint"):
+        restore(tmp_path / "a")
+
+
+def test_code_in_a_checkpoint_is_never_run(tmp_path: Path):
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path(tmp_path / "owned").touch, ())
+
+    torch.save({"format": 1, "x": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(AdvcodesError, match="not a readable checkpoint"):
+        checkpoint.load(tmp_path / "evil.pt")
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, {"step": 1})
+
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.os, "fsync", full)
+    with pytest.raises(
+        AdvcodesError,
+        match=r"checkpoint\.pt: cannot write checkpoint: No space left on device; free some space",
+    ):
+        checkpoint.save(path, {"step": 2})
+    assert checkpoint.load(path)["step"] == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_batches_are_an_index_in_a_seeded_order(prepared: Path):
+    data = TrainingData(prepared / "digits", "train", (-1.0, 1.0), 64, 7, CPU)
+    n = len(data.images)
+    assert data.steps_per_epoch == n // 64
+    order = epoch_order(n, 7, 1)
+    assert sorted(order.tolist()) == list(range(n)) and not torch.equal(order, epoch_order(n, 7, 0))
+    batch = data.batch(data.steps_per_epoch + 2)
+    index = order[128:192]
+    assert torch.equal(batch.labels, data.labels[index])
+    expected = data.images[index].double() / 255 * 2 - 1
+    torch.testing.assert_close(batch.images.double(), expected, atol=1e-6, rtol=0)
+    assert torch.equal(
+        data.batch(3).images,
+        TrainingData(prepared / "digits", "train", (-1.0, 1.0), 64, 7, CPU).batch(3).images,
+    )
+
+
+def test_flips_mirror_some_images_and_keep_the_others(prepared: Path):
+    plain = TrainingData(prepared / "digits", "train", (0.0, 1.0), 64, 0, CPU).batch(0).images
+    flipped = TrainingData(prepared / "digits", "train", (0.0, 1.0), 64, 0, CPU, flip=True).batch(0).images
+    mirrored = [torch.equal(a.flip(-1), b) and not torch.equal(a, b) for a, b in zip(plain, flipped, strict=True)]
+    same = [torch.equal(a, b) for a, b in zip(plain, flipped, strict=True)]
+    assert 16 < sum(mirrored) < 48 and all(m or s for m, s in zip(mirrored, same, strict=True))
+
+
+def test_too_few_images_for_a_batch(prepared: Path):
+    with pytest.raises(
+        AdvcodesError, match=r"split 'train' has \d+ images, fewer than one batch; lower training.batch_size"
+    ):
+        TrainingData(prepared / "digits", "train", (0.0, 1.0), 10_000, 0, CPU)
+
+
+def test_random_states_come_back():
+    seed_all(3)
+    state = random_state()
+    drawn = (random.random(), np.random.rand(), torch.rand(2).tolist())
+    seed_all(4)
+    restore_random_state(state)
+    assert (random.random(), np.random.rand(), torch.rand(2).tolist()) == drawn
+
+
+def test_a_gpu_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device.pick(Machine()) == CPU
+    with pytest.raises(
+        AdvcodesError,
+        match=r"machine.device: 'cuda' asked for, but torch sees 0 GPUs here; set it to auto or cpu",
+    ):
+        device.pick(Machine(device="cuda"))
+
+
+def test_jobs_spread_over_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda i: None)
+    monkeypatch.setattr(device, "LOCKS", tmp_path)
+    machine = Machine(jobs_per_gpu=2)
+    with (
+        device.claimed(machine) as a,
+        device.claimed(machine) as b,
+        device.claimed(machine) as c,
+        device.claimed(machine) as d,
+    ):
+        assert [x.index for x in (a, b, c, d)] == [0, 1, 0, 1]
+    with device.claimed(machine) as again:
+        assert again.index == 0
+    with device.claimed(Machine(device="cuda:1")) as chosen:
+        assert chosen.index == 1
+
+
+def test_progress_says_how_far_how_fast_and_how_long(capsys: pytest.CaptureFixture):
+    progress = Progress("demo/digits/gan/seed0", 100, 0, 64, interval=0)
+    progress.start -= 10
+    progress.update(50, {"generate/adversarial": 1.2345})
+    progress.update(100, {})
+    first, last = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"demo/digits/gan/seed0 \| step 50/100 \| 3\d\d img/s \| ETA 0:10 \| generate/adversarial 1.23", first
+    ), first
+    assert "ETA" not in last
+    assert duration(3_723) == "1:02:03" and duration(59.6) == "1:00"
+
+
+def test_batch_of_points_passes_unchanged(prepared: Path):
+    data = TrainingData(prepared / "gaussians", "train", (0.0, 1.0), 16, 0, CPU, flip=True, channels_last=True)
+    batch = data.batch(0)
+    assert isinstance(batch, Batch) and batch.images.shape == (16, 2) and batch.images.abs().max() > 1
