@@ -1,0 +1,101 @@
+"""The stage that measures a run: its samples, and its snapshots for the course over training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from advcodes.evaluation import reference as references
+from advcodes.evaluation.features import Extractor, load_extractor
+from advcodes.evaluation.metrics import Reference, fidelity, frechet_distance, measure, statistics
+from advcodes.evaluation.names import metric_name
+from advcodes.evaluation.sample import generate
+from advcodes.params import Machine
+from advcodes.provenance import Artifact, write_atomically
+from advcodes.training import device
+from advcodes.training.restore import restore, snapshots
+
+
+def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
+    """Make an `evaluate/...` artifact: ``metrics.json``.
+
+    It holds ``run``; ``metrics`` and ``spread`` by full name; their ``protocol``; ``floor`` (what real training images
+    score); ``curve``, a list of ``step``, ``images`` seen and the FD of a few samples at that point, and
+    ``curve_protocol``.
+
+    Raises:
+        AdvcodesError: an input is missing or damaged, or a sample is not finite.
+    """
+    config, inputs = artifact.config, artifact.inputs
+    run, sampling = inputs["run"].directory, config["sampling"]
+    samples = np.load(inputs["samples"].directory / "samples.npy", mmap_mode="r", allow_pickle=False)
+    reference = references.load(inputs["reference"].directory)
+    with device.claimed(machine) as where, threadpool_limits(machine.threads, "blas"):
+        extractor = load_extractor(inputs["extractor"].directory, config["extractor"], where)
+        final = restore(run, where)
+        seed = final.config["seed"]
+
+        def generated(step: int, n: int) -> np.ndarray:
+            # The samples' first images are what generating fewer would give.
+            if step == final.step and n <= len(samples):
+                return samples[:n]
+            return generate(restore(run, where, step), n, sampling, seed, f"{artifact.id}, step {step}")
+
+        measured = evaluate(samples, snapshots(run), generated, reference, extractor, config, artifact.id)
+    floor = json.loads((inputs["reference"].directory / "floor.json").read_text())
+    measured["protocol"] |= {
+        "batch_norm": sampling["batch_norm"],
+        "seed": seed,
+        "step": final.step,
+        "images": final.images,
+        **{f"{name}_key": inputs[role].key for name, role in
+           (("checkpoint", "run"), ("samples", "samples"), ("reference", "reference"), ("extractor", "extractor"))},
+    }  # fmt: skip
+    content = {"run": artifact.id.partition("/")[2], **measured, "floor": floor}
+    write_atomically(artifact.directory / "metrics.json", json.dumps(content, indent=1) + "\n")
+    return ["metrics.json"], {"metrics": measured["metrics"]}
+
+
+def evaluate(
+    samples: np.ndarray,
+    points: Iterable[tuple[int, int]],
+    generated: Callable[[int, int], np.ndarray],
+    reference: Reference,
+    extractor: Extractor,
+    config: Mapping[str, Any],
+    what: str = "evaluating",
+) -> dict[str, Any]:
+    """Measure samples against a reference, and snapshots against the same one.
+
+    Args:
+        samples: uint8 [N, C, H, W], or points float32 [N, D].
+        points: (step, images seen) of the snapshots.
+        generated: ``generated(step, n)`` gives ``n`` images of a snapshot.
+        reference: features of real images by the same extractor.
+        extractor: that gave them.
+        config: ``extractor``, ``curve_n_generated``, and what :func:`advcodes.evaluation.metrics.measure` needs.
+        what: first words of progress lines.
+
+    Returns:
+        ``metrics``, ``spread``, ``protocol``, ``curve``, ``curve_protocol``: see :func:`make`.
+    """
+    features, logits = extractor.features(samples, what)
+    measured = measure(features, logits, reference, config["extractor"], extractor.classes, config)
+    measured["protocol"] |= {
+        "extractor": config["extractor"],
+        "extractor_sha256": extractor.sha256,
+        **{f"extractor_{k}": v for k, v in extractor.about.items()},
+        "resize": extractor.resize,
+        "torch_fidelity": fidelity("version").__version__,
+    }
+    counts = {"n_generated": config["curve_n_generated"], "n_reference": len(reference.features), "split": reference.split}
+    name = metric_name("fid", config["extractor"], **counts)
+    curve = []
+    for step, images in points:
+        found, _ = extractor.features(generated(step, counts["n_generated"]), f"{what}, step {step}")
+        curve.append({"step": step, "images": images, name: frechet_distance(statistics(found), reference.statistics)})
+    return {**measured, "curve": curve, "curve_protocol": {"metric": name, **counts}}

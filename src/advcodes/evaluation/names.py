@@ -1,0 +1,143 @@
+"""Names of metrics. A name states its protocol, so that no number can pass for another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from advcodes.errors import AdvcodesError, unknown
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Counts for which a metric on Inception features bears its short name.
+
+    Attributes:
+        n_generated: generated images.
+        n_reference: real images; None for a metric that compares with none.
+        split: of the real images.
+    """
+
+    n_generated: int
+    n_reference: int | None = None
+    split: str | None = None
+
+
+#: ``fid`` as ACL and AAAE report it (facts 6.2: 10,000 against 10,000 test images), ``is`` after Salimans et al. 2016
+#: (facts 6.3: 50,000 images in 10 splits); the others are given with the FID's counts.
+PROTOCOLS = {
+    "fid": Protocol(10_000, 10_000, "test"),
+    "is": Protocol(50_000),
+    "kid": Protocol(10_000, 10_000, "test"),
+    "precision": Protocol(10_000, 10_000, "test"),
+    "recall": Protocol(10_000, 10_000, "test"),
+}
+IS_SPLITS = 10
+#: The same formulas on features of a classifier that the pipeline trains: other numbers, hence other names.
+ON_CLASSIFIER = {
+    "fid": "fd_classifier",
+    "is": "score_classifier",
+    "kid": "kd_classifier",
+    "precision": "precision_classifier",
+    "recall": "recall_classifier",
+}
+EXTRACTORS = ("classifier", "inception")
+
+
+def metric_name(
+    metric: str, extractor: str, n_generated: int, n_reference: int, split: str, is_splits: int = IS_SPLITS
+) -> str:
+    """The name under which a number is stored and printed.
+
+    On Inception features the short names (``fid``, ``is``, ``kid``, ``precision``, ``recall``) are reserved for the
+    counts in :data:`PROTOCOLS`; other counts are part of the name: ``fid_2000_vs_10000_test``, ``is_2000``.
+
+    Args:
+        metric: ``fid``, ``is``, ``kid``, ``precision`` or ``recall``.
+        extractor: ``inception`` or ``classifier``.
+        n_generated: generated images.
+        n_reference: real images.
+        split: of the real images.
+        is_splits: splits over which an ``is`` is averaged.
+
+    Raises:
+        AdvcodesError: unknown metric or extractor.
+    """
+    if metric not in PROTOCOLS:
+        raise unknown("metric", metric, PROTOCOLS)
+    if extractor not in EXTRACTORS:
+        raise unknown("extractor", extractor, EXTRACTORS)
+    if extractor == "classifier":
+        return ON_CLASSIFIER[metric]
+    if metric == "is":
+        name = "is" if n_generated == PROTOCOLS["is"].n_generated else f"is_{n_generated}"
+        return name if is_splits == IS_SPLITS else f"is_{n_generated}_in_{is_splits}_splits"
+    if Protocol(n_generated, n_reference, split) == PROTOCOLS[metric]:
+        return metric
+    return f"{metric}_{n_generated}_vs_{n_reference}_{split}"
+
+
+def parse(name: str) -> tuple[str, str]:
+    """Metric and extractor of a name: ``fid_2000_vs_10000_test`` is ``("fid", "inception")``.
+
+    Raises:
+        AdvcodesError: no name that :func:`metric_name` gives.
+    """
+    for metric, ours in ON_CLASSIFIER.items():
+        if name == ours:
+            return metric, "classifier"
+        counts = r"(_\d+(_in_\d+_splits)?)?" if metric == "is" else r"(_\d+_vs_\d+_.+)?"
+        if re.fullmatch(metric + counts, name):
+            return metric, "inception"
+    raise unknown("metric", name, [*PROTOCOLS, *ON_CLASSIFIER.values()])
+
+
+_FORMULAS = {
+    "fid": "Fréchet distance",
+    "is": "exp(mean KL(p(y|x) || p(y)))",
+    "kid": "kernel distance (unbiased MMD², cubic polynomial kernel)",
+    "precision": "share of generated images within the real images' nearest-neighbour balls",
+    "recall": "share of real images within the generated images' nearest-neighbour balls",
+}
+_ESTABLISHED = {"fid": "FID", "is": "Inception Score", "kid": "KID", "precision": "precision", "recall": "recall"}
+
+
+def describe(name: str, protocol: Mapping[str, Any]) -> str:
+    """One sentence for a table's footnote: what the number is, over how many images, and what it is not.
+
+    Args:
+        name: as :func:`metric_name` gave it.
+        protocol: of metrics.json: ``n_generated``, ``n_reference``, ``split`` and, where known, ``is_splits``,
+            ``prc_neighborhood``, ``torch_fidelity`` and the classifier's ``extractor_task`` and ``extractor_accuracy``.
+
+    Raises:
+        AdvcodesError: the name does not belong to that protocol.
+    """
+    metric, extractor = parse(name)
+    n, m, split = protocol["n_generated"], protocol["n_reference"], protocol["split"]
+    splits = protocol.get("is_splits", IS_SPLITS)
+    right = metric_name(metric, protocol.get("extractor", extractor), n, m, split, splits)
+    if right != name:
+        raise AdvcodesError(f"metric {name!r}: its protocol ({n} generated, {m} {split}) is that of {right!r}; evaluate again")
+    established = _ESTABLISHED[metric]
+    if extractor == "inception":
+        version = f", torch-fidelity {protocol['torch_fidelity']}" if protocol.get("torch_fidelity") else ""
+        kind = f"{established}: {_FORMULAS[metric]} on 2015 Inception features{version}"
+    else:
+        task = {"attributes": "on this dataset's attributes", "rotations": "to tell rotations of this dataset's images"}
+        accuracy = protocol.get("extractor_accuracy")
+        reached = "" if accuracy is None else f", {100 * accuracy:.1f} % right on test images"
+        kind = (
+            f"{_FORMULAS[metric]} on features of a classifier trained "
+            f"{task.get(protocol.get('extractor_task', ''), 'on this dataset')}{reached} "
+            f"(not the Inception-based {established}, and not comparable with it)"
+        )
+    if metric == "is":
+        counts = f"{n:,} generated images in {splits} splits"
+    else:
+        counts = f"{n:,} generated and {m:,} real images (split {split})"
+    if metric in ("precision", "recall") and "prc_neighborhood" in protocol:
+        counts += f", {protocol['prc_neighborhood']} neighbours"
+    return f"{name}: {kind}; {counts}."

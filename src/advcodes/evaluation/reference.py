@@ -1,0 +1,107 @@
+"""The stage that extracts features of real images, and the score that more real images would get."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from advcodes.data.prepared import Prepared
+from advcodes.data.prepared import load as load_prepared
+from advcodes.errors import AdvcodesError
+from advcodes.evaluation.features import Extractor, load_extractor
+from advcodes.evaluation.metrics import Reference, Statistics, measure, statistics
+from advcodes.params import Machine
+from advcodes.provenance import Artifact, write_atomically
+from advcodes.training import device
+
+SEED = 0  #: of the choice of images
+
+
+def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
+    """Make a `reference/...` artifact: ``reference.npz`` (features, mean, covariance) and ``floor.json``.
+
+    The floor is what ``n_generated`` real training images score against the reference, or as many as there are: the
+    score of a generator that has learnt the data set perfectly.
+    """
+    config, inputs = artifact.config, artifact.inputs
+    prepared = load_prepared(inputs["data"].directory)
+    with device.claimed(machine) as where, threadpool_limits(machine.threads, "blas"):
+        extractor = load_extractor(inputs["extractor"].directory, config["extractor"], where)
+        chosen = choose(prepared, config["split"], config["n_reference"])
+        reference = extract(prepared.images[chosen], extractor, config["split"], artifact.id)
+        floor = measure_floor(prepared, chosen, reference, extractor, config, artifact.id)
+    save(artifact.directory, reference)
+    write_atomically(artifact.directory / "floor.json", json.dumps(floor, indent=1) + "\n")
+    return ["reference.npz", "floor.json"], {"n_reference": len(chosen), "extractor_sha256": extractor.sha256}
+
+
+def choose(prepared: Prepared, split: str, n: int, besides: np.ndarray | None = None) -> np.ndarray:
+    """Rows of ``n`` images of a split, ascending int64: a seeded random choice, or all where there are not more.
+
+    Args:
+        prepared: the whole dataset.
+        split: to choose from.
+        n: how many at most.
+        besides: rows that must not be chosen.
+
+    Raises:
+        AdvcodesError: no such split.
+    """
+    prepared.split(split)
+    rows = np.arange(*prepared.splits[split])
+    if besides is not None:
+        rows = np.setdiff1d(rows, besides)
+    if n < len(rows):
+        rows = np.sort(np.random.default_rng(SEED).choice(rows, n, replace=False))
+    return rows
+
+
+def extract(images: np.ndarray, extractor: Extractor, split: str, what: str) -> Reference:
+    """Features and statistics of real images, uint8 [N, C, H, W] or points float32 [N, D]."""
+    features, _ = extractor.features(images, what)
+    return Reference(features, statistics(features), split)
+
+
+def measure_floor(
+    prepared: Prepared, chosen: np.ndarray, reference: Reference, extractor: Extractor, config: dict[str, Any], what: str
+) -> dict[str, Any]:
+    """Metrics of real training images that are not in the reference; empty where fewer than two are left."""
+    rows = choose(prepared, config["floor_split"], config["n_generated"], besides=chosen)
+    if len(rows) < 2:
+        return {"metrics": {}, "spread": {}, "protocol": {"n_generated": len(rows), "floor_split": config["floor_split"]}}
+    features, logits = extractor.features(prepared.images[rows], f"{what}, floor")
+    floor = measure(features, logits, reference, config["extractor"], extractor.classes, config)
+    floor["protocol"]["floor_split"] = config["floor_split"]
+    return floor
+
+
+def save(directory: Path, reference: Reference) -> None:
+    """Write ``reference.npz``."""
+    s = reference.statistics
+    # A new file: a cache may hold a hard link to the old one.
+    (directory / "reference.npz").unlink(missing_ok=True)
+    np.savez(
+        directory / "reference.npz",
+        features=reference.features.numpy(), mean=s.mean, covariance=s.covariance, split=np.array(reference.split),
+    )  # fmt: skip
+
+
+def load(directory: Path) -> Reference:
+    """Inverse of :func:`save`.
+
+    Raises:
+        AdvcodesError: the file is missing or damaged.
+    """
+    path = directory / "reference.npz"
+    try:
+        with np.load(path, allow_pickle=False) as f:
+            return Reference(torch.from_numpy(f["features"]), Statistics(f["mean"], f["covariance"]), str(f["split"]))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        why = getattr(error, "strerror", None) or "damaged"
+        raise AdvcodesError(f"{path}: not a readable reference ({why}); delete it and run `snakemake` again") from None

@@ -1,0 +1,118 @@
+"""The stage that generates a run's images, and how batch norm is prepared for it."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from advcodes.data.progress import Progress
+from advcodes.data.values import to_stored
+from advcodes.errors import AdvcodesError
+from advcodes.params import Machine
+from advcodes.provenance import Artifact
+from advcodes.training import device
+from advcodes.training.restore import Restored, restore
+
+
+def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
+    """Make a `sample/...` artifact: ``samples.npy``, uint8 [N, C, H, W], or float32 [N, D] for points.
+
+    The noise is drawn from a stream of its own that the run's seed fixes, on the CPU: the same on every device.
+
+    Raises:
+        AdvcodesError: the run is missing, or a sample is not finite.
+    """
+    config = artifact.config
+    with device.claimed(machine) as where:
+        restored = restore(artifact.inputs["run"].directory, where)
+        began = time.monotonic()
+        samples = generate(restored, config["n_generated"], config, restored.config["seed"], artifact.id)
+        seconds = time.monotonic() - began
+    path = artifact.directory / "samples.npy"
+    path.unlink(missing_ok=True)  # a cache may hold a hard link to the old one
+    np.save(path, samples)
+    return [path.name], {"images": len(samples), "step": restored.step, "seconds": round(seconds, 2)}
+
+
+def generate(restored: Restored, n: int, config: Mapping[str, Any], seed: int, what: str = "sampling") -> np.ndarray:
+    """Generate ``n`` images, quantised to 8 bits.
+
+    The same seed gives the same images whatever ``n``: a smaller ``n`` gives the first of them. The networks are
+    left as they were.
+
+    Args:
+        restored: a trained run.
+        n: how many.
+        config: ``batch_norm``, ``batch_size``, ``reestimate_batches``: `sampling` of params.yaml.
+        seed: fixes two independent CPU streams: one for samples, one to re-estimate batch norm.
+        what: named in progress lines and errors.
+
+    Returns:
+        uint8 [n, C, H, W] (0..255), or float32 [n, D] for points.
+
+    Raises:
+        AdvcodesError: a sample is not finite, or the method cannot sample; ``n`` or ``seed`` out of range.
+    """
+    if n < 1 or seed < 0:
+        raise AdvcodesError(f"{what}: got {n} images and seed {seed}; expected at least one image and a seed from 0 on")
+    method, size = restored.method, config["batch_size"]
+    points = len(restored.shape) == 1
+    for_samples, for_statistics = (torch.Generator().manual_seed(int(s)) for s in np.random.SeedSequence(seed).generate_state(2))
+    networks = [method.networks[role] for role in method.sampling_roles or method.networks]
+    progress, images = Progress(what, n, "images"), []
+    with torch.inference_mode(), _normalising(networks, config["batch_norm"]) as reestimated:
+        if reestimated:
+            for _ in range(config["reestimate_batches"]):
+                method.sample(size, for_statistics)
+            for layer in reestimated:
+                layer.eval()
+        for start in range(0, n, size):
+            # Always whole batches: each image is then the same for every n, also where batches have statistics of
+            # their own.
+            batch = method.sample(size, for_samples)[: n - start]
+            finite = torch.isfinite(batch.flatten(1)).all(1)
+            if not finite.all():
+                bad = start + int((~finite).nonzero()[0])
+                raise AdvcodesError(
+                    f"{what}: image {bad} of {n} by {method.name!r} at step {restored.step} is not finite (NaN or infinite); "
+                    "the run has diverged: lower its learning rate (optimiser.lr) and train again"
+                )
+            images.append(to_stored(batch, restored.value_range, points).cpu().numpy())
+            progress.at(min(start + size, n))
+    return np.concatenate(images)
+
+
+@contextlib.contextmanager
+def _normalising(networks: list[nn.Module], mode: str) -> Iterator[list[_BatchNorm]]:
+    """Put batch norm into a mode, and back when done.
+
+    - ``running``: statistics accumulated in training. They may mix several kinds of passes (ACL-GAN's decoder also
+      sees encoded images), which costs samples quality.
+    - ``batch``: each generated batch's own.
+    - ``reestimate``: cleared and averaged over passes that only sample.
+
+    Yields:
+        Layers whose statistics the caller has to accumulate, then ``eval()``; none if nothing is re-estimated.
+    """
+    layers = [m for net in networks for m in net.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
+    before = [(layer.training, layer.momentum, copy.deepcopy(layer.state_dict())) for layer in layers]
+    for layer in layers:
+        layer.train(mode != "running")
+        if mode == "reestimate":
+            layer.reset_running_stats()
+            layer.momentum = None  # a plain mean over batches
+    try:
+        yield layers if mode == "reestimate" else []
+    finally:
+        for layer, (training, momentum, state) in zip(layers, before, strict=True):
+            layer.load_state_dict(state)
+            layer.train(training)
+            layer.momentum = momentum
