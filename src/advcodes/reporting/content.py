@@ -1,0 +1,199 @@
+"""What tables and figures have in common: heads of columns, kinds of rows, footnotes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from advcodes.reporting import text
+from advcodes.reporting.items import FRONT_ITEM, Item
+from advcodes.reporting.results import Result, only, shared
+
+_FILES = {"json": "every seed's values and their protocols", "tex": "LaTeX"}
+
+
+def frame(
+    item: Item,
+    scale: str,
+    rows: Sequence[str],
+    columns: Mapping[str, str | None],
+    results: Sequence[Result],
+    along_training: bool = False,
+) -> dict[str, Any]:
+    """The content of a table or figure before its numbers, as JSON.
+
+    Args:
+        item: the table or figure.
+        scale: at which it was run.
+        rows: variants that are trained: the paper's, then those that params.yaml adds.
+        columns: the paper's columns, and the dataset that served each (None: not run).
+        results: of all runs.
+        along_training: show the metrics of curves, which have a protocol of their own.
+
+    Returns:
+        The paper's statements; ``columns`` with metric, protocol, training length and floor of each; ``rows``
+        with label and kind (``trained``, ``addition``, ``cited``).
+    """
+    extra = [v for v in rows if v not in item.rows]
+    return {
+        "item": item.id,
+        "kind": item.kind,
+        "scale": scale,
+        "title": item.title,
+        "source": item.source,
+        "reference": item.reference,
+        "paper_metric": item.metric,
+        "better": item.better,
+        "paper_protocol": item.protocol,
+        "notes": item.notes,
+        "columns": {c: _column(item, s, results, along_training) for c, s in columns.items()},
+        "rows": {v: _row(item, v) for v in [*item.rows, *extra]},
+    }
+
+
+def _row(item: Item, variant: str) -> dict[str, Any]:
+    row = item.rows.get(variant)
+    if row is None:
+        return {"label": variant, "kind": "addition"}
+    if row.cited:
+        return {"label": row.label, "kind": "cited", "cited": row.cited}
+    return {"label": row.label, "kind": "trained"}
+
+
+def _column(
+    item: Item, served: str | None, results: Sequence[Result], along_training: bool
+) -> dict[str, Any]:
+    runs = [r for r in results if r.dataset == served]
+    if not runs:
+        return {"served_by": served, "metric": None}
+    from advcodes.evaluation.names import describe
+
+    protocol = shared(r.curve_protocol if along_training else r.protocol for r in runs)
+    values = runs[0].curve[-1] if along_training else runs[0].metrics
+    names = [n for n in values if n not in ("step", "images")]
+    return {
+        "served_by": served,
+        "metric": only(item.metric, values, f"{item.id}, {served}"),
+        "metrics": {m: describe(m, protocol).removeprefix(f"{m}: ") for m in names},
+        "protocol": protocol,
+        "images": sorted({r.images for r in runs}),
+        "batch_size": sorted({r.batch_size for r in runs}),
+        # Real images were scored with the tables' number of images, not with the curves'.
+        "floor": {} if along_training else {k: runs[0].floor[k] for k in ("metrics", "protocol")},
+    }
+
+
+def label(row: Mapping[str, Any]) -> str:
+    """A row's name as printed: additions and cited rows are marked."""
+    if row["kind"] == "addition":
+        return f"{row['label']} (addition)"
+    return f"{row['label']} (cited: {row['cited']})" if row["kind"] == "cited" else row["label"]
+
+
+def head(content: Mapping[str, Any]) -> str:
+    """Title and origin of a page, in Markdown."""
+    where = f"`{content['item']}`: {content['source']} of {content['reference']}"
+    return f"# {content['title']}\n\n{where}. Run at scale `{content['scale']}`."
+
+
+def ran(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The columns that something was run for."""
+    return {name: column for name, column in content["columns"].items() if column["metric"]}
+
+
+def footnotes(content: Mapping[str, Any]) -> list[str]:
+    """What a reader has to know about the numbers: one Markdown paragraph each."""
+    columns = ran(content)
+    paper = text.paper_metric(content["paper_metric"])
+    by_dataset = {c["served_by"]: c for c in columns.values()}
+    notes = []
+    if columns:
+        lengths = text.listing(
+            [f"{_span(c['images'])} images of {text.dataset(d)}" for d, c in by_dataset.items()]
+        )
+        batches = _span(sorted({b for c in columns.values() for b in c["batch_size"]}))
+        same = all(len(c["images"]) == len(c["batch_size"]) == 1 for c in columns.values())
+        notes.append(
+            f"**Training**: {lengths} seen (an image counts each time), in batches of {batches}; "
+            + ("the same for every row." if same else "**not the same for every row**.")
+        )
+    ours = {c["metric"] for c in columns.values()}
+    notes += [f"**Metric**: {sentence}" for sentence in _descriptions(columns, ours)]
+    if others := sorted(ours - {content["paper_metric"]}):
+        notes.append(
+            f"**Not comparable with the paper's numbers**: the paper prints {paper}, ours are "
+            f"{text.listing([f'`{m}`' for m in others])}, which is another quantity on another scale. "
+            "At most the order of the rows can be compared."
+        )
+    stand_ins = {name: c["served_by"] for name, c in columns.items() if c["served_by"] != name}
+    if stand_ins:
+        pairs = [f"{text.dataset(n)} is served by {text.dataset(d)}" for n, d in stand_ins.items()]
+        notes.append(
+            f"**Stand-ins**: at this scale {text.listing(pairs)}. "
+            f"Our numbers are about {_names(stand_ins.values())}, not about {_names(stand_ins)}."
+        )
+    if missing := [name for name in content["columns"] if name not in columns]:
+        notes.append(f"**Not run** at this scale: {_names(missing)}.")
+    if floors := [f for d, c in by_dataset.items() for f in _floor(text.dataset(d), c)]:
+        notes.append(
+            f"**Floor**: in place of generated images, real training images score {text.listing(floors)}: "
+            "about the best that a generator can reach."
+        )
+    notes.append(f"**The paper's protocol**: {content['paper_protocol']}.")
+    notes += [f"**About the paper**: {note}" for note in content["notes"]]
+    return notes
+
+
+def _floor(dataset: str, column: Mapping[str, Any]) -> Iterator[str]:
+    """The score of real images, under its own name: their number, and so that name, can be another."""
+    from advcodes.evaluation.names import parse
+
+    floor = column["floor"]
+    for name, value in floor.get("metrics", {}).items():
+        if parse(name) == parse(column["metric"]):
+            number = text.number(value, text.decimals([value]))
+            yield f"`{name}` {number} ({floor['protocol']['n_generated']:,} images of {dataset})"
+
+
+def origin(content: Mapping[str, Any], files: Sequence[str]) -> str:
+    """Where the numbers came from, and how to make them again."""
+    scale, front = content["scale"], content["item"] == FRONT_ITEM
+    page = "reports/table1.md" if front else f"reports/{scale}/{content['item']}.md"
+    links = text.listing([f"[{f}]({f}) ({_FILES[f.rpartition('.')[2]]})" for f in files])
+    return (
+        "**Where the numbers come from**: each is read from "
+        f"`data/evaluation/metrics/{scale}/<dataset>/<variant>/seed<k>/metrics.json`. "
+        f"Rebuild them with `snakemake --cores 8 {page}` and `scale: {scale}` in params.yaml. "
+        f"Beside this page: {links}."
+    )
+
+
+def other_metrics(content: Mapping[str, Any]) -> list[str]:
+    """Sentences on every metric but the main one."""
+    columns = ran(content)
+    names = {m for c in columns.values() for m in c["metrics"] if m != c["metric"]}
+    return _descriptions(columns, names)
+
+
+def _descriptions(columns: Mapping[str, Mapping[str, Any]], names: set[str]) -> list[str]:
+    """One sentence for each metric, or one for each dataset where protocols differ between datasets."""
+    sentences = []
+    for name in dict.fromkeys(m for c in columns.values() for m in c["metrics"] if m in names):
+        by_sentence: dict[str, list[str]] = {}
+        for column in columns.values():
+            if name in column["metrics"]:
+                datasets = by_sentence.setdefault(column["metrics"][name], [])
+                if column["served_by"] not in datasets:
+                    datasets.append(column["served_by"])
+        for sentence, datasets in by_sentence.items():
+            where = f" on {_names(datasets)}" if len(by_sentence) > 1 else ""
+            sentences.append(f"`{name}`{where}: {sentence}")
+    return sentences
+
+
+def _names(datasets: Iterable[str]) -> str:
+    return text.listing(list(dict.fromkeys(text.dataset(d) for d in datasets)))
+
+
+def _span(values: Sequence[int]) -> str:
+    return f"{values[0]:,}" if len(values) == 1 else f"{values[0]:,} to {values[-1]:,}"

@@ -1,0 +1,119 @@
+"""A figure of a metric over training: its content as JSON, the picture, and the page around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from advcodes.reporting import text
+from advcodes.reporting.content import footnotes, frame, head, label, origin
+from advcodes.reporting.items import Item
+from advcodes.reporting.results import Result
+from advcodes.reporting.statistics import mean_sd
+
+_LOG_ABOVE = 5.0  #: ratio of largest to smallest value from which on the axis is logarithmic
+_COLORS = ("blue", "red", "green", "orange", "purple", "brown", "pink", "olive", "cyan", "gray")
+
+
+def content(
+    item: Item,
+    scale: str,
+    rows: Sequence[str],
+    columns: Mapping[str, str | None],
+    results: Sequence[Result],
+) -> dict[str, Any]:
+    """Everything a figure shows, as JSON; see :func:`~advcodes.reporting.content.frame` for the arguments.
+
+    Returns:
+        The frame, with ``curves`` in each row: by column, points of ``images``, ``mean``, ``low`` and
+        ``high`` (extremes over seeds) and ``seeds`` (value by seed).
+    """
+    figure = frame(item, scale, rows, columns, results, along_training=True)
+    for i, (variant, row) in enumerate(figure["rows"].items()):
+        style = item.rows[variant].style if variant in item.rows else None
+        row["style"] = style.model_dump() if style else {"color": _COLORS[i % len(_COLORS)], "line": "dotted"}
+        row["curves"] = {}
+        for name, column in figure["columns"].items():
+            runs = [r for r in results if (r.dataset, r.variant) == (column["served_by"], variant)]
+            if runs:
+                row["curves"][name] = _points(runs, column["metric"])
+    return figure
+
+
+def _points(runs: Sequence[Result], metric: str) -> list[dict[str, Any]]:
+    """One point for each number of images at which every seed was measured."""
+    by_seed = {r.seed: {p["images"]: p[metric] for p in r.curve} for r in sorted(runs, key=lambda r: r.seed)}
+    common = set.intersection(*(set(p) for p in by_seed.values()))
+    points = []
+    for images in sorted(common):
+        values = {str(seed): p[images] for seed, p in by_seed.items()}
+        mean, _ = mean_sd(list(values.values()))
+        extremes = {"low": min(values.values()), "high": max(values.values())}
+        points.append({"images": images, "mean": mean, **extremes, "seeds": values})
+    return points
+
+
+def draw(figure: Mapping[str, Any], path: Path) -> None:
+    """Write the figure as PNG: a panel for each column, a line for each row, a band over its seeds."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, ScalarFormatter
+
+    names = list(figure["columns"])
+    legend = _legend(figure)
+    drawing = Figure(figsize=(5.2 * len(names), 3.9), dpi=110, layout="constrained")
+    panels = drawing.subplots(1, len(names), squeeze=False)[0]
+    for name, panel in zip(names, panels, strict=True):
+        column = figure["columns"][name]
+        panel.set_title(text.column(name, column["served_by"]))
+        panel.set_xlabel("training images seen")
+        values = []
+        for row in figure["rows"].values():
+            points = row["curves"].get(name)
+            if not points:
+                continue
+            x = [p["images"] for p in points]
+            color, line = f"tab:{row['style']['color']}", row["style"]["line"]
+            low, high = [p["low"] for p in points], [p["high"] for p in points]
+            values += low + high
+            panel.plot(
+                x, [p["mean"] for p in points], color=color, linestyle=line, marker=".", label=label(row)
+            )
+            panel.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+        if not values:
+            panel.text(0.5, 0.5, "not run", ha="center", transform=panel.transAxes)
+            continue
+        log = min(values) > 0 and max(values) / min(values) > _LOG_ABOVE
+        if log:
+            panel.set_yscale("log")
+            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.yaxis.set_major_formatter(ScalarFormatter())
+            panel.yaxis.set_minor_formatter(NullFormatter())
+        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+        direction = text.ARROW[figure["better"]]
+        axis = f"{column['metric']} {direction}{', log scale' if log else ''}"
+        panel.set_ylabel(f"{axis}\n{_counts(column['protocol'])}")
+        panel.set_xlim(left=0)
+        panel.grid(alpha=0.3)
+        panel.legend(
+            title=legend.replace(", ", ",\n"), title_fontsize="small", fontsize="small", alignment="left"
+        )
+    drawing.savefig(path, metadata={"Software": None})
+
+
+def _counts(protocol: Mapping[str, Any]) -> str:
+    return f"{protocol['n_generated']:,} generated, {protocol['n_reference']:,} real ({protocol['split']})"
+
+
+def _legend(figure: Mapping[str, Any]) -> str:
+    """What lines and bands are."""
+    seeds = sorted({len(p[0]["seeds"]) for r in figure["rows"].values() for p in r["curves"].values() if p})
+    counts = text.listing([text.count(n, "seed") for n in seeds]) or "no seeds"
+    return counts if seeds == [1] else f"mean of {counts}, band from lowest to highest"
+
+
+def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
+    """The page of a figure."""
+    notes = [f"**Curves**: {_legend(figure)}.", *footnotes(figure), origin(figure, files)]
+    parts = [head(figure), f"![{figure['title']}]({picture})", "\n".join(f"- {note}" for note in notes)]
+    return "\n\n".join(parts) + "\n"

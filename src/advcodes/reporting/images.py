@@ -1,0 +1,161 @@
+"""Grids of small images as PNG files that stay small themselves."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from advcodes.errors import AdvcodesError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+LIMIT = 300_000  #: bytes of a PNG: reports lie in git
+_SIDE = 64  #: pixels on the screen that a small image is enlarged to, at least
+_GAP = 2
+_BLANK = 255
+_MARGIN = 10
+_FONT = 15
+
+
+def grid(images: Any, rows: int, columns: int, path: Path | str, scale: int | None = None) -> None:
+    """Write images as a PNG of ``rows`` x ``columns``, row by row; missing ones are left white.
+
+    Enlargement is by a whole factor without smoothing. A picture over :data:`LIMIT` bytes is stored with
+    fewer colours, and shrunk only if that is not enough.
+
+    Args:
+        images: uint8 [N, C, H, W], C = 1 or 3; array or CPU tensor. Those beyond rows x columns are left out.
+        rows: of the grid.
+        columns: of the grid.
+        path: of the PNG.
+        scale: enlargement; None enlarges to at least 64 pixels a side.
+
+    Raises:
+        AdvcodesError: the images have another shape or type.
+    """
+    save(_tile(_checked(images), rows, columns, scale), path)
+
+
+def sheet(
+    blocks: Sequence[Sequence[Any]], rows: Sequence[str], columns: Sequence[str], path: Path | str
+) -> tuple[int, int]:
+    """Write a labelled table of blocks of images as one PNG under :data:`LIMIT` bytes.
+
+    Args:
+        blocks: for each row and column images uint8 [N, C, H, W], or words to print in their place.
+        rows: labels of the rows.
+        columns: labels of the columns.
+        path: of the PNG.
+
+    Returns:
+        (rows, columns) of images within each block: as many, from the first on, as the file's size allows.
+
+    Raises:
+        AdvcodesError: images have another shape or type.
+    """
+    arrays = [[b if isinstance(b, str) else _checked(b) for b in line] for line in blocks]
+    for shape in ((3, 8), (2, 8), (2, 6), (1, 8)):
+        picture = _sheet(arrays, rows, columns, shape)
+        data = _encode(picture)
+        if len(data) <= LIMIT:
+            break
+    _write(picture, data, path)
+    return shape
+
+
+def save(picture: np.ndarray, path: Path | str) -> None:
+    """Write a picture uint8 [H, W, 3] as PNG: exact if that fits into :data:`LIMIT` bytes."""
+    _write(picture, _encode(picture), path)
+
+
+def _write(picture: np.ndarray, data: bytes, path: Path | str) -> None:
+    """Write the encoded picture, or a reduced one that fits."""
+    from PIL import Image
+
+    for colours in (256, 96):
+        if len(data) <= LIMIT:
+            break
+        data = _encode(picture, colours)
+    height, width = picture.shape[:2]
+    while len(data) > LIMIT:
+        height, width = int(height * 0.85), int(width * 0.85)
+        small = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
+        data = _encode(np.asarray(small), 256)
+    Path(path).write_bytes(data)
+
+
+def _checked(images: Any) -> np.ndarray:
+    array = np.asarray(images)
+    if array.ndim != 4 or array.shape[1] not in (1, 3) or array.dtype != np.uint8:
+        raise AdvcodesError(
+            f"cannot draw an array of {array.dtype} {list(array.shape)}: expected uint8 images [N, C, H, W] "
+            "with 1 or 3 channels"
+        )
+    return array
+
+
+def _tile(images: np.ndarray, rows: int, columns: int, scale: int | None) -> np.ndarray:
+    """uint8 [H, W, 3]: the images in a grid, with white lines between them."""
+    height, width = images.shape[2:]
+    scale = scale or max(1, -(-_SIDE // max(height, width)))
+    big = np.repeat(np.repeat(images[: rows * columns], scale, axis=2), scale, axis=3)
+    cell_h, cell_w = height * scale + _GAP, width * scale + _GAP
+    picture = np.full((rows * cell_h - _GAP, columns * cell_w - _GAP, 3), _BLANK, np.uint8)
+    for i, image in enumerate(big):
+        y, x = i // columns * cell_h, i % columns * cell_w
+        picture[y : y + height * scale, x : x + width * scale] = image.transpose(1, 2, 0)
+    return picture
+
+
+def _sheet(
+    blocks: list[list[np.ndarray | str]], rows: Sequence[str], columns: Sequence[str], shape: tuple[int, int]
+) -> np.ndarray:
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(_FONT)
+
+    def text_width(text: str) -> int:
+        return int(font.getlength(text)) + 1
+
+    tiles = [[b if isinstance(b, str) else _tile(b, *shape, None) for b in line] for line in blocks]
+    sizes = [[(_FONT, text_width(t)) if isinstance(t, str) else t.shape[:2] for t in line] for line in tiles]
+    heights = [max([_FONT, *(height for height, _ in line)]) for line in sizes]
+    widths = [max([text_width(label), *(line[j][1] for line in sizes)]) for j, label in enumerate(columns)]
+    left = max(map(text_width, rows), default=0) + 2 * _MARGIN
+    top = _FONT + 2 * _MARGIN
+    size = (left + sum(w + _MARGIN for w in widths), top + sum(h + _MARGIN for h in heights))
+    canvas = Image.new("RGB", size, "white")
+    pen = ImageDraw.Draw(canvas)
+    x = left
+    for j, label in enumerate(columns):
+        pen.text((x, _MARGIN), label, fill="black", font=font)
+        y = top
+        for i, line in enumerate(tiles):
+            tile = line[j]
+            if j == 0:
+                pen.text((_MARGIN, y + heights[i] // 2), rows[i], fill="black", font=font, anchor="lm")
+            if isinstance(tile, str):
+                pen.text((x, y + heights[i] // 2), tile, fill="gray", font=font, anchor="lm")
+            else:
+                canvas.paste(Image.fromarray(tile), (x, y))
+            y += heights[i] + _MARGIN
+        x += widths[j] + _MARGIN
+    return np.asarray(canvas)
+
+
+def _encode(picture: np.ndarray, colours: int | None = None) -> bytes:
+    """PNG bytes; grey pictures are stored as such."""
+    from PIL import Image
+
+    grey = bool((picture == picture[..., :1]).all())
+    image: Image.Image = Image.fromarray(picture[..., 0] if grey else picture)
+    if colours is not None and not (grey and colours >= 256):
+        image = image.quantize(colours)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,242 @@
+"""Tables, figures and claims of the papers, declared as data in pipeline/papers/*.yaml."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from advcodes.errors import AdvcodesError, did_you_mean
+from advcodes.schema import Model, Real
+
+AFFECTS_RESULTS = False  # declarations enter a report's key as values
+PAPERS = Path("pipeline/papers")
+FRONT_ITEM = "acl/table1"  #: the item shown as reports/table1.md
+
+
+class Style(Model):
+    """How a row is drawn in a figure of curves."""
+
+    color: Literal["blue", "orange", "green", "red", "purple", "brown", "pink", "gray", "olive", "cyan"]
+    line: Literal["solid", "dashed", "dotted"] = "solid"
+
+
+class PaperValue(Model):
+    """A number the paper prints: a value, and its spread where it gives one."""
+
+    value: Real
+    spread: Real | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, raw: Any) -> Any:
+        """Accept ``67.07`` and ``[67.07, 2.82]``."""
+        if isinstance(raw, list):
+            if len(raw) not in (1, 2):
+                raise ValueError(f"expected a number or [value, spread], got {raw}")
+            return dict(zip(("value", "spread"), raw, strict=False))
+        return raw if isinstance(raw, dict) else {"value": raw}
+
+
+class Row(Model):
+    """A row: its name in the paper, and what the paper prints by column. ``cited`` rows are never trained."""
+
+    label: str
+    paper: dict[str, PaperValue] = {}
+    cited: str | None = Field(
+        None, description="where the paper took the number from; the row is then not trained"
+    )
+    style: Style | None = Field(None, description="colour and line in a figure of curves")
+
+
+class Item(Model):
+    """One table or figure."""
+
+    id: str
+    kind: Literal["table", "curves"]
+    title: str
+    source: str = Field(description="Table 1, Figure 8: where it stands in the paper")
+    reference: str = Field("", description="authors and number of the paper; set from its file")
+    metric: Literal["fid", "is"] = Field(description="what the paper measures")
+    better: Literal["lower", "higher"]
+    protocol: str = Field(description="the paper's protocol, in words")
+    columns: list[str] = Field(min_length=1, description="datasets of the paper, as named in params.yaml")
+    rows: dict[str, Row] = Field(min_length=1, description="variants of params.yaml, in the paper's order")
+    notes: list[str] = []
+
+    @model_validator(mode="after")
+    def _columns_agree(self) -> Item:
+        for column in self.columns:
+            if self.columns.count(column) > 1:
+                raise ValueError(f"columns: {column!r} stands there twice")
+        if self.kind == "curves" and self.metric != "fid":
+            raise ValueError(f"metric: only `fid` is measured over training, got {self.metric!r}")
+        for name, row in self.rows.items():
+            for column in row.paper:
+                if column not in self.columns:
+                    raise ValueError(
+                        f"rows.{name}.paper: unknown column {column!r}{did_you_mean(column, self.columns)} "
+                        f"(columns: {', '.join(self.columns)})"
+                    )
+        return self
+
+    @property
+    def variants(self) -> list[str]:
+        """Variants of the rows that are trained."""
+        return [v for v, row in self.rows.items() if row.cited is None]
+
+    def declaration(self) -> dict[str, Any]:
+        """Everything that enters the key of what is rendered from it."""
+        return self.model_dump(mode="json")
+
+
+class Claim(Model):
+    """A comparative statement of a paper about an item, which runs can support or contradict."""
+
+    id: str
+    paper: str
+    item: str = Field(description="id of the item whose numbers decide")
+    says: str = Field(description="the claim, in our words")
+    where: str = Field(description="section, table or figure of the paper")
+    column: str
+    winner: str = Field(description="variant that the paper says is better")
+    loser: str
+
+
+class _Paper(Model):
+    paper: str
+    title: str
+    reference: str
+    items: dict[str, dict[str, Any]]
+    claims: list[dict[str, Any]] = []
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """Safe YAML in which a key that stands twice is an error; plain YAML silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value!r} stands there twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> _Paper:
+    try:
+        return _Paper.model_validate(yaml.load(path.read_text(), Loader=_Loader))
+    except ValidationError as error:
+        raise AdvcodesError(f"{path}: {_first(error)}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" line {mark.line + 1}:" if mark else ""
+        raise AdvcodesError(
+            f"{path}:{where} not valid YAML: {getattr(error, 'problem', None) or error}"
+        ) from None
+
+
+@functools.cache
+def _papers(directory: Path) -> tuple[tuple[_Paper, Path], ...]:
+    found = [(_read(path), path) for path in sorted(directory.glob("*.yaml"))]
+    seen: dict[str, Path] = {}
+    for paper, path in found:
+        if paper.paper in seen:
+            raise AdvcodesError(f"{path}: paper: {paper.paper!r} is declared in {seen[paper.paper]} already")
+        seen[paper.paper] = path
+    return tuple(found)
+
+
+def _first(error: ValidationError) -> str:
+    """The first problem: path of the key, what is wrong."""
+    first = error.errors()[0]
+    keys = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        text = "missing"
+    elif first["type"] == "extra_forbidden":
+        text = "unknown key"
+    else:
+        text = first["msg"].removeprefix("Value error, ")
+        text = text[0].lower() + text[1:]
+        if not isinstance(first["input"], dict | list):
+            text += f", got {first['input']!r}"
+    return f"{keys}: {text}" if keys else text
+
+
+def read_items(directory: Path | None = None) -> dict[str, Item]:
+    """Every declared item by id (``acl/table1``).
+
+    Args:
+        directory: of the papers' YAML files; ``pipeline/papers`` unless given.
+
+    Raises:
+        AdvcodesError: a declaration is malformed; the message names file and key.
+    """
+    return _items(directory or PAPERS)
+
+
+@functools.cache
+def _items(directory: Path) -> dict[str, Item]:
+    items = {}
+    for paper, path in _papers(directory):
+        for name, raw in paper.items.items():
+            id_ = f"{paper.paper}/{name}"
+            try:
+                items[id_] = Item.model_validate({"id": id_, "reference": paper.reference, **raw})
+            except ValidationError as error:
+                raise AdvcodesError(f"{path}: items.{name}.{_first(error)}") from None
+    return items
+
+
+def paper_titles(directory: Path | None = None) -> dict[str, str]:
+    """Title of every paper by its key."""
+    return {paper.paper: paper.title for paper, _ in _papers(directory or PAPERS)}
+
+
+def read_claims(directory: Path | None = None) -> list[Claim]:
+    """Every declared claim, in order.
+
+    Args:
+        directory: of the papers' YAML files; ``pipeline/papers`` unless given.
+
+    Raises:
+        AdvcodesError: a claim is malformed, stands twice, or names an item, column or row that is unknown.
+    """
+    return list(_claims(directory or PAPERS))
+
+
+@functools.cache
+def _claims(directory: Path) -> tuple[Claim, ...]:
+    claims: dict[str, Claim] = {}
+    items = _items(directory)
+    for paper, path in _papers(directory):
+        for raw in paper.claims:
+            here = f"{path}: claims.{raw.get('id', '?')}"
+            try:
+                claim = Claim.model_validate({"paper": paper.paper, **raw})
+            except ValidationError as error:
+                raise AdvcodesError(f"{here}.{_first(error)}") from None
+            if claim.id in claims:
+                raise AdvcodesError(f"{here}: stands there twice; give each claim its own id")
+            item = items.get(claim.item)
+            rows = item.variants if item else []
+            for what, name, known in (
+                ("item", claim.item, items),
+                ("column", claim.column, item.columns if item else ()),
+                ("trained row", claim.winner, rows),
+                ("trained row", claim.loser, rows),
+            ):
+                if name not in known:
+                    near = did_you_mean(name, known)
+                    raise AdvcodesError(f"{here}: unknown {what} {name!r}{near} (known: {', '.join(known)})")
+            if claim.winner == claim.loser:
+                raise AdvcodesError(
+                    f"{here}: winner and loser are both {claim.winner!r}; a claim compares two rows"
+                )
+            claims[claim.id] = claim
+    return tuple(claims.values())

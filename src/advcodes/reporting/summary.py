@@ -1,0 +1,148 @@
+"""The front page of the results, verdicts on the claims, and what `dvc metrics` and `dvc plots` compare."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from advcodes.errors import AdvcodesError
+from advcodes.params import Machine
+from advcodes.provenance import Artifact, write_atomically
+from advcodes.reporting import claims
+from advcodes.reporting.items import FRONT_ITEM
+from advcodes.reporting.results import Result, read_json, read_results
+from advcodes.reporting.statistics import mean_sd
+
+ROWS = 5000  #: most rows of losses.csv, which keeps it under 300 kB
+
+
+def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
+    """Write the summary of a scale: table1.md, metrics.json, curves.csv, losses.csv, <scale>/claims.*."""
+    config, inputs, out = artifact.config, artifact.inputs, artifact.directory
+    scale = config["scale"]
+    contents = {i: read_json(_beside(inputs[i], ".json")) for i in config["items"]}
+    results = read_results(inputs)
+    tables = {i: c for i, c in contents.items() if c["kind"] == "table"}
+    found = claims.content(scale, config["claims"], tables)
+    trained = {r.removeprefix("run/"): a.directory for r, a in inputs.items() if r.startswith("run/")}
+    (out / scale).mkdir(exist_ok=True)
+    files = {
+        "table1.md": _front(inputs.get(FRONT_ITEM), scale),
+        "metrics.json": json.dumps(metrics(results), indent=1) + "\n",
+        "curves.csv": curves(results),
+        "losses.csv": losses({run: directory / "losses.csv" for run, directory in trained.items()}),
+        f"{scale}/claims.md": claims.markdown(found, config["papers"]),
+        f"{scale}/claims.json": json.dumps(found, indent=1, ensure_ascii=False) + "\n",
+    }
+    for name, content in files.items():
+        write_atomically(out / name, content)
+    verdicts = [c["verdict"] for c in found["claims"]]
+    counts = {v: verdicts.count(v) for v in (claims.HOLDS, claims.FAILS, claims.UNDECIDED)}
+    return list(files), {"claims": counts}
+
+
+def _beside(item: Artifact, suffix: str) -> Path:
+    """A file of a rendered item: its manifest is called <item>.manifest.json."""
+    return item.directory / (item.manifest.name.removesuffix(".manifest.json") + suffix)
+
+
+def _front(item: Artifact | None, scale: str) -> str:
+    """The page of the front item with links that hold in the directory above."""
+    if item is None:
+        return f"`{FRONT_ITEM}` is not among `items` in params.yaml, so it was not made at scale `{scale}`.\n"
+    paper = FRONT_ITEM.partition("/")[0]
+    page = relink(_beside(item, ".md").read_text(), f"{scale}/{paper}")
+    return f"{page}\nVerdicts on what the papers claim: [{scale}/claims.md]({scale}/claims.md).\n"
+
+
+def relink(page: str, directory: str) -> str:
+    """Markdown of a page in ``directory``, moved here: relative links and images go through ``directory``."""
+    return re.sub(r"\]\((?![a-z]+:|[/#])", f"]({directory}/", page)
+
+
+def metrics(results: Iterable[Result]) -> dict[str, Any]:
+    """``dataset -> variant -> {metric: mean, metric_sd: sd, seeds: n}`` for `dvc metrics diff`."""
+    tree: dict[str, Any] = defaultdict(dict)
+    for (dataset, variant), runs in _by_row(results).items():
+        leaf: dict[str, float] = {}
+        for metric in runs[0].metrics:
+            leaf[metric], sd = mean_sd([r.metrics[metric] for r in runs])
+            if sd is not None:
+                leaf[f"{metric}_sd"] = sd
+        tree[dataset][variant] = {**leaf, "seeds": len(runs)}
+    return dict(tree)
+
+
+def curves(results: Iterable[Result]) -> str:
+    """CSV of metrics over training, means over seeds: dataset, variant, metric, images, value."""
+    rows = []
+    for (dataset, variant), runs in _by_row(results).items():
+        points = defaultdict(list)
+        for run in runs:
+            for point in run.curve:
+                for metric in point.keys() - {"step", "images"}:
+                    points[metric, point["images"]].append(point[metric])
+        rows += [(dataset, variant, m, i, f"{mean_sd(v)[0]:.6g}") for (m, i), v in sorted(points.items())]
+    return _csv(("dataset", "variant", "metric", "images", "value"), rows)
+
+
+def losses(logs: Mapping[str, Path], most: int = ROWS) -> str:
+    """CSV of losses over training, means over seeds: dataset, variant, loss, images, value.
+
+    Args:
+        logs: losses.csv by run.
+        most: rows to write at most; neighbouring steps are averaged to stay below.
+
+    Raises:
+        AdvcodesError: a log is unreadable.
+    """
+    series: dict[tuple[str, str, str], dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for run, path in logs.items():
+        _, dataset, variant, _ = run.split("/")
+        try:
+            with open(path, newline="") as f:
+                for line in csv.DictReader(f):
+                    images = int(line["images"])
+                    for name, value in line.items():
+                        if name not in ("step", "images") and value:
+                            series[dataset, variant, name][images].append(float(value))
+        except (OSError, ValueError, KeyError, TypeError):
+            raise AdvcodesError(
+                f"{path}: no readable log of losses; delete it and train {run} again"
+            ) from None
+    points = max(1, most // max(1, len(series)))
+    rows = []
+    for key, by_images in series.items():
+        for group in _groups(sorted(by_images), points):
+            values = [v for images in group for v in by_images[images]]
+            rows.append((*key, group[-1], f"{mean_sd(values)[0]:.5g}"))
+    return _csv(("dataset", "variant", "loss", "images", "value"), rows)
+
+
+def _groups(values: Sequence[int], most: int) -> list[Sequence[int]]:
+    """At most ``most`` groups of neighbours, as even as can be."""
+    n = min(len(values), most)
+    bounds = [len(values) * i // n for i in range(n + 1)]
+    return [values[a:b] for a, b in itertools.pairwise(bounds)]
+
+
+def _by_row(results: Iterable[Result]) -> dict[tuple[str, str], list[Result]]:
+    rows: dict[tuple[str, str], list[Result]] = defaultdict(list)
+    for r in results:
+        rows[r.dataset, r.variant].append(r)
+    return rows
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,188 @@
+"""A paper's table beside ours: its content as JSON, and that as Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from advcodes.reporting import text
+from advcodes.reporting.content import footnotes, frame, head, label, origin, other_metrics, ran
+from advcodes.reporting.items import Item
+from advcodes.reporting.results import Result
+from advcodes.reporting.statistics import mean_sd
+
+
+def content(
+    item: Item,
+    scale: str,
+    rows: Sequence[str],
+    columns: Mapping[str, str | None],
+    results: Sequence[Result],
+) -> dict[str, Any]:
+    """Everything a table says, as JSON; see :func:`~advcodes.reporting.content.frame` for the arguments.
+
+    Returns:
+        The frame, with ``cells`` in each row: by column the paper's value, ours (by metric: mean, sd, number
+        of seeds) and every run's metrics.
+    """
+    table = frame(item, scale, rows, columns, results)
+    for variant, row in table["rows"].items():
+        paper = item.rows[variant].paper if variant in item.rows else {}
+        row["cells"] = {}
+        for column, served in columns.items():
+            runs = [r for r in results if (r.dataset, r.variant) == (served, variant)]
+            row["cells"][column] = {
+                "paper": paper[column].model_dump() if column in paper else None,
+                "ours": _over_seeds(runs),
+                "runs": [_run(r, table["columns"][column]) for r in sorted(runs, key=lambda r: r.seed)],
+            }
+    return table
+
+
+def _over_seeds(runs: Sequence[Result]) -> dict[str, Any] | None:
+    if not runs:
+        return None
+    summary = {}
+    for metric in runs[0].metrics:
+        mean, sd = mean_sd([r.metrics[metric] for r in runs])
+        summary[metric] = {"mean": mean, "sd": sd, "seeds": len(runs)}
+    return summary
+
+
+def _run(run: Result, column: Mapping[str, Any]) -> dict[str, Any]:
+    """One seed's metrics, and what of its protocol the column does not say already."""
+    own = {k: v for k, v in run.protocol.items() if k not in column["protocol"]}
+    return {"seed": run.seed, "metrics": dict(run.metrics), "protocol": own}
+
+
+def markdown(
+    table: Mapping[str, Any], picture: str | None = None, caption: str = "", files: Sequence[str] = ()
+) -> str:
+    """The page of a table.
+
+    Args:
+        table: from :func:`content`.
+        picture: PNG beside the page.
+        caption: under it.
+        files: beside the page, to be linked.
+    """
+    header, body = _cells(table, bold="**{}**", quote="`{}`")
+    heads = ["Model", *(f"{text.column(name, served)}: {what}" for name, served, what in header)]
+    parts = [head(table), text.markdown_table(heads, body)]
+    legend = [f"mean ± sample standard deviation (n - 1) over seeds; {text.DASH} where there is nothing"]
+    if any("**" in c for line in body for c in line):
+        legend.append("the best of ours in bold")
+    kinds = {row["kind"] for row in table["rows"].values()}
+    if "addition" in kinds:
+        legend.append("additions are rows of params.yaml that the paper does not have")
+    if "cited" in kinds:
+        legend.append("cited rows are numbers that the paper took from elsewhere; they are not trained here")
+    notes = [f"**Ours**: {'; '.join(legend)}.", *footnotes(table), origin(table, files)]
+    parts.append("\n".join(f"- {note}" for note in notes))
+    if picture:
+        parts.append(f"![{caption}]({picture})\n\n{caption}")
+    others = list(_other_tables(table))
+    if others:
+        protocols = "\n".join(f"- {sentence}" for sentence in other_metrics(table))
+        parts += ["## Other metrics of the same runs", *others]
+        parts.append(f"<details><summary>What these are</summary>\n\n{protocols}\n\n</details>")
+    return "\n\n".join(parts) + "\n"
+
+
+def tex(table: Mapping[str, Any]) -> str:
+    """The same numbers as a LaTeX tabular with the rules of booktabs."""
+    header, body = _cells(table, bold="\0{}\0", quote="{}")
+
+    def line(cells: Sequence[str]) -> str:
+        done = []
+        for cell in cells:
+            bold = cell.startswith("\0")
+            escaped = text.latex(cell.strip("\0"))
+            done.append(rf"\textbf{{{escaped}}}" if bold else escaped)
+        return " & ".join(done) + r" \\"
+
+    comments = [table["title"], *footnotes(table)]
+    groups = [text.column(name, column["served_by"]) for name, column in table["columns"].items()]
+    rules = [rf"\cmidrule(lr){{{2 * i + 2}-{2 * i + 3}}}" for i in range(len(groups))]
+    return "\n".join(
+        [
+            *(f"% {c.replace('**', '').replace('`', '')}" for c in comments),
+            r"% needs \usepackage{booktabs}",
+            rf"\begin{{tabular}}{{l{'r' * len(header)}}}",
+            r"\toprule",
+            "".join(rf" & \multicolumn{{2}}{{c}}{{{text.latex(g)}}}" for g in groups) + r" \\",
+            " ".join(rules),
+            line(["Model", *(what for _, _, what in header)]),
+            r"\midrule",
+            *map(line, body),
+            r"\bottomrule",
+            r"\end{tabular}",
+            "",
+        ]
+    )
+
+
+def _cells(table: Mapping[str, Any], bold: str, quote: str) -> tuple[list[str], list[list[str]]]:
+    """Header (column, what served it, whose numbers) and body; ``bold`` and ``quote`` mark up text."""
+    arrow = text.ARROW[table["better"]]
+    paper_name = text.paper_metric(table["paper_metric"])
+    header, body = [], [[label(row)] for row in table["rows"].values()]
+    for name, column in table["columns"].items():
+        metric = column["metric"]
+        header.append(
+            (name, column["served_by"], f"ours, {quote.format(metric)} {arrow}" if metric else "ours")
+        )
+        header.append((name, name, f"paper, {paper_name} {arrow}"))
+        cells = [row["cells"][name] for row in table["rows"].values()]
+        ours = [c["ours"][metric] if c["ours"] else None for c in cells]
+        places = text.decimals([o["mean"] for o in ours if o])
+        printed = [text.plus_minus(o["mean"], o["sd"], places) if o else text.DASH for o in ours]
+        best = _best([o["mean"] if o else None for o in ours], table["better"])
+        papers = [c["paper"] for c in cells]
+        paper_places = text.paper_decimals(v for p in papers if p for v in p.values() if v is not None)
+        for i, line in enumerate(body):
+            if (o := ours[i]) is None:
+                line.append(text.DASH)
+            else:
+                shown = f"{printed[i]} ({text.count(o['seeds'], 'seed')})"
+                line.append(bold.format(shown) if i in best else shown)
+            paper = papers[i]
+            line.append(
+                text.plus_minus(paper["value"], paper["spread"], paper_places) if paper else text.DASH
+            )
+    return header, body
+
+
+def _best(means: Sequence[float | None], better: str) -> set[int]:
+    """Positions of the best of two or more values."""
+    there = [m for m in means if m is not None]
+    if len(there) < 2:
+        return set()
+    best = min(there) if better == "lower" else max(there)
+    return {i for i, m in enumerate(means) if m == best}
+
+
+def _other_tables(table: Mapping[str, Any]) -> Iterator[str]:
+    """For each dataset that served, its runs' other metrics, and what real training images score."""
+    seen = set()
+    for name, column in ran(table).items():
+        dataset = column["served_by"]
+        metrics = [m for m in column["metrics"] if m != column["metric"]]
+        if dataset in seen or not metrics:
+            continue
+        seen.add(dataset)
+        lines = []
+        trained = [r for r in table["rows"].values() if r["cells"][name]["ours"]]
+        places = {m: text.decimals(r["cells"][name]["ours"][m]["mean"] for r in trained) for m in metrics}
+        for row in trained:
+            ours = row["cells"][name]["ours"]
+            lines.append(
+                [label(row), *(text.plus_minus(ours[m]["mean"], ours[m]["sd"], places[m]) for m in metrics)]
+            )
+        if column["floor"].get("metrics"):
+            floor = [column["floor"]["metrics"].get(m) for m in metrics]
+            printed = [text.DASH if v is None else text.number(v, text.decimals([v])) for v in floor]
+            lines.append(["*real training images*", *printed])
+        yield text.markdown_table(
+            [text.dataset(dataset), *(f"`{m}` {text.arrow(m)}" for m in metrics)], lines
+        )
