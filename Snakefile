@@ -1,0 +1,32 @@
+"""advcodes: from raw data to the papers' tables and figures. The single input is params.yaml.
+
+    snakemake --cores 8 reports/table1.md
+
+The graph itself (what exists, where, and what it is made from) is advcodes.graph; rules only run the command line.
+"""
+
+import sys
+
+sys.path.insert(0, f"{workflow.basedir}/src")
+
+
+include: "pipeline/rules/common.smk"
+
+
+report: "pipeline/report/workflow.rst"
+
+
+rule all:
+    input:
+        "reports/table1.md" if "acl/table1" in GRAPH.chosen() else "reports/manifest.json",
+
+
+include: "pipeline/rules/data.smk"
+include: "pipeline/rules/train.smk"
+include: "pipeline/rules/sample.smk"
+include: "pipeline/rules/evaluate.smk"
+include: "pipeline/rules/report.smk"
+
+
+onsuccess:
+    record_in_dvc()

@@ -1,0 +1,15 @@
+rule sample_all:
+    input:
+        lambda w: manifests(GRAPH.samples(r) for r in GRAPH.all_runs()),
+
+
+rule sample:
+    input:
+        inputs_of(lambda w: GRAPH.samples(run_of(w))),
+    output:
+        "data/evaluation/samples/{scale}/{dataset}/{variant}/seed{seed}/manifest.json",
+    params:
+        key=key_of(lambda w: GRAPH.samples(run_of(w))),
+    threads: GRAPH.params.machine.threads
+    shell:
+        "{ADVCODES} sample {wildcards.scale}/{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed} --key {params.key}"

@@ -1,0 +1,15 @@
+rule train_all:
+    input:
+        lambda w: manifests(GRAPH.train(r) for r in GRAPH.all_runs()),
+
+
+rule train:
+    input:
+        inputs_of(lambda w: GRAPH.train(run_of(w))),
+    output:
+        "data/runs/{scale}/{dataset}/{variant}/seed{seed}/manifest.json",
+    params:
+        key=key_of(lambda w: GRAPH.train(run_of(w))),
+    threads: GRAPH.params.machine.threads
+    shell:
+        "{ADVCODES} train {wildcards.scale}/{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed} --key {params.key}"

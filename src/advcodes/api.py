@@ -1,0 +1,64 @@
+"""The Python interface to trained runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from advcodes.evaluation.sample import generate
+from advcodes.params import Sampling
+from advcodes.training.restore import Restored, restore
+
+AFFECTS_RESULTS = False
+
+
+class TrainedRun:
+    """A trained method that samples, encodes and decodes; asking for what it cannot is a clear error.
+
+    Images are float32 [N, C, H, W] in :attr:`value_range`.
+    """
+
+    def __init__(self, restored: Restored):
+        self._restored = restored
+        self.method = restored.method
+        self.shape, self.value_range, self.config = restored.shape, restored.value_range, restored.config
+
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        """``n`` generated images, rounded to 8 bits as metrics see them; the same for the same seed."""
+        from advcodes.data.values import to_float
+
+        stored = generate(self._restored, n, Sampling().model_dump(), seed)
+        return to_float(torch.from_numpy(np.asarray(stored)), self.value_range)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Codes [N, latent_dim] of images."""
+        return self._run(self.method.encode, x)
+
+    def decode(self, c: Tensor) -> Tensor:
+        """Images of codes [N, latent_dim]."""
+        return self._run(self.method.decode, c)
+
+    def reconstruct(self, x: Tensor) -> Tensor:
+        """Images of the codes of images."""
+        return self._run(self.method.reconstruct, x)
+
+    def inpaint(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Images filled where ``mask`` [N, 1, H, W] is 1."""
+        return self._run(self.method.inpaint, x, mask)
+
+    @torch.inference_mode()
+    def _run(self, function: Any, *tensors: Tensor) -> Tensor:
+        device = next(next(iter(self.method.networks.values())).parameters()).device
+        return function(*(t.to(device) for t in tensors)).cpu()
+
+
+def load(run: str | Path, device: Any = "cpu") -> TrainedRun:
+    """See :func:`advcodes.load`."""
+    directory = Path(run)
+    if not directory.is_dir():
+        directory = Path("data/runs") / run
+    return TrainedRun(restore(directory, device))

@@ -1,0 +1,262 @@
+"""The command line: the same commands that the rules call."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from advcodes import __version__, registry
+from advcodes.errors import AdvcodesError, unknown
+from advcodes.graph import DATA, Graph, Run
+from advcodes.params import Params, json_schema, read
+from advcodes.provenance import Artifact
+
+AFFECTS_RESULTS = False
+SCHEMA = Path("pipeline/params.schema.json")
+
+
+def produce(artifact: Artifact, params: Params, key: str | None = None) -> bool:
+    """Make one artifact whose inputs are there, unless it is fresh already.
+
+    Args:
+        artifact: what to make.
+        params: for the machine's settings, and what never changes results.
+        key: the key for which the job was planned.
+
+    Returns:
+        Whether anything had to be made.
+    """
+    lock = artifact.begin(key)
+    if lock is None:
+        print(f"{artifact.id}: already made", flush=True)
+        return False
+    with lock:
+        stage = artifact.id.partition("/")[0]
+        kwargs: dict[str, Any] = {}
+        if stage == "train":
+            kwargs = {
+                "log_every": params.training.log_every,
+                "checkpoint_seconds": params.training.checkpoint_seconds,
+            }
+        # The module that makes a stage is the first that its key depends on.
+        make = importlib.import_module(artifact.modules[0]).make
+        files, facts = make(artifact, params.machine, **kwargs)
+        artifact.finish(files, facts=facts)
+    return True
+
+
+def _graph() -> Graph:
+    return Graph(read())
+
+
+def _stage(find: Callable[[Graph, str], Artifact]) -> Callable[[argparse.Namespace], None]:
+    def command(args: argparse.Namespace) -> None:
+        graph = _graph()
+        produce(find(graph, args.what), graph.params, args.key)
+
+    return command
+
+
+def _item(graph: Graph, what: str) -> Artifact:
+    if what not in graph.items:
+        raise unknown("item", what, graph.items)
+    return graph.item(what)
+
+
+def _train(args: argparse.Namespace) -> None:
+    if args.data is None:
+        if args.what is None:
+            raise AdvcodesError("train: name a run (demo/digits/gan/seed0), or your images with --data and --method")
+        _stage(lambda g, what: g.train(Run.parse(what)))(args)
+        return
+    from advcodes.own import train_own
+
+    train_own(
+        args.data,
+        args.method,
+        args.out,
+        size=args.size,
+        images=args.images,
+        seed=args.seed,
+        settings=args.set,
+    )
+
+
+def _sample(args: argparse.Namespace) -> None:
+    if args.out is None:
+        _stage(lambda g, what: g.samples(Run.parse(what)))(args)
+        return
+    import advcodes
+    from advcodes.data.values import to_stored
+    from advcodes.reporting.images import grid
+
+    run = advcodes.load(args.what)
+    images = to_stored(run.sample(args.n, args.seed), run.value_range).numpy()
+    side = max(1, int(args.n**0.5))
+    grid(images, -(-args.n // side), side, Path(args.out))
+    print(args.out)
+
+
+def _list(args: argparse.Namespace) -> None:
+    graph = _graph()
+    p = graph.params
+    if args.what in ("datasets", "all"):
+        print(f"datasets (scale {p.scale}):")
+        for name in p.datasets:
+            served = p.served(name)
+            state = "not run at this scale" if served is None else f"served by {served}" if served != name else ""
+            built = "prepared" if _status(lambda n=name: graph.prepared(n)) == "built" else ""
+            print(f"  {name:<14}{p.source(name):<12}{'; '.join(filter(None, [state, built]))}")
+    if args.what in ("methods", "all"):
+        print("methods:")
+        for name, cls in registry.methods().items():
+            print(f"  {name:<14}{(cls.__doc__ or '').strip().splitlines()[0]}")
+    if args.what in ("variants", "all"):
+        print("variants:")
+        for name, v in p.variants.items():
+            print(f"  {name:<14}{v.method:<14}{', '.join(v.items)}")
+    if args.what in ("items", "all"):
+        print("items:")
+        for name, item in graph.items.items():
+            print(f"  {name:<14}{_status(lambda n=name: graph.item(n)):<9}{item.title} ({item.source})")
+    if args.what in ("runs", "all"):
+        print("runs:")
+        for run in graph.all_runs():
+            stages = {s: _status(lambda f=f, r=run: f(r)) for s, f in
+                      (("train", graph.train), ("sample", graph.samples), ("evaluate", graph.metrics))}  # fmt: skip
+            print(f"  {run.id:<40}" + "  ".join(f"{s}: {state}" for s, state in stages.items()))
+
+
+def _status(find: Callable[[], Artifact]) -> str:
+    try:
+        artifact = find()
+        return "built" if artifact.fresh() else "stale" if artifact.record() else "missing"
+    except AdvcodesError:
+        return "missing"
+
+
+def _prune(args: argparse.Namespace) -> None:
+    """Delete run directories that params.yaml no longer names; every other scale's are left alone."""
+    graph = _graph()
+    wanted = {r.id for r in graph.all_runs()}
+    found: set[Path] = set()
+    for root in ("runs", "evaluation/samples", "evaluation/metrics"):
+        for directory in (DATA / root / graph.params.scale).glob("*/*/seed*"):
+            if Run.parse(str(directory)).id not in wanted:
+                found.add(directory)
+    for directory in sorted(found):
+        print(("deleted " if args.yes else "would delete ") + str(directory))
+        if args.yes:
+            shutil.rmtree(directory)
+    if not found:
+        print("nothing to prune")
+    elif not args.yes:
+        print("nothing was deleted; run `advcodes prune --yes` to delete them (dvc keeps committed versions)")
+
+
+def _accept(args: argparse.Namespace) -> None:
+    graph = _graph()
+    accepted = [a.id for a in graph.everything() if a.accept(args.reason)]
+    print(
+        "\n".join(f"accepted {a}" for a in accepted)
+        if accepted
+        else "nothing to accept: no result differs by code alone"
+    )
+
+
+def _schema(args: argparse.Namespace) -> None:
+    SCHEMA.write_text(json.dumps(json_schema(), indent=1) + "\n")
+    print(SCHEMA)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser."""
+    top = argparse.ArgumentParser(prog="advcodes", description=__doc__)
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+
+    def add(name: str, text: str, run: Callable[[argparse.Namespace], None], what: str | None = None, **kw: Any):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        if what:
+            sub.add_argument("what", metavar=what, **kw)
+        return sub
+
+    def stage(name: str, text: str, run: Callable[[argparse.Namespace], None], what: str | None, **kw: Any):
+        sub = add(name, text, run, what, **kw)
+        sub.add_argument("--key", help="the key the plan was made for; the job stops if it computes another")
+        return sub
+
+    run_help = {"help": "scale/dataset/variant/seed<k>"}
+    stage("prepare", "make a dataset's array", _stage(lambda g, w: g.prepared(w)), "dataset")
+    sub = stage("train", "train a run, or on your own images", _train, "run", nargs="?", **run_help)
+    own = sub.add_argument_group("own images")
+    own.add_argument("--data", type=Path, help="folder or zip of images")
+    own.add_argument("--method", default="acl_gan", help="method (see `advcodes list methods`)")
+    own.add_argument("--out", type=Path, default=Path("advcodes-out"), help="folder for checkpoints and grids")
+    own.add_argument("--size", type=int, default=32, help="side of the square images in pixels")
+    own.add_argument("--images", type=int, default=200_000, help="training length in images seen")
+    own.add_argument("--seed", type=int, default=0)
+    own.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                     help="any key of params.yaml: --set architectures.infogan.width=32")  # fmt: skip
+    sub = stage("sample", "generate a run's samples, or a grid with --out", _sample, "run", **run_help)
+    sub.add_argument("--out", help="write a PNG grid there instead")
+    sub.add_argument("-n", type=int, default=64, help="images in the grid")
+    sub.add_argument("--seed", type=int, default=0, help="of the grid's noise")
+    stage(
+        "extractor",
+        "train or fetch the feature extractor",
+        _stage(lambda g, w: g.extractor(w or "")),
+        "dataset",
+        nargs="?",
+    )
+    stage("reference", "features of the real images", _stage(lambda g, w: g.reference(w)), "dataset")
+    stage("evaluate", "measure a run's samples", _stage(lambda g, w: g.metrics(Run.parse(w))), "run", **run_help)
+    stage("render", "render a table or figure", _stage(_item), "item")
+    sub = stage(
+        "summary",
+        "write reports/table1.md, claims, and what dvc compares",
+        _stage(lambda g, w: g.summary()),
+        None,
+    )
+    sub.set_defaults(what=None)
+    add("list", "what there is, what is built and what is stale", _list, "what", nargs="?", default="all",
+        choices=["all", "datasets", "methods", "variants", "items", "runs"])  # fmt: skip
+    add("prune", "delete runs that params.yaml no longer names", _prune).add_argument(
+        "--yes", action="store_true", help="do it; without, only say what would be deleted"
+    )
+    add("accept", "declare results still valid after a code change proven equal", _accept).add_argument(
+        "--reason", required=True, help="why they are equal; recorded in every manifest"
+    )
+    add("schema", "write pipeline/params.schema.json", _schema)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; every error a user can cause is one line and exit status 1."""
+    args = parser().parse_args(argv)
+    try:
+        args.run(args)
+    except AdvcodesError as error:
+        print(f"advcodes: error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"advcodes: error: {where}{error.strerror}; free some space or fix permissions, then run again",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print("advcodes: interrupted; the next call goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0

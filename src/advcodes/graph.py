@@ -1,0 +1,293 @@
+"""Which results exist for a params.yaml, where they lie and what each is made from."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from advcodes import registry
+from advcodes.errors import AdvcodesError, unknown
+from advcodes.params import Params
+from advcodes.provenance import Artifact, ancestors_first, digest
+from advcodes.reporting.items import Item, paper_titles, read_claims, read_items
+
+AFFECTS_RESULTS = False
+DATA = Path("data")
+REPORTS = Path("reports")
+_MEASURED = ("compute", "is_splits", "kid_subsets", "kid_subset_size", "prc_neighborhood")  # of `metrics`
+
+
+class Run(NamedTuple):
+    """One training: dataset x variant x seed."""
+
+    scale: str
+    dataset: str
+    variant: str
+    seed: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.scale}/{self.dataset}/{self.variant}/seed{self.seed}"
+
+    @classmethod
+    def parse(cls, text: str) -> Run:
+        """Inverse of :attr:`id`; also takes the run's directory."""
+        parts = Path(text).parts[-4:]
+        if len(parts) != 4 or not re.fullmatch(r"seed\d+", parts[3]):
+            raise AdvcodesError(
+                f"run {text!r}: expected <scale>/<dataset>/<variant>/seed<k>, as in demo/digits/gan/seed0"
+            )
+        return cls(parts[0], parts[1], parts[2], int(parts[3].removeprefix("seed")))
+
+
+def _plain(model: Any) -> dict[str, Any]:
+    return model.model_dump(mode="json")
+
+
+@dataclass(eq=False)
+class Graph:
+    """The artifacts of one params.yaml at its active scale, made on demand and cached."""
+
+    params: Params
+    data: Path = DATA
+    reports: Path = REPORTS
+
+    # -- data ---------------------------------------------------------------------------------------------------
+
+    @functools.cache  # noqa: B019 - a graph lives as long as the process
+    def prepared(self, dataset: str) -> Artifact:
+        """The dataset as one array: data/prepared/<dataset>."""
+        if dataset not in self.params.datasets:
+            raise unknown("dataset", dataset, self.params.datasets)
+        view = self.params.datasets[dataset]
+        source = self.params.source(dataset)
+        config = {"dataset": dataset, **_plain(view), "source": source}
+        # Value range and architecture are how networks see the array, not what is in it.
+        seen = {k: config[k] for k in config if k not in ("range", "architecture", "train_split", "test_split")}
+        if source == "folder":
+            from advcodes.data.folder import fingerprint
+
+            seen["content"] = fingerprint(Path(view.path or ""))
+        modules = ("advcodes.data.prepare", f"advcodes.data.{_module_of(source)}")
+        return Artifact(f"prepared/{dataset}", self.data / "prepared" / dataset / "manifest.json", seen, {}, modules)
+
+    # -- training -----------------------------------------------------------------------------------------------
+
+    @functools.cache  # noqa: B019
+    def train(self, run: Run) -> Artifact:
+        """Checkpoint, snapshots and log of one run: data/runs/<run>."""
+        p = self.params
+        if run.variant not in p.variants:
+            raise unknown("variant", run.variant, p.variants)
+        if run.scale != p.scale:
+            raise AdvcodesError(
+                f"run {run.id}: params.yaml is at scale {p.scale!r}; set `scale: {run.scale}` there first"
+            )
+        if run.dataset not in p.datasets:
+            raise unknown("dataset", run.dataset, p.datasets)
+        variant, view = p.variants[run.variant], p.datasets[run.dataset]
+        architecture = p.architectures[view.architecture or variant.architecture]
+        hyperparameters = {k: v for k, v in _plain(variant).items() if k not in ("items", "architecture")}
+        training = {k: v for k, v in _plain(p.training).items() if k not in ("log_every", "checkpoint_seconds")}
+        config = {
+            "method": hyperparameters,
+            "architecture": _plain(architecture),
+            "training": training,
+            "budget": _plain(p.budget.get(run.dataset, p.budget["default"])),
+            "view": {"range": list(view.range), "train_split": view.train_split},
+            "seed": run.seed,
+        }
+        method = registry.method(variant.method)
+        modules = ("advcodes.training.train", method.__module__, f"advcodes.nets.{architecture.family}")
+        return Artifact(
+            f"train/{run.id}",
+            self.data / "runs" / run.id / "manifest.json",
+            config,
+            {"data": self.prepared(run.dataset)},
+            modules,
+        )
+
+    # -- evaluation ---------------------------------------------------------------------------------------------
+
+    @functools.cache  # noqa: B019
+    def extractor(self, dataset: str) -> Artifact:
+        """The feature extractor of the metrics: a classifier of this dataset, or Inception for all."""
+        m, root = self.params.metrics, self.data / "evaluation" / "extractors"
+        if m.extractor == "inception":
+            return Artifact(
+                "extractor/inception",
+                root / "inception" / "manifest.json",
+                {"extractor": "inception"},
+                {},
+                ("advcodes.evaluation.inception",),
+            )
+        view = self.params.datasets[dataset]
+        config = {
+            "extractor": "classifier",
+            **_plain(m.classifier),
+            "train_split": view.train_split,
+            "test_split": view.test_split,
+        }
+        place = f"classifier/{dataset}/{digest(config)[:8]}"  # protocols of several scales lie side by side
+        return Artifact(
+            f"extractor/{place}",
+            root / place / "manifest.json",
+            config,
+            {"data": self.prepared(dataset)},
+            ("advcodes.evaluation.classifier",),
+        )
+
+    @functools.cache  # noqa: B019
+    def reference(self, dataset: str) -> Artifact:
+        """Features of the real images that samples are compared with, cached by everything that enters them."""
+        m, view = self.params.metrics, self.params.datasets[dataset]
+        config = {
+            "extractor": m.extractor,
+            "split": view.test_split if m.reference_split == "test" else view.train_split,
+            "n_reference": m.n_reference,
+            # What real training images score under the same protocol is measured here, once for all runs.
+            "floor_split": view.train_split,
+            **{k: getattr(m, k) for k in ("n_generated", *_MEASURED)},
+        }
+        inputs = {"data": self.prepared(dataset), "extractor": self.extractor(dataset)}
+        place = f"reference/{dataset}/{digest([config, inputs['extractor'].id])[:8]}"
+        return Artifact(
+            place,
+            self.data / "evaluation" / place / "manifest.json",
+            config,
+            inputs,
+            ("advcodes.evaluation.reference",),
+        )
+
+    @functools.cache  # noqa: B019
+    def samples(self, run: Run) -> Artifact:
+        """Generated images of one run: data/evaluation/samples/<run>."""
+        p = self.params
+        config = {"n_generated": p.metrics.n_generated, **_plain(p.sampling)}
+        return Artifact(
+            f"sample/{run.id}",
+            self.data / "evaluation" / "samples" / run.id / "manifest.json",
+            config,
+            {"run": self.train(run)},
+            ("advcodes.evaluation.sample",),
+        )
+
+    @functools.cache  # noqa: B019
+    def metrics(self, run: Run) -> Artifact:
+        """Metrics of one run and their course over training: data/evaluation/metrics/<run>."""
+        p, m = self.params, self.params.metrics
+        keys = (*_MEASURED, "curve_n_generated")
+        config = {
+            "extractor": m.extractor,
+            "sampling": _plain(p.sampling),
+            **{k: getattr(m, k) for k in keys},
+        }
+        inputs = {
+            "samples": self.samples(run),
+            "run": self.train(run),
+            "extractor": self.extractor(run.dataset),
+            "reference": self.reference(run.dataset),
+        }
+        return Artifact(
+            f"evaluate/{run.id}",
+            self.data / "evaluation" / "metrics" / run.id / "manifest.json",
+            config,
+            inputs,
+            ("advcodes.evaluation.evaluate",),
+        )
+
+    # -- reports ------------------------------------------------------------------------------------------------
+
+    def rows(self, item: Item) -> list[str]:
+        """Variants that an item trains: the paper's rows, then those that params.yaml adds."""
+        return [
+            *item.variants,
+            *(v for v, c in self.params.variants.items() if item.id in c.items and v not in item.variants),
+        ]
+
+    def runs(self, item: Item) -> list[Run]:
+        """Every run that an item needs at this scale."""
+        p = self.params
+        served = dict.fromkeys(d for d in map(p.served, item.columns) if d is not None)
+        return [Run(p.scale, d, v, s) for d in served for v in self.rows(item) if v in p.variants for s in p.seeds]
+
+    @functools.cache  # noqa: B019
+    def item(self, item_id: str) -> Artifact:
+        """A rendered table or figure: reports/<scale>/<item>.{md,json,...}."""
+        item = self.items[item_id]
+        p = self.params
+        config = {
+            "scale": p.scale,
+            "item": item.declaration(),
+            "rows": self.rows(item),
+            "columns": {c: p.served(c) for c in item.columns},
+        }
+        inputs = self._results(runs := self.runs(item))
+        if item.kind == "table":
+            inputs |= {f"samples/{r.id}": self.samples(r) for r in runs}
+        return Artifact(
+            f"item/{p.scale}/{item_id}",
+            self.reports / p.scale / f"{item_id}.manifest.json",
+            config,
+            inputs,
+            ("advcodes.reporting.render",),
+        )
+
+    def _results(self, runs: list[Run]) -> dict[str, Artifact]:
+        """What reports read of runs: metrics by ``<run>``, training by ``run/<run>``."""
+        return {r.id: self.metrics(r) for r in runs} | {f"run/{r.id}": self.train(r) for r in runs}
+
+    @functools.cached_property
+    def items(self) -> dict[str, Item]:
+        """Declared items by id."""
+        return read_items()
+
+    @functools.cache  # noqa: B019
+    def summary(self) -> Artifact:
+        """Front page of the results: reports/table1.md, claims, and the metrics and curves that DVC compares."""
+        p = self.params
+        built = {i: self.item(i) for i in self.chosen()}
+        config = {
+            "scale": p.scale,
+            "items": list(built),
+            "claims": [c.model_dump(mode="json") for c in read_claims()],
+            "papers": paper_titles(),
+        }
+        inputs = built | self._results(self.all_runs())
+        return Artifact(
+            f"summary/{p.scale}",
+            self.reports / "manifest.json",
+            config,
+            inputs,
+            ("advcodes.reporting.summary",),
+        )
+
+    def chosen(self) -> list[str]:
+        """Ids of the items that params.yaml asks for.
+
+        Raises:
+            AdvcodesError: no paper declares such an item.
+        """
+        for i in self.params.items:
+            if i not in self.items:
+                raise unknown("item", i, self.items)
+        return list(self.params.items)
+
+    def all_runs(self) -> list[Run]:
+        """Every run of the chosen items, each once."""
+        return list(dict.fromkeys(r for i in self.chosen() for r in self.runs(self.items[i])))
+
+    def everything(self) -> Iterator[Artifact]:
+        """Every artifact behind the chosen items, inputs first."""
+        return ancestors_first([self.summary()])
+
+
+def _module_of(source: str) -> str:
+    """Module under advcodes.data that reads a source."""
+    return {"folder": "folder", "digits": "generated", "shapes": "generated", "gaussians": "generated"}.get(
+        source, "official"
+    )

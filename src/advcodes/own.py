@@ -1,0 +1,93 @@
+"""Train on anyone's own images without editing a file: `advcodes train --data my_folder --method acl_gan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from advcodes import registry
+from advcodes.errors import AdvcodesError
+from advcodes.graph import Graph, Run
+from advcodes.params import merge, resolve
+from advcodes.provenance import ancestors_first
+
+AFFECTS_RESULTS = False
+
+
+def settings_for(data: Path, method: str, size: int, images: int, seed: int, settings: list[str]) -> dict[str, Any]:
+    """A whole params tree for one run on a folder of images.
+
+    Args:
+        data: folder or zip of images.
+        method: registered method.
+        size: side of the square images.
+        images: training length.
+        seed: of the run.
+        settings: ``key.path=value`` overrides, values in YAML.
+
+    Raises:
+        AdvcodesError: unknown method, or a setting that is not ``key=value``.
+    """
+    tree: dict[str, Any] = {
+        "scale": "laptop",
+        "items": [],
+        "seeds": [seed],
+        "budget": {"default": {"images": images}},
+        "datasets": {"images": {"source": "folder", "path": str(data), "size": size}},
+        "architectures": {"infogan": {"family": "infogan", "bn_momentum": 0.1}, "mlp": {"family": "mlp"}},
+        "variants": {registry.method(method).name: {"method": method}},
+    }
+    for setting in settings:
+        path, equals, value = setting.partition("=")
+        if not equals:
+            raise AdvcodesError(f"--set {setting}: expected KEY=VALUE, as in training.batch_size=32")
+        node: Any = yaml.safe_load(value)
+        for part in reversed(path.split(".")):
+            node = {part: node}
+        tree = merge(tree, node)
+    return tree
+
+
+def train_own(
+    data: Path,
+    method: str,
+    out: Path,
+    *,
+    size: int = 32,
+    images: int = 200_000,
+    seed: int = 0,
+    settings: list[str] | None = None,
+) -> Path:
+    """Prepare the images, train, and draw a grid of samples for every snapshot.
+
+    Everything goes to ``out``: ``prepared/``, ``runs/`` (checkpoints, losses), ``grid_<images seen>.png`` and
+    ``samples.png``. Calling it again goes on where it stopped.
+
+    Returns:
+        The run's directory, for :func:`advcodes.load`.
+
+    Raises:
+        AdvcodesError: bad images, an unknown method or setting.
+    """
+    from advcodes.cli import produce
+    from advcodes.evaluation.sample import generate
+    from advcodes.reporting.images import grid
+    from advcodes.training.device import pick
+    from advcodes.training.restore import restore, snapshots
+
+    tree = settings_for(data, method, size, images, seed, settings or [])
+    params = resolve(tree, "command line")
+    graph = Graph(params, data=out, reports=out / "reports")
+    artifact = graph.train(Run(params.scale, "images", method, seed))
+    for needed in ancestors_first([artifact]):
+        produce(needed, params)
+    side = params.sampling.grid
+    for step, seen in snapshots(artifact.directory):
+        restored = restore(artifact.directory, pick(params.machine), step)
+        images_ = generate(restored, side * side, params.sampling.model_dump(), seed)
+        grid(images_, side, side, out / f"grid_{seen:09d}.png")
+    grid(images_, side, side, out / "samples.png")
+    print(f"{out / 'samples.png'}\nadvcodes.load({str(artifact.directory)!r})")
+    return artifact.directory

@@ -1,0 +1,315 @@
+"""Keys and manifests: what each result was made from, and whether it is still right.
+
+An :class:`Artifact` is one output directory (or one report). Its key is a hash of the resolved configuration, the
+keys of its inputs, and the source code that it depends on; its manifest, written last and atomically, records that
+key and the files made. A result is fresh exactly when its manifest says so: file times never matter.
+
+This module knows nothing of methods, datasets or metrics; :mod:`advcodes.graph` says which artifacts exist.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from advcodes.errors import AdvcodesError
+
+AFFECTS_RESULTS = False
+PACKAGE = "advcodes"
+LOCKS = Path(".snakemake/advcodes")
+
+
+def digest(value: Any) -> str:
+    """Short hash of a JSON value; independent of key order, platform and Python version."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that it is either whole or not there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w") as f:
+            f.write(text)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise AdvcodesError(
+            f"{path}: cannot write: {error.strerror}; free some space or fix permissions, then run again"
+        ) from None
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Source code as an input
+
+
+def _shape(node: Any) -> Any:
+    """An AST as JSON, without positions, docstrings and empty fields: blind to comments and formatting.
+
+    ``ast.dump`` and ``ast.unparse`` differ between Python versions; this does not, so that results made with one
+    version stay valid under another.
+    """
+    if isinstance(node, list):
+        return [_shape(x) for x in node]
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = {}
+    for name, value in ast.iter_fields(node):
+        if name == "body" and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = value[0] if value else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                value = value[1:]
+        if name not in ("ctx", "kind", "type_comment") and value is not None and value != []:
+            fields[name] = _shape(value)
+    return [type(node).__name__, fields]
+
+
+@dataclass(frozen=True)
+class _Source:
+    shape: str
+    imports: tuple[str, ...]
+    counts: bool
+
+
+@functools.cache
+def _file_of(module: str) -> Path | None:
+    """The source file of a module of this package, found without importing it."""
+    base = Path(__file__).parent.joinpath(*module.split(".")[1:])
+    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    if not module.startswith(PACKAGE + "."):  # a method of the user's own
+        spec = importlib.util.find_spec(module)
+        return Path(spec.origin) if spec and spec.origin else None
+    return None
+
+
+@functools.cache
+def _source(module: str) -> _Source:
+    path = _file_of(module)
+    if path is None:
+        raise AdvcodesError(f"no source file for module {module!r}: it cannot be part of a result's key")
+    tree = ast.parse(path.read_bytes())
+    found: set[str] = set()
+    packages: dict[str, str] = {}  # local name -> subpackage, for `losses.gan.discriminator`
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                file = _file_of(whole)
+                found.add(whole if file else node.module)
+                if file and file.name == "__init__.py":
+                    packages[alias.asname or alias.name] = whole
+        elif isinstance(node, ast.Import):
+            found |= {a.name for a in node.names if a.name.split(".")[0] == PACKAGE}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in packages:
+            whole = f"{packages[node.value.id]}.{node.attr}"
+            if _file_of(whole):
+                found.add(whole)
+    counts = not any(
+        isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "AFFECTS_RESULTS" and n.value.value is False
+        for n in tree.body
+    )
+    return _Source(digest(_shape(tree)), tuple(sorted(found - {PACKAGE})), counts)
+
+
+@functools.cache
+def code(*modules: str) -> dict[str, str]:
+    """Hash of every module of this package that ``modules`` reach through imports, by module name.
+
+    Comments, formatting and docstrings do not count, nor do modules that declare ``AFFECTS_RESULTS = False``
+    (messages, progress, configuration models: their values enter keys as values).
+    """
+    seen: dict[str, str] = {}
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        if module in seen:
+            continue
+        source = _source(module)
+        if source.counts:
+            seen[module] = source.shape
+            todo.extend(source.imports)
+    return dict(sorted(seen.items()))
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# Artifacts
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """One result.
+
+    Attributes:
+        id: unique name, ``<stage>/<what>``: ``train/demo/digits/gan/seed0``.
+        manifest: path of its manifest; the result's files lie in the same directory.
+        config: everything resolved from params.yaml that its content depends on (JSON).
+        inputs: other artifacts it is made from, by the role they play.
+        modules: entry modules of the code that makes it.
+    """
+
+    id: str
+    manifest: Path
+    config: Mapping[str, Any]
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+
+    @property
+    def directory(self) -> Path:
+        return self.manifest.parent
+
+    @functools.cached_property
+    def spec(self) -> dict[str, Any]:
+        """What the key is the hash of."""
+        return {
+            "id": self.id,
+            "config": dict(self.config),
+            "inputs": {name: a.key for name, a in self.inputs.items()},
+            "code": code(*self.modules),
+        }
+
+    @functools.cached_property
+    def key(self) -> str:
+        return digest(self.spec)
+
+    def record(self) -> dict[str, Any] | None:
+        """The manifest on disk, or None where there is none or it is unreadable."""
+        try:
+            record = json.loads(self.manifest.read_text())
+            return record if isinstance(record, dict) and isinstance(record.get("files"), dict) else None
+        except (OSError, ValueError):
+            return None
+
+    def fresh(self) -> bool:
+        """Whether the files on disk were made for exactly this key and are all there, at their sizes."""
+        record = self.record()
+        return record is not None and record.get("key") == self.key and self._complete(record)
+
+    def _complete(self, record: Mapping[str, Any]) -> bool:
+        try:
+            return all(os.path.getsize(self.directory / name) == f["bytes"] for name, f in record["files"].items())
+        except (OSError, TypeError, KeyError):
+            return False
+
+    def begin(self, expected: str | None = None) -> FileLock | None:
+        """First act of a job: wait for an orphan of this very job, then clear the old manifest.
+
+        Args:
+            expected: the key the planner computed; a different one now means that params.yaml or the sources were
+                edited meanwhile.
+
+        Returns:
+            The lock to hold while working, or None if the result is already there.
+
+        Raises:
+            AdvcodesError: the plan is out of date, or an input is missing or stale.
+        """
+        if expected is not None and expected != self.key:
+            raise AdvcodesError(
+                f"{self.id}: params.yaml or the sources changed while the pipeline was running; run it again"
+            )
+        LOCKS.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(LOCKS / (self.id.replace("/", "-") + ".lock"))
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"{self.id}: another process is making this; waiting for it", flush=True)
+            lock.acquire()
+        if self.fresh():
+            lock.release()
+            return None
+        for name, artifact in self.inputs.items():
+            if not artifact.fresh():
+                lock.release()
+                raise AdvcodesError(
+                    f"{self.id}: its {name} ({artifact.id}) is missing or stale; "
+                    f"run `snakemake --cores all {artifact.manifest}`"
+                )
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.manifest.unlink(missing_ok=True)
+        return lock
+
+    def finish(self, files: list[str], **extra: Any) -> None:
+        """Last act of a job: the manifest, with the size and SHA-256 of every file (paths within the directory)."""
+        self._write(self.key, self.spec, {f: _measure(self.directory / f) for f in sorted(files)}, extra)
+
+    def _write(self, key: str, spec: dict, files: dict, extra: Mapping[str, Any]) -> None:
+        record = {"key": key, "spec": spec, "files": files, **extra}
+        write_atomically(self.manifest, json.dumps(record, indent=1) + "\n")
+
+    def accept(self, reason: str) -> bool:
+        """Declare the result on disk still valid although the code changed; see `advcodes accept`.
+
+        Only code may differ: with another configuration or another set of inputs nothing is accepted.
+
+        Returns:
+            Whether the manifest was rewritten.
+        """
+        record = self.record()
+        if record is None or record.get("key") == self.key or not self._complete(record):
+            return False
+        old = record["spec"]
+        if old["config"] != json.loads(json.dumps(self.spec["config"])) or set(old["inputs"]) != set(
+            self.spec["inputs"]
+        ):
+            return False
+        if not all(a.fresh() for a in self.inputs.values()):
+            return False
+        extra = {k: v for k, v in record.items() if k not in ("key", "spec", "files")}
+        history = [*extra.pop("accepted", []), {"reason": reason, "key": record["key"], "code": old["code"]}]
+        self._write(self.key, self.spec, record["files"], {**extra, "accepted": history})
+        return True
+
+
+def _measure(path: Path) -> dict[str, Any]:
+    with open(path, "rb") as f:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(f, "sha256").hexdigest()}
+
+
+def ancestors_first(artifacts: list[Artifact]) -> Iterator[Artifact]:
+    """The artifacts and all they depend on, each once, inputs before what is made from them."""
+    seen: set[str] = set()
+
+    def visit(a: Artifact) -> Iterator[Artifact]:
+        if a.id not in seen:
+            seen.add(a.id)
+            for i in a.inputs.values():
+                yield from visit(i)
+            yield a
+
+    for a in artifacts:
+        yield from visit(a)
+
+
+def hold_pipeline() -> FileLock:
+    """Wait until no other pipeline runs in this directory, then hold that until the process ends."""
+    LOCKS.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(LOCKS / "pipeline.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(
+            "another snakemake is working in this directory; waiting until it has finished",
+            file=sys.stderr,
+            flush=True,
+        )
+        lock.acquire()
+    return lock

@@ -1,0 +1,291 @@
+"""Keys: what changes them and what does not. Manifests: nothing half-written counts, nothing stale is kept."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from advcodes import provenance
+from advcodes.errors import AdvcodesError
+from advcodes.graph import Graph, Run
+from advcodes.params import resolve
+from advcodes.provenance import Artifact
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the package whose files a test may change; `code` reads that copy."""
+    copy = tmp_path / "advcodes"
+    shutil.copytree(Path(provenance.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(provenance, "__file__", str(copy / "provenance.py"))
+    forget()
+    yield copy
+    monkeypatch.undo()
+    forget()
+
+
+def forget() -> None:
+    for function in (provenance._file_of, provenance._source, provenance.code):
+        function.cache_clear()
+
+
+def code_of(method: str) -> dict[str, str]:
+    forget()
+    return provenance.code("advcodes.training.train", f"advcodes.methods.{method}", "advcodes.nets.infogan")
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_comments_docstrings_and_formatting_do_not_count(package: Path):
+    before = code_of("gan")
+    path = package / "losses/gan.py"
+    edit(
+        path,
+        "    return softplus(-logits).mean()",
+        "    # a comment\n    return (\n        softplus(-logits)\n        .mean()\n    )",
+    )
+    edit(path, '"""The standard GAN game', '"""Another docstring, same code; the standard GAN game')
+    assert code_of("gan") == before
+
+
+def test_a_changed_loss_counts_for_what_uses_it_and_nothing_else(package: Path):
+    gan, acl = code_of("gan"), code_of("acl")
+    edit(package / "losses/reconstruction.py", ".square().mean()", ".abs().mean()")
+    assert code_of("gan") == gan
+    changed = code_of("acl")
+    assert {m for m in changed if changed[m] != acl[m]} == {"advcodes.losses.reconstruction"}
+
+
+def test_methods_depend_on_the_losses_they_name(package: Path):
+    assert "advcodes.losses.gan" in code_of("gan")
+    assert "advcodes.losses.codes" not in code_of("gan")
+    assert {"advcodes.losses.codes", "advcodes.methods.gan"} <= set(code_of("acl"))
+
+
+def test_messages_and_configuration_models_do_not_count(package: Path):
+    modules = set(code_of("gan"))
+    assert not modules & {
+        "advcodes.errors",
+        "advcodes.params",
+        "advcodes.training.progress",
+        "advcodes.training.device",
+    }
+    assert {
+        "advcodes.training.loop",
+        "advcodes.nets.infogan",
+        "advcodes.nets.code",
+        "advcodes.data.values",
+    } <= modules
+
+
+def test_shape_of_source_is_the_same_for_every_python(package: Path):
+    """`ast.dump` differs between versions; a fixed literal would notice if ours did."""
+    import ast
+
+    tree = ast.parse('def f(a: int = 1) -> str:\n    "doc"\n    return f"{a!r:>{a}}" if a else [x for x in "ab"]\n')
+    assert provenance.digest(provenance._shape(tree)) == "3a09cd4319ba871a9823"
+
+
+def artifact(folder: Path, config: Any = 1, **inputs: Artifact) -> Artifact:
+    folder.mkdir(exist_ok=True)
+    return Artifact(f"toy/{folder.name}", folder / "manifest.json", {"value": config}, inputs, ("advcodes.losses.gan",))
+
+
+def build(a: Artifact, content: str = "x") -> None:
+    with a.begin():
+        (a.directory / "file").write_text(content)
+        a.finish(["file"])
+
+
+def test_fresh_means_same_key_and_every_file_there(tmp_path: Path):
+    a = artifact(tmp_path / "a")
+    assert not a.fresh()
+    build(a)
+    assert a.fresh()
+    assert a.begin() is None
+    assert not artifact(tmp_path / "a", config=2).fresh()
+    (a.directory / "file").write_text("longer")
+    assert not a.fresh()
+    (a.directory / "file").unlink()
+    assert not a.fresh()
+
+
+def test_a_damaged_manifest_is_a_missing_one(tmp_path: Path):
+    a = artifact(tmp_path / "a")
+    build(a)
+    for text in ("", "{", "[]", '{"key": 1}', json.dumps({"key": a.key, "files": {"file": {}}})):
+        a.manifest.write_text(text)
+        assert not a.fresh()
+
+
+def test_a_change_travels_along_inputs(tmp_path: Path):
+    a, other = artifact(tmp_path / "a"), artifact(tmp_path / "a", config=2)
+    assert artifact(tmp_path / "b", x=a).key != artifact(tmp_path / "b", x=other).key
+
+
+def test_beginning_removes_the_old_manifest_first(tmp_path: Path):
+    build(artifact(tmp_path / "a"))
+    changed = artifact(tmp_path / "a", config=2)
+    with changed.begin():
+        assert not changed.manifest.exists()
+
+
+def test_a_plan_that_is_out_of_date_is_refused(tmp_path: Path):
+    with pytest.raises(
+        AdvcodesError,
+        match=r"toy/a: params.yaml or the sources changed while the pipeline was running; run it again",
+    ):
+        artifact(tmp_path / "a").begin(expected="another key")
+
+
+def test_a_missing_input_is_named(tmp_path: Path):
+    a = artifact(tmp_path / "a")
+    with pytest.raises(AdvcodesError, match=r"toy/b: its source \(toy/a\) is missing or stale; run `snakemake"):
+        artifact(tmp_path / "b", source=a).begin()
+
+
+def test_another_process_is_waited_for_and_its_result_is_used(tmp_path: Path):
+    a = artifact(tmp_path / "a")
+    script = textwrap.dedent(f"""
+        import sys, time
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from pathlib import Path
+        from test_provenance import artifact
+        a = artifact(Path({str(tmp_path / "a")!r}))
+        with a.begin():
+            print("begun", flush=True)
+            time.sleep(1)
+            (a.directory / "file").write_text("x")
+            a.finish(["file"])
+    """)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "begun\n"
+        assert a.begin() is None, "the other process had made it"
+
+
+def test_a_lock_dies_with_its_process(tmp_path: Path):
+    a = artifact(tmp_path / "a")
+    script = f"""
+import os, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_provenance import artifact
+lock = artifact(Path({str(tmp_path / "a")!r})).begin()
+os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", script]).returncode == -9
+    build(a)
+    assert a.fresh()
+
+
+def test_accept_takes_results_over_when_code_alone_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    source, result = artifact(tmp_path / "a"), None
+    build(source)
+    result = artifact(tmp_path / "b", a=source)
+    build(result)
+    monkeypatch.setattr(provenance, "code", lambda *m: {"advcodes.losses.gan": "changed"})
+    source, result = artifact(tmp_path / "a"), artifact(tmp_path / "b", a=artifact(tmp_path / "a"))
+    assert not source.fresh()
+    assert not result.accept("only after its inputs")
+    assert source.accept("renamed a variable") and result.accept("renamed a variable")
+    assert source.fresh() and result.fresh()
+    assert json.loads(source.manifest.read_text())["accepted"][0]["reason"] == "renamed a variable"
+    assert not artifact(tmp_path / "a", config=2).accept("a changed parameter is never accepted")
+
+
+def test_writing_atomically_leaves_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "file"
+    provenance.write_atomically(path, "old")
+
+    def full(fd: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(provenance.os, "fsync", full)
+    with pytest.raises(AdvcodesError, match="cannot write: No space left on device; free some space"):
+        provenance.write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+# What of params.yaml enters which key
+
+
+def keys(tree: dict[str, Any]) -> dict[str, str]:
+    return {a.id: a.key for a in Graph(resolve(tree)).everything()}
+
+
+def changed(before: dict[str, str], tree: dict[str, Any]) -> set[str]:
+    after = keys(tree)
+    return {i for i in before if after.get(i) != before[i]}
+
+
+def stages(ids: set[str]) -> set[str]:
+    return {i.split("/")[0] for i in ids}
+
+
+def test_a_learning_rate_touches_exactly_its_variant(tree: dict[str, Any]):
+    before = keys(tree)
+    tree["variants"]["gan"]["optimiser"]["lr"] = 3e-4
+    ids = changed(before, tree)
+    runs = {i for i in ids if i.startswith(("train/", "sample/", "evaluate/"))}
+    assert runs and all("/gan/" in i for i in runs)
+    assert stages(ids) == {"train", "sample", "evaluate", "item", "summary"}
+
+
+def test_the_machine_and_the_log_touch_nothing(tree: dict[str, Any]):
+    before = keys(tree)
+    tree["machine"] = {"device": "cpu", "threads": 2, "mirror": "/somewhere", "inception_weights": "/a/path"}
+    tree["training"]["log_every"] = 7
+    tree["training"]["checkpoint_seconds"] = 1
+    assert not changed(before, tree)
+
+
+def test_another_metric_retrains_nothing(tree: dict[str, Any]):
+    before = keys(tree)
+    tree["metrics"]["prc_neighborhood"] = 5
+    assert stages(changed(before, tree)) == {"reference", "evaluate", "item", "summary"}
+
+
+def test_a_new_variant_row_touches_only_reports(tree: dict[str, Any]):
+    before = keys(tree)
+    tree["variants"]["gan_z8"] = {"method": "gan", "latent_dim": 8, "items": ["acl/table1"]}
+    assert stages(changed(before, tree)) == {"item", "summary"}
+    assert "train/demo/digits/gan_z8/seed0" in keys(tree)
+
+
+def test_runs_are_told_by_their_id():
+    run = Run("demo", "digits", "gan", 3)
+    assert Run.parse(run.id) == Run.parse(f"data/runs/{run.id}") == run
+    for text in ("demo/digits/gan", "demo/digits/gan/3"):
+        with pytest.raises(AdvcodesError, match="expected <scale>/<dataset>/<variant>/seed<k>"):
+            Run.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("run", "message"),
+    [
+        ("demo/digits/gam/seed0", "unknown variant 'gam'; did you mean 'gan'"),
+        ("demo/digit/gan/seed0", "unknown dataset 'digit'; did you mean 'digits'"),
+        ("paper/digits/gan/seed0", "params.yaml is at scale 'demo'; set `scale: paper`"),
+    ],
+)
+def test_unknown_runs_are_named(tree: dict[str, Any], run: str, message: str):
+    with pytest.raises(AdvcodesError, match=message):
+        Graph(resolve(tree)).train(Run.parse(run))
+
+
+def test_an_unknown_item_is_named(tree: dict[str, Any]):
+    tree["items"] = ["acl/tabel1"]
+    with pytest.raises(AdvcodesError, match="unknown item 'acl/tabel1'; did you mean 'acl/table1'"):
+        Graph(resolve(tree)).chosen()
