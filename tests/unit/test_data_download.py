@@ -155,9 +155,7 @@ def test_a_busy_server_is_asked_again(server, path):
 
 def test_a_server_that_stays_broken(server, path):
     server.faults = ["503"] * 10
-    with pytest.raises(
-        AdvcodesError, match=r"cannot be downloaded \(HTTP 503 Service Unavailable; 4 attempts\)"
-    ):
+    with pytest.raises(AdvcodesError, match=r"cannot be downloaded \(HTTP 503 Service Unavailable; 4 attempts\)"):
         download.fetch(server.url, path)
     assert len(server.ranges) == download.ATTEMPTS
 
@@ -165,9 +163,7 @@ def test_a_server_that_stays_broken(server, path):
 def test_no_server(server, path):
     server.shutdown()
     server.server_close()
-    with pytest.raises(
-        AdvcodesError, match=r"cannot be downloaded \(Connection refused; 4 attempts\)"
-    ) as error:
+    with pytest.raises(AdvcodesError, match=r"cannot be downloaded \(Connection refused; 4 attempts\)") as error:
         download.fetch(server.url, path)
     assert "\n" not in str(error.value)
 
@@ -184,10 +180,7 @@ def test_a_folder_that_cannot_be_made(server, tmp_path):
 
 
 def test_two_at_once_download_once(server, path):
-    threads = [
-        threading.Thread(target=download.fetch, args=(server.url, path), kwargs={"md5": MD5})
-        for _ in range(3)
-    ]
+    threads = [threading.Thread(target=download.fetch, args=(server.url, path), kwargs={"md5": MD5}) for _ in range(3)]
     for t in threads:
         t.start()
     for t in threads:

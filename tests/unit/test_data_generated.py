@@ -32,9 +32,7 @@ def test_digits_are_all_of_scikit_learns():
     test = np.bincount(source.labels[1297:])
     assert np.abs(test - 500 * np.bincount(data.target) / 1797).max() < 1  # every class in proportion
     assert source.labels[:1297].tolist() != sorted(source.labels[:1297])
-    assert (read("digits").labels == source.labels).all() and (
-        read("digits", seed=1).labels != source.labels
-    ).any()
+    assert (read("digits").labels == source.labels).all() and (read("digits", seed=1).labels != source.labels).any()
 
 
 def test_gaussians():
@@ -67,9 +65,10 @@ def test_shapes_come_in_all_kinds():
     assert source.splits == {"train": 2_500, "test": 500}
     assert np.bincount(source.labels, minlength=6).min() > 400 and len(source.classes) == 6
     share = source.attributes.mean(0)
-    assert source.attributes.shape == (3_000, len(source.attribute_names)) and set(
-        np.unique(source.attributes)
-    ) == {0, 1}
+    assert source.attributes.shape == (3_000, len(source.attribute_names)) and set(np.unique(source.attributes)) == {
+        0,
+        1,
+    }
     assert share[:6] == pytest.approx(1 / 6, abs=0.04) and share[6:] == pytest.approx(0.5, abs=0.05)
     assert (source.attributes[:, :6].sum(1) == 1).all()
     assert (read("shapes", count=50).attributes == source.attributes[:50]).all()
@@ -106,9 +105,7 @@ def test_pictures_show_what_attributes_and_captions_say():
     plain = ~_is(source, "outlined")
     nearest = np.linalg.norm(fill[:, None] - np.array(list(generated.COLOURS.values())), axis=2).argmin(1)
     assert (nearest == source.attributes[:, :6].argmax(1))[plain].all()
-    assert (
-        area[source.labels == 1].mean() > area[source.labels == 5].mean()
-    )  # squares cover more than diamonds
+    assert area[source.labels == 1].mean() > area[source.labels == 5].mean()  # squares cover more than diamonds
 
     for sentences, label, row in zip(source.captions, source.labels, source.attributes, strict=True):
         words = dict(zip(source.attribute_names, row, strict=True))
@@ -126,16 +123,12 @@ def test_pictures_show_what_attributes_and_captions_say():
 def test_outlines_are_of_the_other_brightness():
     source = read("shapes", count=600)
     x = pixels(source).astype(float)
-    extreme = np.where(
-        _is(source, "dark background"), (x.min(1) > 130).any((1, 2)), (x.max(1) < 110).any((1, 2))
-    )
+    extreme = np.where(_is(source, "dark background"), (x.min(1) > 130).any((1, 2)), (x.max(1) < 110).any((1, 2)))
     large = _is(source, "large")
     assert extreme[large & _is(source, "outlined")].all() and not extreme[~_is(source, "outlined")].any()
 
 
-@pytest.mark.parametrize(
-    ("name", "area"), [("circle", np.pi), ("square", 1.56**2), ("diamond", 2 * 1.1 * 0.62)]
-)
+@pytest.mark.parametrize(("name", "area"), [("circle", np.pi), ("square", 1.56**2), ("diamond", 2 * 1.1 * 0.62)])
 def test_coverage_sums_to_the_area(name, area):
     number = np.array([generated.SHAPES.index(name)])
     for x, y, r in [(16.0, 16.0, 8.0), (13.3, 17.9, 10.21), (20.25, 11.5, 4.7)]:

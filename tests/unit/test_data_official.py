@@ -152,9 +152,7 @@ def test_the_environment_goes_before_params(mnist, monkeypatch):
 def test_a_file_in_the_mirror_that_is_not_the_original(mnist):
     mnist["t10k-labels-idx1-ubyte"] += b"x"
     _packed(mnist, MIRROR)
-    with pytest.raises(
-        AdvcodesError, match=r"t10k-labels-idx1-ubyte.gz: not the original file of mnist \(MD5 is"
-    ):
+    with pytest.raises(AdvcodesError, match=r"t10k-labels-idx1-ubyte.gz: not the original file of mnist \(MD5 is"):
         read("mnist")
     put("mirror/t10k-labels-idx1-ubyte.gz", b"no gzip")
     with pytest.raises(AdvcodesError, match=r"t10k-labels-idx1-ubyte.gz: damaged gzip file"):
@@ -185,9 +183,7 @@ def test_downloads_what_the_mirror_lacks(mnist, monkeypatch):
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        monkeypatch.setattr(
-            MNIST, "mirrors", ["http://127.0.0.1:9/", f"http://127.0.0.1:{server.server_address[1]}/"]
-        )
+        monkeypatch.setattr(MNIST, "mirrors", ["http://127.0.0.1:9/", f"http://127.0.0.1:{server.server_address[1]}/"])
         source = read("mnist")
         assert len(source) == 17 and sorted(p.name for p in Path("data/raw/mnist").glob("*.gz")) == [
             "t10k-images-idx3-ubyte.gz",
@@ -255,9 +251,7 @@ def test_a_folder_or_zips_of_images(mnist, place):
 def test_a_zip_too_few(mnist):
     _as_zips("mirror")
     os.remove("mirror/mnist-train-2.zip")
-    with pytest.raises(
-        AdvcodesError, match="expected 12 train, 5 test; got 5 train, 5 test; add the zip or folder"
-    ):
+    with pytest.raises(AdvcodesError, match="expected 12 train, 5 test; got 5 train, 5 test; add the zip or folder"):
         read("mnist")
 
 
@@ -299,9 +293,7 @@ def test_svhn(monkeypatch):
     monkeypatch.setattr(SVHN, "split_list", split_list)
     source = read("svhn")
     assert source.splits == counts and source.classes == list("0123456789")
-    np.testing.assert_array_equal(
-        pixels(source), np.concatenate([a for a, _ in arrays.values()]).transpose(0, 3, 1, 2)
-    )
+    np.testing.assert_array_equal(pixels(source), np.concatenate([a for a, _ in arrays.values()]).transpose(0, 3, 1, 2))
     np.testing.assert_array_equal(source.labels, np.concatenate([y for _, y in arrays.values()]))
     os.remove(MIRROR / "SVHN" / "extra_32x32.mat")
     with pytest.raises(
@@ -362,14 +354,10 @@ def test_cifar10(cifar, place):
 
 
 def test_cifar10_nowhere(cifar):
-    with pytest.raises(
-        AdvcodesError, match=r"put the original files \(cifar-10-python.tar.gz\) into mirror/cifar10"
-    ):
+    with pytest.raises(AdvcodesError, match=r"put the original files \(cifar-10-python.tar.gz\) into mirror/cifar10"):
         read("cifar10")
     put(MIRROR / "cifar-10-python.tar.gz", cifar[-1][:-10])
-    with pytest.raises(
-        AdvcodesError, match=r"cifar-10-python.tar.gz: not the original file of cifar10 \(MD5 is"
-    ):
+    with pytest.raises(AdvcodesError, match=r"cifar-10-python.tar.gz: not the original file of cifar10 \(MD5 is"):
         read("cifar10")
 
 
@@ -391,8 +379,7 @@ def celeba(monkeypatch):
         "list_attr_celeba.txt": "\n".join(["9", " ".join(TRAITS) + " ", *rows]) + "\n",
         "list_eval_partition.txt": "".join(f"{n} {p}\n" for n, p in zip(names, PARTITION, strict=True)),
         "identity_CelebA.txt": "".join(f"{n} 7\n" for n in names),
-        "list_bbox_celeba.txt": "9\nimage_id x_1 y_1 width height\n"
-        + "".join(f"{n} 1 2 3 4\n" for n in names),
+        "list_bbox_celeba.txt": "9\nimage_id x_1 y_1 width height\n" + "".join(f"{n} 1 2 3 4\n" for n in names),
         "list_landmarks_align_celeba.txt": "9\n"
         + " ".join(["x"] * 10)
         + "\n"
@@ -431,9 +418,7 @@ def test_celeba_is_what_torchvision_reads(celeba):
     source = read("celeba")
     theirs = [CelebA("mirror", split=split) for split in ("train", "valid", "test")]
     rows = [row for data in theirs for row in data]
-    np.testing.assert_array_equal(
-        pixels(source), np.stack([np.asarray(image).transpose(2, 0, 1) for image, _ in rows])
-    )
+    np.testing.assert_array_equal(pixels(source), np.stack([np.asarray(image).transpose(2, 0, 1) for image, _ in rows]))
     np.testing.assert_array_equal(source.attributes, np.stack([attributes.numpy() for _, attributes in rows]))
     assert source.attribute_names == [name for name in theirs[0].attr_names if name]
 
@@ -452,9 +437,7 @@ def test_celeba_cannot_be_downloaded(celeba):
         assert words in str(error.value)
     _plain(lists | images, MIRROR / "celeba")
     os.remove(MIRROR / "celeba" / "img_align_celeba" / "000003.jpg")
-    with pytest.raises(
-        AdvcodesError, match=r"celeba: 000003.jpg is missing in mirror/celeba/img_align_celeba"
-    ):
+    with pytest.raises(AdvcodesError, match=r"celeba: 000003.jpg is missing in mirror/celeba/img_align_celeba"):
         read("celeba")
 
 
@@ -508,9 +491,7 @@ ORDER = [7, 2, 1, 3, 8, 4, 5, 6]
 def test_flowers102(flowers, place):
     images, lists, archive, _ = flowers
     if place == "zip":
-        zipped(
-            "mirror/flowers102/flowers-102.zip", {f"flowers-102/{n}": d for n, d in (images | lists).items()}
-        )
+        zipped("mirror/flowers102/flowers-102.zip", {f"flowers-102/{n}": d for n, d in (images | lists).items()})
     elif place == "torchvision":
         _plain(images | lists, MIRROR / "flowers-102")
     else:
@@ -523,9 +504,7 @@ def test_flowers102(flowers, place):
         np.testing.assert_array_equal(view_image(source.image(row)), np.asarray(theirs).transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize(
-    "place", ["mirror", "mirror/flowers102", "data/raw/flowers102/cvpr2016_flowers", "zip"]
-)
+@pytest.mark.parametrize("place", ["mirror", "mirror/flowers102", "data/raw/flowers102/cvpr2016_flowers", "zip"])
 def test_captions(flowers, place):
     _, lists, archive, captions = flowers
     _plain(lists | {"102flowers.tgz": archive}, MIRROR)
@@ -549,9 +528,7 @@ def test_flowers102_in_part(flowers):
     with pytest.raises(AdvcodesError, match=r"flowers102: image_00005.jpg is missing"):
         read("flowers102")
     os.remove(MIRROR / "flowers102" / "setid.mat")
-    with pytest.raises(
-        AdvcodesError, match=r"\(102flowers.tgz, imagelabels.mat, setid.mat\) into mirror/flowers102"
-    ):
+    with pytest.raises(AdvcodesError, match=r"\(102flowers.tgz, imagelabels.mat, setid.mat\) into mirror/flowers102"):
         read("flowers102")
 
 
@@ -587,6 +564,6 @@ def test_known_facts(request, which):
     source = read(name, mirror=mirror)
     assert tuple(source.splits.values()) == counts
     assert labels is None or source.labels[:5].tolist() == labels
-    assert mean is None or np.mean(
-        [np.asarray(source.image(i)).mean() for i in range(counts[0])]
-    ) == pytest.approx(mean, abs=1e-3)
+    assert mean is None or np.mean([np.asarray(source.image(i)).mean() for i in range(counts[0])]) == pytest.approx(
+        mean, abs=1e-3
+    )

@@ -63,21 +63,13 @@ def test_files_and_what_is_read_back():
     assert sorted(files) == sorted(os.listdir("out")) == sorted(prepare.FILES)
     assert facts == {"images": 30, "shape": [3, 6, 6], "splits": {"train": [0, 20], "test": [20, 30]}}
     data = load("out")
-    assert (
-        isinstance(data.images, np.memmap)
-        and not data.images.flags.writeable
-        and data.images.flags.c_contiguous
-    )
+    assert isinstance(data.images, np.memmap) and not data.images.flags.writeable and data.images.flags.c_contiguous
     assert data.images.dtype == np.uint8 and data.images.shape == (30, 3, 6, 6) and data.shape == (3, 6, 6)
     assert data.images[:, 0, 0, 0].tolist() == list(range(30)) and (data.images[:, 2] == 7).all()
     assert data.labels.dtype == np.int64 and data.labels.tolist() == rich.labels.tolist()
     assert data.classes == ("a", "b", "c") and data.attribute_names == ("odd", "even") and not data.points
     meta = json.loads(Path("out/meta.json").read_text())
-    assert (
-        meta["counts"] == {"train": 20, "test": 10}
-        and meta["files"] == rich.files
-        and meta["dtype"] == "uint8"
-    )
+    assert meta["counts"] == {"train": 20, "test": 10} and meta["files"] == rich.files and meta["dtype"] == "uint8"
 
     test = data.split("test")
     assert len(test) == 10 and test.images[0, 0, 0, 0] == 20 and test.captions[0] == ["number 20", "ünïcode"]
@@ -123,9 +115,7 @@ def test_the_view_is_applied():
     assert load("out").images.shape == (30, 1, 4, 4)
     write(source(channels=1))
     assert load("out").images.shape == (30, 1, 6, 6)
-    with pytest.raises(
-        AdvcodesError, match=r"datasets.mine: image 0: the crop box of 5x5 at top 3, left 0 leaves"
-    ):
+    with pytest.raises(AdvcodesError, match=r"datasets.mine: image 0: the crop box of 5x5 at top 3, left 0 leaves"):
         write(source(), crop={"kind": "box", "size": 5, "top": 3})
 
 
@@ -299,9 +289,7 @@ def test_the_stage_makes_what_the_graph_plans():
 
 
 def test_a_read_only_folder_gives_one_line(monkeypatch):
-    artifact = Artifact(
-        "prepared/x", Path("taken/x/manifest.json"), config(), {}, ("", "advcodes.data.generated")
-    )
+    artifact = Artifact("prepared/x", Path("taken/x/manifest.json"), config(), {}, ("", "advcodes.data.generated"))
     Path("taken").write_text("a file where the folder should be")
     with pytest.raises(AdvcodesError, match=r"mine: taken/x.*: Not a directory") as error:
         prepare.make(artifact, Machine())

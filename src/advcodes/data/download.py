@@ -74,9 +74,7 @@ def fetch(url: str, path: Path, *, sha256_prefix: str | None = None, md5: str | 
             problem = mismatch(part, sha256_prefix=sha256_prefix, md5=md5)
             if problem:
                 part.unlink()
-                raise AdvcodesError(
-                    f"{url}: {problem}; the download was deleted: run again, or check the address"
-                )
+                raise AdvcodesError(f"{url}: {problem}; the download was deleted: run again, or check the address")
             os.replace(part, path)
     except OSError as error:
         raise AdvcodesError(
@@ -161,9 +159,7 @@ def unpack(archive: Path, folder: Path) -> None:
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError) as error:
         raise AdvcodesError(f"{archive}: damaged archive ({error}); copy or download it again") from None
     except OSError as error:
-        raise AdvcodesError(
-            f"{archive}: cannot be unpacked into {folder}: {error.strerror or error}"
-        ) from None
+        raise AdvcodesError(f"{archive}: cannot be unpacked into {folder}: {error.strerror or error}") from None
 
 
 def gunzip(archive: Path, path: Path) -> None:

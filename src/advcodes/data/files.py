@@ -29,10 +29,11 @@ def walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
             subfolders.clear()
             continue
         seen.add(real)
+        below = os.path.relpath(here, folder).replace(os.sep, "/")
+        prefix = "" if below == "." else below + "/"
         for name in names:
-            path = os.path.join(here, name)
             try:
-                yield os.path.relpath(path, folder).replace(os.sep, "/"), os.stat(path)
+                yield prefix + name, os.stat(os.path.join(here, name))
             except OSError:
                 continue  # a dangling link
 
@@ -60,9 +61,7 @@ class Tree:
             try:
                 archive = zipfile.ZipFile(root)
             except (zipfile.BadZipFile, OSError) as error:
-                raise AdvcodesError(
-                    f"{root}: not a readable zip ({error}); copy or download it again"
-                ) from None
+                raise AdvcodesError(f"{root}: not a readable zip ({error}); copy or download it again") from None
             for name in archive.namelist():
                 if name.endswith("/"):
                     continue
@@ -134,6 +133,4 @@ class Tree:
             RuntimeError,
             NotImplementedError,
         ) as error:
-            raise AdvcodesError(
-                f"{self.where(name)}: cannot be read ({error}); copy or download it again"
-            ) from None
+            raise AdvcodesError(f"{self.where(name)}: cannot be read ({error}); copy or download it again") from None

@@ -75,9 +75,7 @@ def fingerprint(path: Path) -> str:
 
 def _check(path: Path) -> None:
     if not path.exists():
-        raise AdvcodesError(
-            f"{path}: no such folder or zip of images; correct `path` of the dataset in params.yaml"
-        )
+        raise AdvcodesError(f"{path}: no such folder or zip of images; correct `path` of the dataset in params.yaml")
     if path.is_file() and path.suffix.lower() != ".zip":
         raise AdvcodesError(f"{path}: expected a folder or a zip of images")
 
@@ -87,9 +85,7 @@ def _hash(path: str) -> str:
         with open(path, "rb") as f:
             return hashlib.file_digest(f, "sha256").hexdigest()
     except OSError as error:
-        raise AdvcodesError(
-            f"{path}: cannot be read: {error.strerror}; fix its permissions or remove it"
-        ) from None
+        raise AdvcodesError(f"{path}: cannot be read: {error.strerror}; fix its permissions or remove it") from None
 
 
 def _read_cache() -> dict[str, dict[str, list]]:
@@ -191,9 +187,7 @@ def _splits(names: Sequence[str], where: Path, seed: int) -> list[tuple[str, str
     if "train" in tops:
         beside = [n for n in names if n.split("/")[0] not in SPLITS]
         if beside:
-            raise AdvcodesError(
-                f"{where}: has train/, but {beside[0]} lies beside it; move it into train/ or test/"
-            )
+            raise AdvcodesError(f"{where}: has train/, but {beside[0]} lies beside it; move it into train/ or test/")
         members = [(SPLITS[n.split("/")[0]], n, True) for n in names]
         if {s for s, _, _ in members} != {"train"}:
             return members
@@ -284,8 +278,6 @@ def decode(tree: Tree, name: str, upright: bool = True) -> Image:
 
 def _undecodable(tree: Tree, name: str, error: Exception) -> AdvcodesError:
     reason = (
-        "no known image format"
-        if type(error).__name__ == "UnidentifiedImageError"
-        else " ".join(str(error).split())
+        "no known image format" if type(error).__name__ == "UnidentifiedImageError" else " ".join(str(error).split())
     )
     return AdvcodesError(f"{tree.where(name)}: does not decode ({reason}); replace or remove it")

@@ -33,9 +33,7 @@ def directory(machine: Machine) -> Path | None:
     path = Path(name).expanduser()
     if not path.is_dir():
         setting = VARIABLE if os.environ.get(VARIABLE) else "machine.mirror"
-        raise AdvcodesError(
-            f"{setting}: no such directory: {path}; correct it, or leave it empty to download"
-        )
+        raise AdvcodesError(f"{setting}: no such directory: {path}; correct it, or leave it empty to download")
     return path
 
 
@@ -60,7 +58,7 @@ class Search:
     """Looks for one dataset's files in the mirror and in data/raw.
 
     In both, the directory itself counts, folders in it that are named like the dataset, and torchvision's
-    layout in any of these; in the mirror also zips that are named like the dataset or lie in such a folder.
+    layout in any of these; in the mirror also zips that are named like the dataset (``cifar10-train-1.zip``).
 
     Args:
         source: the dataset.
@@ -84,10 +82,7 @@ class Search:
         for _ in range(4):
             yield from level
             level = [
-                d
-                for p in level
-                for d in sorted(p.iterdir())
-                if d.name.lower() in self.aliases | {"raw"} and d.is_dir()
+                d for p in level for d in sorted(p.iterdir()) if d.name.lower() in self.aliases | {"raw"} and d.is_dir()
             ]
 
     def _roots(self) -> list[tuple[Path, str]]:
@@ -97,9 +92,7 @@ class Search:
         """Groups of zips in the mirror that may have been cut from one set."""
         if self.mirror is None:
             return
-        pattern = re.compile(
-            rf"({'|'.join(map(re.escape, sorted(self.aliases)))})([-_. ].*)?\.zip", re.IGNORECASE
-        )
+        pattern = re.compile(rf"({'|'.join(map(re.escape, sorted(self.aliases)))})([-_. ].*)?\.zip", re.IGNORECASE)
         for place in self._places(self.mirror):
             zips = sorted(p for p in place.glob("*.zip") if pattern.fullmatch(p.name))
             if zips:
@@ -140,12 +133,8 @@ class Search:
                 gunzip(path, used)
         problem = mismatch(used, md5=md5)
         if problem:
-            raise AdvcodesError(
-                f"{path}: not the original file of {self.source} ({problem}); replace it or remove it"
-            )
-        self._use(
-            {"name": path.name, "md5": checksum(path, "md5"), "bytes": path.stat().st_size, "origin": origin}
-        )
+            raise AdvcodesError(f"{path}: not the original file of {self.source} ({problem}); replace it or remove it")
+        self._use({"name": path.name, "md5": checksum(path, "md5"), "bytes": path.stat().st_size, "origin": origin})
         return used
 
     def _use(self, entry: dict[str, Any]) -> None:
@@ -180,9 +169,7 @@ class Search:
         problem: object = "a program cannot download it"
         for url in original.urls:
             try:
-                return self._take(
-                    fetch(url, self.raw / original.name, md5=original.md5), original, "download"
-                )
+                return self._take(fetch(url, self.raw / original.name, md5=original.md5), original, "download")
             except AdvcodesError as error:
                 problem = error
         raise self.missing(problem, wanted)
@@ -191,9 +178,7 @@ class Search:
         """What to say when a file is nowhere."""
         names = ", ".join(o.name for o in wanted)
         place = f"{self.mirror}/{self.source}" if self.mirror else "a folder"
-        tell = (
-            "" if self.mirror else f", and set `machine.mirror` in params.yaml (or {VARIABLE}) to that folder"
-        )
+        tell = "" if self.mirror else f", and set `machine.mirror` in params.yaml (or {VARIABLE}) to that folder"
         return AdvcodesError(f"{self.source}: {problem}; put the original files ({names}) into {place}{tell}")
 
     # -- folders of images ---------------------------------------------------------------------------------
@@ -221,15 +206,8 @@ class Search:
             tree = self._tree(*zips).unwrapped(("train",))
             if any(n.startswith("train/") and is_image(n) for n in tree.names):
                 for path in zips:
-                    size = path.stat().st_size
-                    self._use(
-                        {
-                            "name": path.name,
-                            "sha256": checksum(path, "sha256"),
-                            "bytes": size,
-                            "origin": "mirror",
-                        }
-                    )
+                    entry = {"name": path.name, "sha256": checksum(path, "sha256"), "bytes": path.stat().st_size}
+                    self._use({**entry, "origin": "mirror"})
                 return tree
         return None
 

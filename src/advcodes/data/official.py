@@ -128,9 +128,7 @@ def _mnist(search: Search, config: Mapping[str, Any]) -> Source:
     files = []
     for name, md5 in MNIST.resources:
         inside = name.removesuffix(".gz")
-        files.append(
-            Original(name, md5, tuple(m + name for m in MNIST.mirrors), (inside, MNIST_UNPACKED[inside]))
-        )
+        files.append(Original(name, md5, tuple(m + name for m in MNIST.mirrors), (inside, MNIST_UNPACKED[inside])))
     found = search.find_all(files)
     classes = [str(i) for i in range(10)]
     if found is None:
@@ -162,9 +160,7 @@ def _svhn(search: Search, config: Mapping[str, Any]) -> Source:
         data = SVHN(search.scratch / "svhn", split=split)
         return data.data.transpose(0, 2, 3, 1), data.labels
 
-    return _from_arrays(
-        {s: functools.partial(load, s) for s in ("train", "test", "extra")}, classes, search.used
-    )
+    return _from_arrays({s: functools.partial(load, s) for s in ("train", "test", "extra")}, classes, search.used)
 
 
 def _cifar10(search: Search, config: Mapping[str, Any]) -> Source:
@@ -199,10 +195,7 @@ def _celeba(search: Search, config: Mapping[str, Any]) -> Source:
     from torchvision.datasets import CelebA
 
     md5 = {name: sum_ for _, sum_, name in CelebA.file_list}
-    files = [
-        Original(n, md5[n])
-        for n in ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt")
-    ]
+    files = [Original(n, md5[n]) for n in ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt")]
     archive, attribute_list, partition_list = files
     lists = search.find_all([attribute_list, partition_list])
     tree = search.folder("img_align_celeba")
@@ -213,9 +206,7 @@ def _celeba(search: Search, config: Mapping[str, Any]) -> Source:
             "a program cannot download it from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html", files
         )
 
-    partition = dict(
-        line.split() for line in lists[partition_list.name].read_text().splitlines() if line.strip()
-    )
+    partition = dict(line.split() for line in lists[partition_list.name].read_text().splitlines() if line.strip())
     head, *lines = lists[attribute_list.name].read_text().splitlines()[1:]
     rows = {name: values for name, *values in (line.split() for line in lines if line.strip())}
     order = sorted(partition, key=lambda name: (int(partition[name]), name))
@@ -268,9 +259,7 @@ def _flowers102(search: Search, config: Mapping[str, Any]) -> Source:
         splits[split] = len(data)
     for name, _ in rows:
         if name not in tree:
-            raise AdvcodesError(
-                f"flowers102: {name} is missing in {tree.roots[0]}; copy the original files again"
-            )
+            raise AdvcodesError(f"flowers102: {name} is missing in {tree.roots[0]}; copy the original files again")
     return Source(
         splits=splits,
         labels=np.array([label for _, label in rows], np.int64),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from advcodes.provenance import Artifact
 
 CHUNK = 1024  #: images that are in memory at a time
-BLOCK = 32  #: images that a thread makes in one go
+BLOCK = 32  #: images that a thread makes in one go; divides CHUNK
 VIEW = ("crop", "size", "resample", "keep_aspect", "channels")
 FILES = ("images.npy", "labels.npy", "attributes.npy", "captions.json", "meta.json")
 
@@ -64,9 +64,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         raise AdvcodesError(f"{artifact.config['dataset']}: {place}: {error.strerror or error}") from None
 
 
-def write(
-    source: Source, config: Mapping[str, Any], directory: Path, threads: int
-) -> tuple[list[str], dict[str, Any]]:
+def write(source: Source, config: Mapping[str, Any], directory: Path, threads: int) -> tuple[list[str], dict[str, Any]]:
     """Write a dataset's files; images are made and written in chunks, so that few are in memory at a time.
 
     Args:
@@ -150,7 +148,7 @@ def _write_images(source: Source, config: Mapping[str, Any], path: Path, threads
             raise AdvcodesError(f"datasets.{dataset}: {source.name(i)}: {error}") from None
 
     def block(start: int) -> np.ndarray:
-        images = [render(i) for i in range(start, min(start + BLOCK, total, start - start % CHUNK + CHUNK))]
+        images = [render(i) for i in range(start, min(start + BLOCK, total))]
         for i, image in enumerate(images, start):
             if image.shape != shape:
                 raise AdvcodesError(

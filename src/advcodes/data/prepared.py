@@ -96,9 +96,7 @@ def load(directory: Path | str) -> Prepared:
             {k: (a, b) for k, (a, b) in meta["splits"].items()},
         )
     except FileNotFoundError:
-        raise AdvcodesError(
-            f"{directory}: no prepared dataset (no meta.json); run `snakemake` to prepare it"
-        ) from None
+        raise AdvcodesError(f"{directory}: no prepared dataset (no meta.json); run `snakemake` to prepare it") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(directory / "meta.json", error) from None
     rows = max((stop for _, stop in splits.values()), default=0)

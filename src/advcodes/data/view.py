@@ -106,10 +106,8 @@ def view_image(
 def _crop(image: Image.Image, kind: str, size: int, top: int = 0, left: int = 0) -> Image.Image:
     width, height = image.size
     if kind == "center":
-        left, top = (
-            int((width - size) / 2),
-            int((height - size) / 2),
-        )  # towards zero, as TensorFlow cuts and pads
+        # Rounded towards zero, as TensorFlow cuts and pads.
+        left, top = int((width - size) / 2), int((height - size) / 2)
     elif left + size > width or top + size > height:
         raise AdvcodesError(
             f"the crop box of {size}x{size} at top {top}, left {left} leaves the image of "
