@@ -2,8 +2,13 @@ rule render:
     input:
         inputs_of(lambda w: GRAPH.item(f"{w.paper}/{w.item}")),
     output:
-        page=report("reports/{scale}/{paper}/{item}.md", category="{paper}", labels={"item": "{item}", "scale": "{scale}"}),
-        picture=report("reports/{scale}/{paper}/{item}.png", category="{paper}", labels={"item": "{item}", "scale": "{scale}"}),
+        page="reports/{scale}/{paper}/{item}.md",
+        picture=report(
+            "reports/{scale}/{paper}/{item}.png",
+            caption="../report/item.rst",
+            category="{paper}",
+            labels={"item": "{item}", "scale": "{scale}"},
+        ),
         numbers="reports/{scale}/{paper}/{item}.json",
         manifest="reports/{scale}/{paper}/{item}.manifest.json",
     params:

@@ -78,7 +78,7 @@ def test_messages_and_configuration_models_do_not_count(package: Path):
     assert not modules & {
         "advcodes.errors",
         "advcodes.params",
-        "advcodes.training.progress",
+        "advcodes.progress",
         "advcodes.training.device",
     }
     assert {

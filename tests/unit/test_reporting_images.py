@@ -49,7 +49,7 @@ def test_extra_images_are_left_out(tmp_path):
     assert read(tmp_path / "g.png").shape == (18, 18, 3)
 
 
-@pytest.mark.parametrize("shape", [(64, 3, 64, 64), (64, 3, 128, 128), (400, 1, 64, 64)])
+@pytest.mark.parametrize("shape", [(64, 3, 64, 64), (36, 3, 128, 128), (400, 1, 64, 64)])
 def test_noise_the_worst_case_still_gives_a_small_file(tmp_path, shape):
     rng = np.random.default_rng(0)
     side = int(shape[0] ** 0.5)
@@ -81,9 +81,9 @@ def test_other_arrays_are_refused(tmp_path, array):
 def test_sheet_shows_fewer_images_where_the_file_would_be_large(tmp_path):
     rng = np.random.default_rng(0)
     flat = np.zeros((24, 3, 32, 32), np.uint8)
-    noise = rng.integers(0, 256, (24, 3, 32, 32), dtype=np.uint8)
+    noise = rng.integers(0, 256, (3, 2, 24, 3, 32, 32), dtype=np.uint8)
     assert images.sheet([[flat]], ["a"], ["b"], tmp_path / "s.png") == (3, 8)
-    assert images.sheet([[noise] * 2] * 3, list("abc"), ["x", "y"], tmp_path / "t.png") == (1, 8)
+    assert images.sheet([list(line) for line in noise], list("abc"), ["x", "y"], tmp_path / "t.png") == (2, 6)
     assert (tmp_path / "t.png").stat().st_size <= images.LIMIT
 
 

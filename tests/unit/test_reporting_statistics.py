@@ -44,10 +44,10 @@ def test_hedges_g_against_the_textbook_formula(n, m):
 
 def test_hedges_g_is_unbiased_where_cohen_s_d_is_not():
     rng = np.random.default_rng(0)
-    draws = rng.normal(size=(20_000, 6))
+    draws = rng.normal(size=(8_000, 6))
     draws[:, :3] += 1.0  # a true effect of one standard deviation
     mean = np.mean([hedges_g(row[:3].tolist(), row[3:].tolist()) for row in draws])
-    assert mean == pytest.approx(1.0, abs=0.03)  # d's mean is 1.25
+    assert mean == pytest.approx(1.0, abs=0.05)  # d's mean is 1.25
 
 
 @pytest.mark.parametrize(("n", "m"), CASES)

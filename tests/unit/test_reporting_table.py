@@ -174,9 +174,7 @@ def test_a_name_that_its_protocol_contradicts_is_refused(tmp_path):
 
 def test_a_metric_that_was_not_computed_is_named(tmp_path):
     inputs = run(tmp_path, "demo/digits/gan/seed0", 3.0, names=("score_classifier",))
-    with pytest.raises(
-        AdvcodesError, match=r"acl/table1, digits: expected one metric of kind 'fid', found none; add"
-    ):
+    with pytest.raises(AdvcodesError, match=r"acl/table1, digits: expected one metric of kind 'fid', found none; add"):
         rendered(tmp_path, item(), inputs)
 
 
@@ -191,14 +189,9 @@ def test_nothing_ran(tmp_path):
 
 
 def test_both_columns_served_by_one_dataset(tmp_path):
-    page, _, _ = rendered(
-        tmp_path, item(), three_seeds(tmp_path), columns={"cifar10": "digits", "celeba": "digits"}
-    )
+    page, _, _ = rendered(tmp_path, item(), three_seeds(tmp_path), columns={"cifar10": "digits", "celeba": "digits"})
     assert rows(page)["GAN"][0] == rows(page)["GAN"][2] == "4.00 ± 1.00 (3 seeds)"
-    assert (
-        "CIFAR-10 is served by digits and CelebA is served by digits. Our numbers are about digits, not"
-        in page
-    )
+    assert "CIFAR-10 is served by digits and CelebA is served by digits. Our numbers are about digits, not" in page
     assert page.count("| digits |") == 1
 
 
@@ -207,8 +200,7 @@ def test_unequal_training_is_said(tmp_path):
     inputs |= run(tmp_path, "demo/digits/acl_gan/seed0", 2.0, images=64_000)
     page, _, _ = rendered(tmp_path, item(), inputs)
     assert (
-        "64,000 to 128,000 images of digits seen (an image counts each time), in batches of 64; **not the same"
-        in page
+        "64,000 to 128,000 images of digits seen (an image counts each time), in batches of 64; **not the same" in page
     )
 
 
@@ -268,9 +260,7 @@ def test_metrics_that_are_no_numbers_are_refused(tmp_path, value, shown):
     content = json.loads(path.read_text())
     content["metrics"]["fd_classifier"] = value
     path.write_text(json.dumps(content))
-    with pytest.raises(
-        AdvcodesError, match=rf"metrics.json: fd_classifier is {shown}, expected a finite number"
-    ):
+    with pytest.raises(AdvcodesError, match=rf"metrics.json: fd_classifier is {shown}, expected a finite number"):
         read_results(inputs)
 
 
@@ -281,14 +271,10 @@ def test_damaged_inputs_are_named(tmp_path):
     with pytest.raises(AdvcodesError, match=r"seed0/metrics.json: not valid JSON; delete it"):
         read_results(inputs)
     path.write_text("{}")
-    with pytest.raises(
-        AdvcodesError, match=r"demo/digits/gan/seed0: metrics.json or run.json lacks 'metrics'"
-    ):
+    with pytest.raises(AdvcodesError, match=r"demo/digits/gan/seed0: metrics.json or run.json lacks 'metrics'"):
         read_results(inputs)
     path.unlink()
-    with pytest.raises(
-        AdvcodesError, match=r"seed0/metrics.json: No such file or directory; run the pipeline"
-    ):
+    with pytest.raises(AdvcodesError, match=r"seed0/metrics.json: No such file or directory; run the pipeline"):
         read_results(inputs)
 
 
@@ -307,7 +293,7 @@ def test_other_items_are_rebuilt_under_their_own_name(tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "places"),
-    [([67.07, 3.2], 2), ([0.5], 3), ([0.0423], 4), ([1e-9], 6), ([0.0], 2), ([-0.05, 20.0], 4)],
+    [([67.07, 3.2], 2), ([0.5], 3), ([0.0423], 4), ([1e-9], 6), ([0.0], 2), ([], 2), ([-0.5, 0.02], 3)],
 )
 def test_decimals_show_three_digits(values, places):
     assert text.decimals(values) == places

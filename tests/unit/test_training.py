@@ -15,10 +15,10 @@ import torch
 from advcodes import registry
 from advcodes.errors import AdvcodesError
 from advcodes.params import Machine
+from advcodes.progress import Progress, duration
 from advcodes.training import checkpoint, device
 from advcodes.training.data import Batch, TrainingData
 from advcodes.training.loop import Loop, snapshot_steps, total_steps
-from advcodes.training.progress import Progress, duration
 from advcodes.training.restore import build_method, restore, snapshots
 from advcodes.training.seed import epoch_order, random_state, restore_random_state, seed_all
 from advcodes.training.train import train
@@ -337,16 +337,24 @@ def test_jobs_spread_over_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 def test_progress_says_how_far_how_fast_and_how_long(capsys: pytest.CaptureFixture):
-    progress = Progress("demo/digits/gan/seed0", 100, 0, 64, interval=0)
-    progress.start -= 10
-    progress.update(50, {"generate/adversarial": 1.2345})
-    progress.update(100, {})
-    first, last = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(
-        r"demo/digits/gan/seed0 \| step 50/100 \| 3\d\d img/s \| ETA 0:10 \| generate/adversarial 1.23", first
-    ), first
-    assert "ETA" not in last
+    progress = Progress("demo/digits/gan/seed0", 6400, "images", seconds=0)
+    progress.begun -= 10
+    progress.at(3200, "generate 1.23")
+    line = capsys.readouterr().out.strip()
+    expected = r"demo/digits/gan/seed0: 3,200 of 6,400 images, 3\d\d images/s, 50%, 0:10 left \| generate 1.23"
+    assert re.fullmatch(expected, line), line
     assert duration(3_723) == "1:02:03" and duration(59.6) == "1:00"
+
+
+def test_progress_of_a_run_shows_each_phase(prepared: Path):
+    data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
+    method = build_method(run_config("acl_gan"), data.shape, CPU)
+    loop = Loop(method, method.phases(method.config))
+    loop.train_step(data.batch(0), logged=True)
+    means = loop.flush()
+    shown = loop.by_phase(means)
+    assert list(shown) == ["discriminate", "generate", "discriminate_codes", "generate_codes"]
+    assert shown["generate"] == pytest.approx(means["generate/adversarial"] + means["generate/reconstruction"])
 
 
 def test_batch_of_points_passes_unchanged(prepared: Path):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from advcodes.data.progress import Progress
+from advcodes.progress import Progress
 from advcodes.errors import AdvcodesError
 
 AFFECTS_RESULTS = False  # what a download gives is fixed by its checksum

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from advcodes.data.progress import Progress
+from advcodes.progress import Progress
 from advcodes.data.source import Source
 from advcodes.data.view import view_image
 from advcodes.errors import AdvcodesError

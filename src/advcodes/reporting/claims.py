@@ -62,9 +62,7 @@ def verdict(winner: Sequence[float], loser: Sequence[float], better: str) -> dic
     return found | {"verdict": HOLDS if difference > 0 else FAILS, "reason": f"p < {ALPHA}"}
 
 
-def content(
-    scale: str, claims: Sequence[Mapping[str, Any]], tables: Mapping[str, Mapping[str, Any]]
-) -> dict[str, Any]:
+def content(scale: str, claims: Sequence[Mapping[str, Any]], tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Every claim with its verdict, as JSON.
 
     Args:
@@ -129,9 +127,7 @@ def _scope(claims: Sequence[Mapping[str, Any]], scale: str) -> list[str]:
         )
     if metrics:
         pairs = text.listing([f"`{m}`, where the paper has {text.paper_metric(p)}" for m, p in metrics])
-        parts.append(
-            f"**Metric**: the runs are measured by {pairs}. A verdict is about the metric that it names."
-        )
+        parts.append(f"**Metric**: the runs are measured by {pairs}. A verdict is about the metric that it names.")
     return parts
 
 

@@ -60,9 +60,7 @@ def _row(item: Item, variant: str) -> dict[str, Any]:
     return {"label": row.label, "kind": "trained"}
 
 
-def _column(
-    item: Item, served: str | None, results: Sequence[Result], along_training: bool
-) -> dict[str, Any]:
+def _column(item: Item, served: str | None, results: Sequence[Result], along_training: bool) -> dict[str, Any]:
     runs = [r for r in results if r.dataset == served]
     if not runs:
         return {"served_by": served, "metric": None}
@@ -108,9 +106,7 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
     by_dataset = {c["served_by"]: c for c in columns.values()}
     notes = []
     if columns:
-        lengths = text.listing(
-            [f"{_span(c['images'])} images of {text.dataset(d)}" for d, c in by_dataset.items()]
-        )
+        lengths = text.listing([f"{_span(c['images'])} images of {text.dataset(d)}" for d, c in by_dataset.items()])
         batches = _span(sorted({b for c in columns.values() for b in c["batch_size"]}))
         same = all(len(c["images"]) == len(c["batch_size"]) == 1 for c in columns.values())
         notes.append(

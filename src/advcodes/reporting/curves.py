@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from advcodes.reporting import text
-from advcodes.reporting.content import footnotes, frame, head, label, origin
+from advcodes.reporting.content import footnotes, frame, head, label, origin, ran
 from advcodes.reporting.items import Item
 from advcodes.reporting.results import Result
 from advcodes.reporting.statistics import mean_sd
@@ -55,11 +55,11 @@ def _points(runs: Sequence[Result], metric: str) -> list[dict[str, Any]]:
 
 
 def draw(figure: Mapping[str, Any], path: Path) -> None:
-    """Write the figure as PNG: a panel for each column, a line for each row, a band over its seeds."""
+    """Write the figure as PNG: a panel for each column that ran, a line for each row, a band over its seeds."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, ScalarFormatter
 
-    names = list(figure["columns"])
+    names = list(ran(figure)) or list(figure["columns"])[:1]
     legend = _legend(figure)
     drawing = Figure(figsize=(5.2 * len(names), 3.9), dpi=110, layout="constrained")
     panels = drawing.subplots(1, len(names), squeeze=False)[0]
@@ -76,12 +76,11 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
             color, line = f"tab:{row['style']['color']}", row["style"]["line"]
             low, high = [p["low"] for p in points], [p["high"] for p in points]
             values += low + high
-            panel.plot(
-                x, [p["mean"] for p in points], color=color, linestyle=line, marker=".", label=label(row)
-            )
+            panel.plot(x, [p["mean"] for p in points], color=color, linestyle=line, marker=".", label=label(row))
             panel.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
         if not values:
             panel.text(0.5, 0.5, "not run", ha="center", transform=panel.transAxes)
+            panel.set(xticks=[], yticks=[], xlabel="")
             continue
         log = min(values) > 0 and max(values) / min(values) > _LOG_ABOVE
         if log:
@@ -95,9 +94,7 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
         panel.set_ylabel(f"{axis}\n{_counts(column['protocol'])}")
         panel.set_xlim(left=0)
         panel.grid(alpha=0.3)
-        panel.legend(
-            title=legend.replace(", ", ",\n"), title_fontsize="small", fontsize="small", alignment="left"
-        )
+        panel.legend(title=legend.replace(", ", ",\n"), title_fontsize="small", fontsize="small", alignment="left")
     drawing.savefig(path, metadata={"Software": None})
 
 

@@ -38,7 +38,8 @@ def grid(images: Any, rows: int, columns: int, path: Path | str, scale: int | No
     Raises:
         AdvcodesError: the images have another shape or type.
     """
-    save(_tile(_checked(images), rows, columns, scale), path)
+    picture = _tile(_checked(images), rows, columns, scale)
+    _write(picture, _encode(picture), path)
 
 
 def sheet(
@@ -68,25 +69,24 @@ def sheet(
     return shape
 
 
-def save(picture: np.ndarray, path: Path | str) -> None:
-    """Write a picture uint8 [H, W, 3] as PNG: exact if that fits into :data:`LIMIT` bytes."""
-    _write(picture, _encode(picture), path)
-
-
 def _write(picture: np.ndarray, data: bytes, path: Path | str) -> None:
     """Write the encoded picture, or a reduced one that fits."""
+    if len(data) > 4 * LIMIT:  # more than fewer colours can save
+        picture = _shrunk(picture, (3 * LIMIT / len(data)) ** 0.5)
+    for colours in (256, 96):
+        if len(data) > LIMIT:
+            data = _encode(picture, colours)
+    while len(data) > LIMIT:
+        picture = _shrunk(picture, min(0.9, (LIMIT / len(data)) ** 0.5))
+        data = _encode(picture, 256)
+    Path(path).write_bytes(data)
+
+
+def _shrunk(picture: np.ndarray, factor: float) -> np.ndarray:
     from PIL import Image
 
-    for colours in (256, 96):
-        if len(data) <= LIMIT:
-            break
-        data = _encode(picture, colours)
-    height, width = picture.shape[:2]
-    while len(data) > LIMIT:
-        height, width = int(height * 0.85), int(width * 0.85)
-        small = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
-        data = _encode(np.asarray(small), 256)
-    Path(path).write_bytes(data)
+    size = (int(picture.shape[1] * factor), int(picture.shape[0] * factor))
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
 def _checked(images: Any) -> np.ndarray:

@@ -46,9 +46,7 @@ class Row(Model):
 
     label: str
     paper: dict[str, PaperValue] = {}
-    cited: str | None = Field(
-        None, description="where the paper took the number from; the row is then not trained"
-    )
+    cited: str | None = Field(None, description="where the paper took the number from; the row is then not trained")
     style: Style | None = Field(None, description="colour and line in a figure of curves")
 
 
@@ -120,11 +118,10 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key.value!r} stands there twice", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
+            name = str(key.value)
+            if name in seen:
+                raise yaml.MarkedYAMLError(problem=f"{name!r} stands there twice", problem_mark=key.start_mark)
+            seen.add(name)
         return super().construct_mapping(node, deep)
 
 
@@ -136,9 +133,7 @@ def _read(path: Path) -> _Paper:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}:" if mark else ""
-        raise AdvcodesError(
-            f"{path}:{where} not valid YAML: {getattr(error, 'problem', None) or error}"
-        ) from None
+        raise AdvcodesError(f"{path}:{where} not valid YAML: {getattr(error, 'problem', None) or error}") from None
 
 
 @functools.cache
@@ -235,8 +230,6 @@ def _claims(directory: Path) -> tuple[Claim, ...]:
                     near = did_you_mean(name, known)
                     raise AdvcodesError(f"{here}: unknown {what} {name!r}{near} (known: {', '.join(known)})")
             if claim.winner == claim.loser:
-                raise AdvcodesError(
-                    f"{here}: winner and loser are both {claim.winner!r}; a claim compares two rows"
-                )
+                raise AdvcodesError(f"{here}: winner and loser are both {claim.winner!r}; a claim compares two rows")
             claims[claim.id] = claim
     return tuple(claims.values())

@@ -11,7 +11,7 @@ import numpy as np
 from advcodes.params import Machine
 from advcodes.provenance import Artifact, write_atomically
 from advcodes.reporting import curves, images, table, text
-from advcodes.reporting.content import label
+from advcodes.reporting.content import label, ran
 from advcodes.reporting.items import Item
 from advcodes.reporting.results import read_results
 
@@ -49,11 +49,12 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
 def _samples(content: Mapping[str, Any], inputs: Mapping[str, Artifact], path: Any) -> str:
     """Draw samples of the first seed of every cell as a sheet; returns its caption."""
     rows = {v: row for v, row in content["rows"].items() if row["kind"] != "cited"}
+    columns = ran(content) or content["columns"]
     seeds = set()
     blocks = []
     for variant, row in rows.items():
         blocks.append([])
-        for name, column in content["columns"].items():
+        for name, column in columns.items():
             runs = row["cells"][name]["runs"]
             block: np.ndarray | str = "not run"
             if runs:
@@ -63,7 +64,7 @@ def _samples(content: Mapping[str, Any], inputs: Mapping[str, Artifact], path: A
                 if block.ndim != 4:
                     block = "no images"
             blocks[-1].append(block)
-    heads = [text.column(name, c["served_by"]) for name, c in content["columns"].items()]
+    heads = [text.column(name, c["served_by"]) for name, c in columns.items()]
     shape = images.sheet(blocks, [label(row) for row in rows.values()], heads, path)
     if not seeds:
         return "Nothing was run at this scale."

@@ -111,9 +111,7 @@ def read_json(path: Path) -> Any:
 def _finite(numbers: Mapping[str, float], path: Path) -> dict[str, float]:
     for name, value in numbers.items():
         if not isinstance(value, int | float) or not math.isfinite(value):
-            raise AdvcodesError(
-                f"{path}: {name} is {value!r}, expected a finite number; has the run diverged?"
-            )
+            raise AdvcodesError(f"{path}: {name} is {value!r}, expected a finite number; has the run diverged?")
     return dict(numbers)
 
 

@@ -10,6 +10,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from advcodes.errors import AdvcodesError
@@ -89,7 +90,7 @@ def curves(results: Iterable[Result]) -> str:
             for point in run.curve:
                 for metric in point.keys() - {"step", "images"}:
                     points[metric, point["images"]].append(point[metric])
-        rows += [(dataset, variant, m, i, f"{mean_sd(v)[0]:.6g}") for (m, i), v in sorted(points.items())]
+        rows += [(dataset, variant, m, i, f"{fmean(v):.6g}") for (m, i), v in sorted(points.items())]
     return _csv(("dataset", "variant", "metric", "images", "value"), rows)
 
 
@@ -114,15 +115,13 @@ def losses(logs: Mapping[str, Path], most: int = ROWS) -> str:
                         if name not in ("step", "images") and value:
                             series[dataset, variant, name][images].append(float(value))
         except (OSError, ValueError, KeyError, TypeError):
-            raise AdvcodesError(
-                f"{path}: no readable log of losses; delete it and train {run} again"
-            ) from None
+            raise AdvcodesError(f"{path}: no readable log of losses; delete it and train {run} again") from None
     points = max(1, most // max(1, len(series)))
     rows = []
     for key, by_images in series.items():
         for group in _groups(sorted(by_images), points):
             values = [v for images in group for v in by_images[images]]
-            rows.append((*key, group[-1], f"{mean_sd(values)[0]:.5g}"))
+            rows.append((*key, group[-1], f"{fmean(values):.5g}"))
     return _csv(("dataset", "variant", "loss", "images", "value"), rows)
 
 

@@ -55,9 +55,7 @@ def _run(run: Result, column: Mapping[str, Any]) -> dict[str, Any]:
     return {"seed": run.seed, "metrics": dict(run.metrics), "protocol": own}
 
 
-def markdown(
-    table: Mapping[str, Any], picture: str | None = None, caption: str = "", files: Sequence[str] = ()
-) -> str:
+def markdown(table: Mapping[str, Any], picture: str | None = None, caption: str = "", files: Sequence[str] = ()) -> str:
     """The page of a table.
 
     Args:
@@ -129,9 +127,7 @@ def _cells(table: Mapping[str, Any], bold: str, quote: str) -> tuple[list[str], 
     header, body = [], [[label(row)] for row in table["rows"].values()]
     for name, column in table["columns"].items():
         metric = column["metric"]
-        header.append(
-            (name, column["served_by"], f"ours, {quote.format(metric)} {arrow}" if metric else "ours")
-        )
+        header.append((name, column["served_by"], f"ours, {quote.format(metric)} {arrow}" if metric else "ours"))
         header.append((name, name, f"paper, {paper_name} {arrow}"))
         cells = [row["cells"][name] for row in table["rows"].values()]
         ours = [c["ours"][metric] if c["ours"] else None for c in cells]
@@ -147,9 +143,7 @@ def _cells(table: Mapping[str, Any], bold: str, quote: str) -> tuple[list[str], 
                 shown = f"{printed[i]} ({text.count(o['seeds'], 'seed')})"
                 line.append(bold.format(shown) if i in best else shown)
             paper = papers[i]
-            line.append(
-                text.plus_minus(paper["value"], paper["spread"], paper_places) if paper else text.DASH
-            )
+            line.append(text.plus_minus(paper["value"], paper["spread"], paper_places) if paper else text.DASH)
     return header, body
 
 
@@ -176,13 +170,9 @@ def _other_tables(table: Mapping[str, Any]) -> Iterator[str]:
         places = {m: text.decimals(r["cells"][name]["ours"][m]["mean"] for r in trained) for m in metrics}
         for row in trained:
             ours = row["cells"][name]["ours"]
-            lines.append(
-                [label(row), *(text.plus_minus(ours[m]["mean"], ours[m]["sd"], places[m]) for m in metrics)]
-            )
+            lines.append([label(row), *(text.plus_minus(ours[m]["mean"], ours[m]["sd"], places[m]) for m in metrics)])
         if column["floor"].get("metrics"):
             floor = [column["floor"]["metrics"].get(m) for m in metrics]
             printed = [text.DASH if v is None else text.number(v, text.decimals([v])) for v in floor]
             lines.append(["*real training images*", *printed])
-        yield text.markdown_table(
-            [text.dataset(dataset), *(f"`{m}` {text.arrow(m)}" for m in metrics)], lines
-        )
+        yield text.markdown_table([text.dataset(dataset), *(f"`{m}` {text.arrow(m)}" for m in metrics)], lines)

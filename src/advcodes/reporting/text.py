@@ -44,9 +44,9 @@ def column(name: str, served_by: str | None) -> str:
 
 
 def decimals(values: Iterable[float]) -> int:
-    """Decimals that show three digits of the smallest value other than 0: two at least, six at most."""
-    sizes = [abs(v) for v in values if v]
-    return min(max(_FEW, _FEW - math.floor(math.log10(min(sizes)))), _MANY) if sizes else _FEW
+    """Decimals that show three digits of the largest value: two at least, six at most."""
+    largest = max(map(abs, values), default=0)
+    return min(max(_FEW, _FEW - math.floor(math.log10(largest))), _MANY) if largest else _FEW
 
 
 def paper_decimals(values: Iterable[float]) -> int:

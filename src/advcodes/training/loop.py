@@ -58,6 +58,7 @@ class Loop:
         self.parameters = {role: list(net.parameters()) for role, net in method.networks.items()}
         self.optimisers = {phase.name: self._optimiser(phase) for phase in self.phases}
         self._values: dict[str, list[tuple[int, Tensor]]] = {}
+        self._terms: set[str] = set()
         self._thawed: set[str] = set(self.parameters)
         self.step = 0
 
@@ -98,6 +99,7 @@ class Loop:
             optimiser.step()
             for name, term in terms.items():
                 self.record(f"{phase.name}/{name}", term)
+            self._terms.update(f"{phase.name}/{name}" for name in terms)
 
     def flush(self) -> dict[str, float]:
         """Means of what was recorded since the last call.
@@ -128,6 +130,15 @@ class Loop:
                 "rate (optimiser.lr of the variant) or set training.precision to float32"
             )
         return means
+
+    def by_phase(self, means: dict[str, float]) -> dict[str, float]:
+        """The phases' losses, each the sum of its terms, out of what :meth:`flush` gave."""
+        totals: dict[str, float] = {}
+        for name, value in means.items():
+            if name in self._terms:
+                phase = name.partition("/")[0]
+                totals[phase] = totals.get(phase, 0.0) + value
+        return totals
 
     def _rank(self, name: str) -> int:
         order = [phase.name for phase in self.phases]

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 
 from advcodes.params import Machine
+from advcodes.progress import Progress, duration
 from advcodes.provenance import Artifact, write_atomically
 from advcodes.training import checkpoint, device
 from advcodes.training.data import TrainingData
 from advcodes.training.loop import Loop, snapshot_steps, total_steps
-from advcodes.training.progress import Progress
 from advcodes.training.restore import build_method
 from advcodes.training.seed import random_state, restore_random_state, seed_all
 
@@ -102,12 +102,8 @@ def train(
 
     for net in method.networks.values():
         net.train()
-    progress, started, saved, first = (
-        Progress(name, total, loop.step, settings["batch_size"]),
-        time.monotonic(),
-        time.monotonic(),
-        loop.step,
-    )
+    batch_size, first, started = settings["batch_size"], loop.step, time.monotonic()
+    progress, saved = Progress(name, total * batch_size, "images", start=first * batch_size), started
     while loop.step < total:
         logged = (loop.step + 1) % log_every == 0 or loop.step + 1 == total
         loop.train_step(data.batch(loop.step), logged)
@@ -119,7 +115,7 @@ def train(
             continue
         means = loop.flush()
         log.write(step, means)
-        progress.update(step, means)
+        progress.at(step * batch_size, " ".join(f"{k} {v:.3g}" for k, v in loop.by_phase(means).items()))
         if step < total and time.monotonic() - saved >= checkpoint_seconds:
             content = {"key": key, **loop.state(), "random": random_state(), "log_bytes": log.bytes()}
             checkpoint.save(latest, content)
@@ -141,7 +137,8 @@ def train(
     latest.unlink(missing_ok=True)
     files = ["networks.pt", "run.json", "losses.csv", *(f"snapshots/{s:09d}.pt" for s in keep[:-1])]
     parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in method.networks.items()}
-    speed = (total - first) * settings["batch_size"] / max(seconds, 1e-9)
+    speed = (total - first) * batch_size / max(seconds, 1e-9)
+    print(f"{name}: trained in {duration(seconds)}, {speed:,.0f} images/s", flush=True)
     hardware = torch.cuda.get_device_name(where) if where.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     facts = {"seconds": round(seconds, 1), "images_per_second": round(speed, 1), "device": hardware,
              "torch": torch.__version__, "parameters": parameters}  # fmt: skip

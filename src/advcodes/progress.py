@@ -1,10 +1,17 @@
-"""A line every few seconds about work that takes long."""
+"""One line now and then about work that takes long: how far, how fast, how long still."""
 
 from __future__ import annotations
 
 import time
 
 AFFECTS_RESULTS = False
+
+
+def duration(seconds: float) -> str:
+    """``3:07`` or ``2:03:07``."""
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f"{hours}:{m:02d}:{s:02d}" if hours else f"{m}:{s:02d}"
 
 
 class Progress:
@@ -23,8 +30,8 @@ class Progress:
         self.begun = self.last = time.monotonic()
         self.start = start
 
-    def at(self, done: int) -> None:
-        """Say that ``done`` of the whole amount is there."""
+    def at(self, done: int, note: str = "") -> None:
+        """Say that ``done`` of the whole amount is there, and how things go (``note``)."""
         now = time.monotonic()
         if now - self.last < self.seconds:
             return
@@ -33,7 +40,10 @@ class Progress:
         line = f"{self.what}: {done / scale:,.{digits}f}"
         if self.total:
             line += f" of {self.total / scale:,.{digits}f}"
-            if done > self.start:
-                rest = (self.total - done) * (now - self.begun) / (done - self.start)
-                unit += f", {100 * done / self.total:.0f}%, {rest:.0f} s left"
-        print(f"{line} {unit}", flush=True)
+        line += f" {unit}"
+        rate = (done - self.start) / max(now - self.begun, 1e-9)
+        if rate > 0:
+            line += f", {rate / scale:,.{digits}f} {unit}/s"
+            if self.total:
+                line += f", {100 * done / self.total:.0f}%, {duration((self.total - done) / rate)} left"
+        print(line + (f" | {note}" if note else ""), flush=True)
