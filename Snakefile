@@ -18,7 +18,7 @@ report: "pipeline/report/workflow.rst"
 
 rule all:
     input:
-        "reports/table1.md" if "acl/table1" in GRAPH.chosen() else "reports/manifest.json",
+        "reports/table1.md" if "acl/table1" in GRAPH.chosen() else "data/reports/manifest.json",
 
 
 include: "pipeline/rules/data.smk"
@@ -29,4 +29,4 @@ include: "pipeline/rules/report.smk"
 
 
 onsuccess:
-    record_in_dvc()
+    conclude()

@@ -1,5 +1,7 @@
+import importlib.util
 import os
-import shutil
+import re
+import shlex
 import subprocess
 import sys
 import time
@@ -12,7 +14,11 @@ from advcodes.graph import Graph, Run
 from advcodes.params import read
 from advcodes.provenance import hold_pipeline
 
-PLANNING = bool({"-n", "--dry-run", "--dryrun", "--lint", "--summary", "--dag", "--rulegraph", "--report"} & set(sys.argv))
+# Calls that only look, and so need not wait for a pipeline that is running.
+LOOKING = re.compile(
+    r"-[a-zA-Z]*n[a-zA-Z]*|-[SDl]|--(dry-?run|lint|(detailed-)?summary|(d3)?dag|(rule|file)graph|list(-[a-z-]+)?|report(-.*)?)(=.*)?"
+)
+PLANNING = any(map(LOOKING.fullmatch, sys.argv[1:]))
 
 if config:
     raise WorkflowError(
@@ -36,8 +42,13 @@ STALE = ".snakemake/advcodes/stale"
 Path(STALE).parent.mkdir(parents=True, exist_ok=True)
 Path(STALE).write_text(str(time.time_ns()))
 
-ADVCODES = f"{sys.executable} -m advcodes"
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [f"{workflow.basedir}/src", os.environ.get("PYTHONPATH")]))
+# Jobs run this checkout's package in Snakemake's own environment, or in the one that `--sdm conda` makes.
+CONDA = any(method.name == "CONDA" for method in workflow.deployment_settings.deployment_method)
+shell.prefix(
+    "set -euo pipefail; "
+    f"advcodes() {{{{ PYTHONPATH={shlex.quote(f'{workflow.basedir}/src')}${{{{PYTHONPATH:+:$PYTHONPATH}}}} "
+    f"{'python' if CONDA else shlex.quote(sys.executable)} -m advcodes \"$@\"; }}}}; "
+)
 
 
 wildcard_constraints:
@@ -85,9 +96,21 @@ def manifests(artifacts):
     return sorted({str(a.manifest) for a in artifacts})
 
 
-def record_in_dvc():
-    """Record the results in dvc.lock, once everything is right: `dvc exp run` restores what dvc.lock names first."""
-    if os.environ.get("DVC_STAGE") or not (Path(".dvc").is_dir() and shutil.which("dvc")):
+def conclude():
+    """Last act of a run: say if its results are not what is asked for any more, else record them in dvc.lock."""
+    look = "from advcodes.graph import Graph; from advcodes.params import read; print(Graph(read()).summary().key)"
+    sources = {**os.environ, "PYTHONPATH": f"{workflow.basedir}/src"}
+    now = subprocess.run([sys.executable, "-c", look], env=sources, capture_output=True, text=True)
+    if now.stdout.strip() != GRAPH.summary().key:
+        raise WorkflowError("params.yaml or the sources changed while the pipeline was running; run it again")
+    # `dvc exp run` first restores what dvc.lock names, so that results missing there would be lost.
+    if os.environ.get("DVC_STAGE") or not (Path(".dvc").is_dir() and importlib.util.find_spec("dvc")):
         return
     if all(a.fresh() for a in GRAPH.everything()):
-        subprocess.run(["dvc", "commit", "--force", "--quiet"], check=False)
+        command = [sys.executable, "-m", "dvc", "commit", "--force"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            print(
+                f"the results are complete, but not recorded in dvc.lock (run `dvc commit`): {done.stderr.strip()}",
+                file=sys.stderr,
+            )

@@ -8,8 +8,12 @@ rule prepare:
         inputs_of(lambda w: GRAPH.prepared(w.dataset)),
     output:
         "data/prepared/{dataset}/manifest.json",
+    log:
+        "logs/prepare/{dataset}.log",
+    conda:
+        ENVIRONMENT
     params:
         key=key_of(lambda w: GRAPH.prepared(w.dataset)),
     threads: GRAPH.params.machine.threads
     shell:
-        "{ADVCODES} prepare {wildcards.dataset} --key {params.key}"
+        "advcodes prepare {wildcards.dataset} --key {params.key} 2>&1 | tee {log}"

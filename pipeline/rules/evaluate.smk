@@ -8,11 +8,15 @@ rule classifier:
         inputs_of(lambda w: GRAPH.extractor(w.dataset)),
     output:
         "data/evaluation/extractors/classifier/{dataset}/{hash}/manifest.json",
+    log:
+        "logs/classifier/{dataset}/{hash}.log",
+    conda:
+        ENVIRONMENT
     params:
         key=key_of(lambda w: GRAPH.extractor(w.dataset)),
     threads: GRAPH.params.machine.threads
     shell:
-        "{ADVCODES} extractor {wildcards.dataset} --key {params.key}"
+        "advcodes extractor {wildcards.dataset} --key {params.key} 2>&1 | tee {log}"
 
 
 rule inception:
@@ -20,10 +24,14 @@ rule inception:
         inputs_of(lambda w: GRAPH.extractor("")),
     output:
         "data/evaluation/extractors/inception/manifest.json",
+    log:
+        "logs/inception.log",
+    conda:
+        ENVIRONMENT
     params:
         key=key_of(lambda w: GRAPH.extractor("")),
     shell:
-        "{ADVCODES} extractor --key {params.key}"
+        "advcodes extractor --key {params.key} 2>&1 | tee {log}"
 
 
 rule reference:
@@ -31,11 +39,15 @@ rule reference:
         inputs_of(lambda w: GRAPH.reference(w.dataset)),
     output:
         "data/evaluation/reference/{dataset}/{hash}/manifest.json",
+    log:
+        "logs/reference/{dataset}/{hash}.log",
+    conda:
+        ENVIRONMENT
     params:
         key=key_of(lambda w: GRAPH.reference(w.dataset)),
     threads: GRAPH.params.machine.threads
     shell:
-        "{ADVCODES} reference {wildcards.dataset} --key {params.key}"
+        "advcodes reference {wildcards.dataset} --key {params.key} 2>&1 | tee {log}"
 
 
 rule evaluate:
@@ -43,8 +55,12 @@ rule evaluate:
         inputs_of(lambda w: GRAPH.metrics(run_of(w))),
     output:
         "data/evaluation/metrics/{scale}/{dataset}/{variant}/seed{seed}/manifest.json",
+    log:
+        "logs/evaluate/{scale}/{dataset}/{variant}/seed{seed}.log",
+    conda:
+        ENVIRONMENT
     params:
         key=key_of(lambda w: GRAPH.metrics(run_of(w))),
     threads: GRAPH.params.machine.threads
     shell:
-        "{ADVCODES} evaluate {wildcards.scale}/{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed} --key {params.key}"
+        "advcodes evaluate {wildcards.scale}/{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed} --key {params.key} 2>&1 | tee {log}"

@@ -10,11 +10,15 @@ rule render:
             labels={"item": "{item}", "scale": "{scale}"},
         ),
         numbers="reports/{scale}/{paper}/{item}.json",
-        manifest="reports/{scale}/{paper}/{item}.manifest.json",
+        manifest="data/reports/{scale}/{paper}/{item}.manifest.json",
+    log:
+        "logs/render/{scale}/{paper}/{item}.log",
+    conda:
+        ENVIRONMENT
     params:
         key=key_of(lambda w: GRAPH.item(f"{w.paper}/{w.item}")),
     shell:
-        "{ADVCODES} render {wildcards.paper}/{wildcards.item} --key {params.key}"
+        "advcodes render {wildcards.paper}/{wildcards.item} --key {params.key} 2>&1 | tee {log}"
 
 
 rule summary:
@@ -23,8 +27,12 @@ rule summary:
     output:
         ["reports/table1.md"] if "acl/table1" in GRAPH.chosen() else [],
         metrics="reports/metrics.json",
-        manifest="reports/manifest.json",
+        manifest="data/reports/manifest.json",
+    log:
+        "logs/summary.log",
+    conda:
+        ENVIRONMENT
     params:
         key=key_of(lambda w: GRAPH.summary()),
     shell:
-        "{ADVCODES} summary --key {params.key}"
+        "advcodes summary --key {params.key} 2>&1 | tee {log}"

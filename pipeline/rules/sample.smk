@@ -8,8 +8,12 @@ rule sample:
         inputs_of(lambda w: GRAPH.samples(run_of(w))),
     output:
         "data/evaluation/samples/{scale}/{dataset}/{variant}/seed{seed}/manifest.json",
+    log:
+        "logs/sample/{scale}/{dataset}/{variant}/seed{seed}.log",
+    conda:
+        ENVIRONMENT
     params:
         key=key_of(lambda w: GRAPH.samples(run_of(w))),
     threads: GRAPH.params.machine.threads
     shell:
-        "{ADVCODES} sample {wildcards.scale}/{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed} --key {params.key}"
+        "advcodes sample {wildcards.scale}/{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed} --key {params.key} 2>&1 | tee {log}"

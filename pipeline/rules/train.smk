@@ -8,8 +8,12 @@ rule train:
         inputs_of(lambda w: GRAPH.train(run_of(w))),
     output:
         "data/runs/{scale}/{dataset}/{variant}/seed{seed}/manifest.json",
+    log:
+        "logs/train/{scale}/{dataset}/{variant}/seed{seed}.log",
+    conda:
+        ENVIRONMENT
     params:
         key=key_of(lambda w: GRAPH.train(run_of(w))),
     threads: GRAPH.params.machine.threads
     shell:
-        "{ADVCODES} train {wildcards.scale}/{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed} --key {params.key}"
+        "advcodes train {wildcards.scale}/{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed} --key {params.key} 2>&1 | tee {log}"

@@ -231,10 +231,13 @@ class Graph:
             inputs |= {f"samples/{r.id}": self.samples(r) for r in runs}
         return Artifact(
             f"item/{p.scale}/{item_id}",
-            self.reports / p.scale / f"{item_id}.manifest.json",
+            self.data / "reports" / p.scale / f"{item_id}.manifest.json",
             config,
             inputs,
             ("advcodes.reporting.render",),
+            # Reports go to git, their manifests to DVC with the data: a clone without the data knows nothing of them,
+            # and builds everything.
+            home=(self.reports / p.scale / item_id).parent,
         )
 
     def _results(self, runs: list[Run]) -> dict[str, Artifact]:
@@ -260,10 +263,11 @@ class Graph:
         inputs = built | self._results(self.all_runs())
         return Artifact(
             f"summary/{p.scale}",
-            self.reports / "manifest.json",
+            self.data / "reports" / "manifest.json",
             config,
             inputs,
             ("advcodes.reporting.summary",),
+            home=self.reports,
         )
 
     def chosen(self) -> list[str]:

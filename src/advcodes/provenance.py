@@ -160,10 +160,11 @@ class Artifact:
 
     Attributes:
         id: unique name, ``<stage>/<what>``: ``train/demo/digits/gan/seed0``.
-        manifest: path of its manifest; the result's files lie in the same directory.
+        manifest: path of its manifest.
         config: everything resolved from params.yaml that its content depends on (JSON).
         inputs: other artifacts it is made from, by the role they play.
         modules: entry modules of the code that makes it.
+        home: directory of its files, where that is not the manifest's.
     """
 
     id: str
@@ -171,10 +172,12 @@ class Artifact:
     config: Mapping[str, Any]
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
+    home: Path | None = None
 
     @property
     def directory(self) -> Path:
-        return self.manifest.parent
+        """Where the result's files lie."""
+        return self.home or self.manifest.parent
 
     @functools.cached_property
     def spec(self) -> dict[str, Any]:
@@ -243,7 +246,8 @@ class Artifact:
                     f"{self.id}: its {name} ({artifact.id}) is missing or stale; "
                     f"run `snakemake --cores all {artifact.manifest}`"
                 )
-        self.directory.mkdir(parents=True, exist_ok=True)
+        for directory in (self.directory, self.manifest.parent):
+            directory.mkdir(parents=True, exist_ok=True)
         self.manifest.unlink(missing_ok=True)
         return lock
 
