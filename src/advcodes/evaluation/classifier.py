@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from advcodes.data.prepared import Prepared
 from advcodes.data.prepared import load as load_prepared
-from advcodes.data.progress import Progress
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation.features import Extractor, sha256
 from advcodes.params import Machine
+from advcodes.progress import Progress
 from advcodes.provenance import Artifact, write_atomically
 from advcodes.training import checkpoint, device
 
@@ -35,8 +35,8 @@ ENOUGH = 10_000  #: images that accuracy, mean and sd of a split are taken from,
 TRAINED_TO = {
     "classes": "tell the dataset's classes",
     "attributes": "tell the dataset's binary attributes, each on its own",
-    "rotations": "tell by which of 0, 90, 180 and 270 degrees an image was turned (RotNet, Gidaris et al. 2018): the dataset "
-    "has neither classes nor attributes",
+    "rotations": "tell by which of 0, 90, 180 and 270 degrees an image was turned (RotNet, Gidaris et al. 2018): the "
+    "dataset has neither classes nor attributes",
 }
 
 
@@ -61,8 +61,14 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     }
     print(f"{artifact.id}: accuracy {accuracy['train']:.1%} on {config['train_split']}, {accuracy['test']:.1%} on "
           f"{config['test_split']}", flush=True)  # fmt: skip
-    content = {"shape": list(data.shape), "outputs": task.outputs, "width": config["width"], "task": task.name,
-               "accuracy": accuracy["test"], "state": {k: v.cpu() for k, v in network.state_dict().items()}}  # fmt: skip
+    content = {
+        "shape": list(data.shape),
+        "outputs": task.outputs,
+        "width": config["width"],
+        "task": task.name,
+        "accuracy": accuracy["test"],
+        "state": {k: v.cpu() for k, v in network.state_dict().items()},
+    }
     checkpoint.save(artifact.directory / "classifier.pt", content)
     write_atomically(artifact.directory / "classifier.json", json.dumps(about, indent=1) + "\n")
     return ["classifier.pt", "classifier.json"], {"seconds": round(time.monotonic() - began, 1), "accuracy": accuracy}
@@ -261,7 +267,9 @@ def train(
         schedule.step()
         progress.at(step + 1)
     if not math.isfinite(loss.item()):
-        raise AdvcodesError(f"{what}: the classifier diverged (loss {loss.item()}); lower metrics.classifier.lr ({config['lr']})")
+        raise AdvcodesError(
+            f"{what}: the classifier diverged (loss {loss.item()}); lower metrics.classifier.lr ({config['lr']})"
+        )
     return network.eval(), task, {"images": len(stored), "steps": steps, "epochs": round(steps / per_epoch, 1)}
 
 

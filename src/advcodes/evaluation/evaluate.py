@@ -92,7 +92,11 @@ def evaluate(
         "resize": extractor.resize,
         "torch_fidelity": fidelity("version").__version__,
     }
-    counts = {"n_generated": config["curve_n_generated"], "n_reference": len(reference.features), "split": reference.split}
+    counts = {
+        "n_generated": config["curve_n_generated"],
+        "n_reference": len(reference.features),
+        "split": reference.split,
+    }
     name = metric_name("fid", config["extractor"], **counts)
     curve = []
     for step, images in points:

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from advcodes.data.progress import Progress
 from advcodes.errors import AdvcodesError, unknown
 from advcodes.evaluation.names import EXTRACTORS
+from advcodes.progress import Progress
 
 
 @dataclass(frozen=True)

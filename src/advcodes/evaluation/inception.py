@@ -61,8 +61,10 @@ def obtain(path: Path, machine: Machine) -> Path:
         try:
             return fetch(fidelity("feature_extractor_inceptionv3").URL_INCEPTION_V3, path, sha256_prefix=SHA256_PREFIX)
         except AdvcodesError as error:
-            raise AdvcodesError(f"Inception weights: {error}; or bring {NAME} here yourself, set machine.inception_weights "
-                                f"to its path, or {WITHOUT}") from None  # fmt: skip
+            raise AdvcodesError(
+                f"Inception weights: {error}; or bring {NAME} here yourself and set machine.inception_weights to its "
+                f"path, or {WITHOUT}"
+            ) from None
     verify(local)
     copy = path.with_name(path.name + ".part")
     shutil.copyfile(local, copy)
@@ -77,8 +79,10 @@ def verify(path: Path) -> None:
         AdvcodesError: there is no such file, or it is another one.
     """
     if not path.is_file():
-        raise AdvcodesError(f"{path}: no such file; expected Inception weights ({NAME}): correct machine.inception_weights, "
-                            f"leave it empty to download them, or {WITHOUT}")  # fmt: skip
+        raise AdvcodesError(
+            f"{path}: no such file; expected Inception weights ({NAME}): correct machine.inception_weights, leave it "
+            f"empty to download them, or {WITHOUT}"
+        )
     if problem := mismatch(path, sha256_prefix=SHA256_PREFIX):
         raise AdvcodesError(f"{path}: not the 2015 Inception weights ({problem}); replace it by {NAME}, or {WITHOUT}")
 
@@ -96,13 +100,17 @@ class Inception(nn.Module):
         torch.save(state, buffer)
         buffer.seek(0)
         extractor = fidelity("feature_extractor_inceptionv3").FeatureExtractorInceptionV3
-        self.extractor = extractor("inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=buffer)
+        self.extractor = extractor(
+            "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=buffer
+        )
 
     def forward(self, stored: Tensor) -> tuple[Tensor, Tensor]:
         """Features [N, 2048] and logits [N, 1008] of stored images."""
         if stored.ndim != 4 or stored.dtype != torch.uint8 or stored.shape[1] not in (1, 3):
-            raise AdvcodesError(f"Inception takes grey or colour images of 8 bits, got {stored.dtype} {list(stored.shape[1:])}; "
-                                f"{WITHOUT}")  # fmt: skip
+            raise AdvcodesError(
+                f"Inception takes grey or colour images of 8 bits, got {stored.dtype} {list(stored.shape[1:])}; "
+                f"{WITHOUT}"
+            )
         return self.extractor(stored.expand(-1, 3, -1, -1))
 
 
@@ -124,10 +132,17 @@ def network(weights: Path) -> Inception:
 def load(directory: Path, where: torch.device | str) -> Extractor:
     """The extractor of a directory that :func:`make` filled."""
     weights = directory / NAME
-    return Extractor(network(weights).to(where), sha256(weights), BATCH, "299x299 inside, bilinear as in TensorFlow 1", True)
+    resize = "299x299 inside, bilinear as in TensorFlow 1"
+    return Extractor(_on(network(weights), where), sha256(weights), BATCH, resize, True)
 
 
-def check_cifar10_is(weights: Path | str, prepared: Path | str, where: torch.device | str = "cpu") -> tuple[float, float]:
+def _on(net: Inception, where: torch.device | str) -> Inception:
+    return net.to(where, memory_format=torch.channels_last)  # a third faster on a CPU
+
+
+def check_cifar10_is(
+    weights: Path | str, prepared: Path | str, where: torch.device | str = "cpu"
+) -> tuple[float, float]:
     """Inception Score of CIFAR-10's 50,000 training images in 10 splits: mean and sd over splits.
 
     The check that the protocol is the papers' (facts 6.3): Salimans et al. 2016, and Khan's "real images", have
@@ -142,6 +157,6 @@ def check_cifar10_is(weights: Path | str, prepared: Path | str, where: torch.dev
         AdvcodesError: as :func:`network`; no such dataset.
     """
     images = load_prepared(prepared).split("train").images
-    extractor = Extractor(network(Path(weights)).to(where), "", BATCH, "", True)
+    extractor = Extractor(_on(network(Path(weights)), where), "", BATCH, "", True)
     _, logits = extractor.features(images, "Inception Score of real images")
     return inception_score(logits, IS_SPLITS)

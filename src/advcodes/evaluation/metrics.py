@@ -31,7 +31,9 @@ def fidelity(module: str) -> ModuleType:
     try:
         return importlib.import_module(f"torch_fidelity.{module}")
     except ModuleNotFoundError as error:
-        raise AdvcodesError(f"metrics need torch-fidelity ({error}); install it with `pip install torch-fidelity`") from None
+        raise AdvcodesError(
+            f"metrics need torch-fidelity ({error}); install it with `pip install torch-fidelity`"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def statistics(features: Tensor) -> Statistics:
         AdvcodesError: fewer than two rows have no covariance.
     """
     if len(features) < 2:
-        raise AdvcodesError(f"Fréchet distance: got {len(features)} images, expected at least 2; raise metrics.n_generated")
+        raise AdvcodesError(
+            f"Fréchet distance: got {len(features)} images, expected at least 2; raise metrics.n_generated"
+        )
     found = fidelity("metric_fid").fid_features_to_statistics(features.double())
     return Statistics(found["mu"], np.atleast_2d(found["sigma"]))
 
@@ -73,7 +77,12 @@ def inception_score(logits: Tensor, splits: int) -> tuple[float, float]:
 def kernel_distance(generated: Tensor, real: Tensor, subsets: int, subset_size: int) -> tuple[float, float]:
     """KID (Binkowski et al. 2018): unbiased MMD^2 under ``(x.y / F + 1)^3``, mean and sd over random subsets."""
     found = fidelity("metric_kid").kid_features_to_metric(
-        generated.double(), real.double(), kid_subsets=subsets, kid_subset_size=subset_size, rng_seed=SEED, verbose=False
+        generated.double(),
+        real.double(),
+        kid_subsets=subsets,
+        kid_subset_size=subset_size,
+        rng_seed=SEED,
+        verbose=False,
     )
     return found["kernel_inception_distance_mean"], found["kernel_inception_distance_std"]
 
@@ -85,7 +94,12 @@ def precision_recall(generated: Tensor, real: Tensor, neighborhood: int) -> tupl
     """
     centre = real.mean(0)  # moves no distance, but keeps float32 from losing digits of small ones
     found = fidelity("metric_prc").prc_features_to_metric(
-        generated - centre, real - centre, prc_neighborhood=neighborhood, prc_batch_size=_PRC_ROWS, save_cpu_ram=True, verbose=False
+        generated - centre,
+        real - centre,
+        prc_neighborhood=neighborhood,
+        prc_batch_size=_PRC_ROWS,
+        save_cpu_ram=True,
+        verbose=False,
     )
     return found["precision"], found["recall"]
 

@@ -116,23 +116,35 @@ def describe(name: str, protocol: Mapping[str, Any]) -> str:
         AdvcodesError: the name does not belong to that protocol.
     """
     metric, extractor = parse(name)
+    if missing := [k for k in ("n_generated", "n_reference", "split") if k not in protocol]:
+        raise AdvcodesError(
+            f"metric {name!r}: its protocol lacks {', '.join(missing)}; evaluate every run at the same one"
+        )
     n, m, split = protocol["n_generated"], protocol["n_reference"], protocol["split"]
     splits = protocol.get("is_splits", IS_SPLITS)
     right = metric_name(metric, protocol.get("extractor", extractor), n, m, split, splits)
     if right != name:
-        raise AdvcodesError(f"metric {name!r}: its protocol ({n} generated, {m} {split}) is that of {right!r}; evaluate again")
+        raise AdvcodesError(
+            f"metric {name!r}: its protocol ({n} generated, {m} {split}) is that of {right!r}; evaluate again"
+        )
     established = _ESTABLISHED[metric]
     if extractor == "inception":
         version = f", torch-fidelity {protocol['torch_fidelity']}" if protocol.get("torch_fidelity") else ""
-        kind = f"{established}: {_FORMULAS[metric]} on 2015 Inception features{version}"
+        of, usual = "logits" if metric == "is" else "features", PROTOCOLS[metric]
+        if name != metric:
+            against = (
+                f" against {usual.n_reference:,} {usual.split} images" if usual.split else f" in {IS_SPLITS} splits"
+            )
+            established += f" at other counts than the usual {usual.n_generated:,}{against}"
+        kind = f"{established}: {_FORMULAS[metric]} on {of} of the 2015 Inception network{version}"
     else:
         task = {"attributes": "on this dataset's attributes", "rotations": "to tell rotations of this dataset's images"}
         accuracy = protocol.get("extractor_accuracy")
         reached = "" if accuracy is None else f", {100 * accuracy:.1f} % right on test images"
         kind = (
-            f"{_FORMULAS[metric]} on features of a classifier trained "
+            f"{_FORMULAS[metric]} on {'predictions' if metric == 'is' else 'features'} of a classifier trained "
             f"{task.get(protocol.get('extractor_task', ''), 'on this dataset')}{reached} "
-            f"(not the Inception-based {established}, and not comparable with it)"
+            f"(not the {'' if metric == 'is' else 'Inception-based '}{established}, and not comparable with it)"
         )
     if metric == "is":
         counts = f"{n:,} generated images in {splits} splits"

@@ -69,12 +69,21 @@ def extract(images: np.ndarray, extractor: Extractor, split: str, what: str) -> 
 
 
 def measure_floor(
-    prepared: Prepared, chosen: np.ndarray, reference: Reference, extractor: Extractor, config: dict[str, Any], what: str
+    prepared: Prepared,
+    chosen: np.ndarray,
+    reference: Reference,
+    extractor: Extractor,
+    config: dict[str, Any],
+    what: str,
 ) -> dict[str, Any]:
     """Metrics of real training images that are not in the reference; empty where fewer than two are left."""
     rows = choose(prepared, config["floor_split"], config["n_generated"], besides=chosen)
     if len(rows) < 2:
-        return {"metrics": {}, "spread": {}, "protocol": {"n_generated": len(rows), "floor_split": config["floor_split"]}}
+        return {
+            "metrics": {},
+            "spread": {},
+            "protocol": {"n_generated": len(rows), "floor_split": config["floor_split"]},
+        }
     features, logits = extractor.features(prepared.images[rows], f"{what}, floor")
     floor = measure(features, logits, reference, config["extractor"], extractor.classes, config)
     floor["protocol"]["floor_split"] = config["floor_split"]

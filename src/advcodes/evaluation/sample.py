@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from advcodes.data.progress import Progress
 from advcodes.data.values import to_stored
 from advcodes.errors import AdvcodesError
 from advcodes.params import Machine
+from advcodes.progress import Progress
 from advcodes.provenance import Artifact
 from advcodes.training import device
 from advcodes.training.restore import Restored, restore
@@ -65,7 +65,9 @@ def generate(restored: Restored, n: int, config: Mapping[str, Any], seed: int, w
         raise AdvcodesError(f"{what}: got {n} images and seed {seed}; expected at least one image and a seed from 0 on")
     method, size = restored.method, config["batch_size"]
     points = len(restored.shape) == 1
-    for_samples, for_statistics = (torch.Generator().manual_seed(int(s)) for s in np.random.SeedSequence(seed).generate_state(2))
+    for_samples, for_statistics = (
+        torch.Generator().manual_seed(int(s)) for s in np.random.SeedSequence(seed).generate_state(2)
+    )
     networks = [method.networks[role] for role in method.sampling_roles or method.networks]
     progress, images = Progress(what, n, "images"), []
     with torch.inference_mode(), _normalising(networks, config["batch_norm"]) as reestimated:
@@ -82,8 +84,8 @@ def generate(restored: Restored, n: int, config: Mapping[str, Any], seed: int, w
             if not finite.all():
                 bad = start + int((~finite).nonzero()[0])
                 raise AdvcodesError(
-                    f"{what}: image {bad} of {n} by {method.name!r} at step {restored.step} is not finite (NaN or infinite); "
-                    "the run has diverged: lower its learning rate (optimiser.lr) and train again"
+                    f"{what}: image {bad} of {n} by {method.name!r} at step {restored.step} is not finite (NaN or "
+                    "infinite); the run has diverged: lower its learning rate (optimiser.lr) and train again"
                 )
             images.append(to_stored(batch, restored.value_range, points).cpu().numpy())
             progress.at(min(start + size, n))

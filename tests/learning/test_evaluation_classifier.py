@@ -1,0 +1,45 @@
+"""The classifier learns, whatever a dataset offers, and its features tell better images from worse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from advcodes.data.prepared import load
+from advcodes.evaluation.classifier import BATCH, accuracy_of, train
+from advcodes.evaluation.features import Extractor
+from advcodes.evaluation.metrics import frechet_distance, statistics
+from evaluation_fakes import digit_labels, digits
+
+CONFIG = {"width": 16, "epochs": 8, "batch_size": 128, "lr": 2e-3, "precision": "float32"}
+
+
+def test_it_learns_digits_and_its_distance_orders_images_by_quality(tmp_path: Path):
+    data = load(digits(tmp_path))
+    network, task, facts = train(data.split("train"), CONFIG, torch.device("cpu"))
+    assert task.name == "classes" and facts["images"] == 1297 and not network.training
+    assert accuracy_of(network, data.split("test"), task) > 0.97
+
+    extractor = Extractor(network.requires_grad_(False), "", BATCH, "none", True)
+    test, real = data.split("test").images, data.split("train").images
+    random = np.random.default_rng(0)
+    worse = [np.clip(real + random.normal(0, sd, real.shape), 0, 255).astype(np.uint8) for sd in (25, 75)]
+    noise = random.integers(0, 256, real.shape, dtype=np.uint8)
+    against = statistics(extractor.features(test)[0])
+    distances = [frechet_distance(statistics(extractor.features(x)[0]), against) for x in (real, *worse, noise)]
+    assert distances == sorted(distances) and distances[0] < 0.1 * distances[-1], distances
+    threes = real[data.split("train").labels == 3]
+    collapsed = frechet_distance(statistics(extractor.features(threes)[0]), against)
+    assert collapsed > 5 * distances[0], "one class only passed for all ten"
+
+
+@pytest.mark.parametrize("task", ["attributes", "rotations"])
+def test_it_learns_without_classes(task: str, tmp_path: Path):
+    bits = (digit_labels()[:, None] >> np.arange(3)) & 1
+    data = load(digits(tmp_path, **({"attributes": bits} if task == "attributes" else {"labels": np.zeros(1797)})))
+    network, found, _ = train(data.split("train"), CONFIG, torch.device("cpu"))
+    assert found.name == task
+    assert accuracy_of(network, data.split("test"), found) > {"attributes": 0.95, "rotations": 0.85}[task]
