@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from advcodes.progress import Progress
 from advcodes.data.source import Source
 from advcodes.data.view import view_image
 from advcodes.errors import AdvcodesError
+from advcodes.progress import Progress
 
 if TYPE_CHECKING:
     from advcodes.params import Machine
