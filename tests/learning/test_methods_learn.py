@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import run_config
 from scipy.spatial.distance import cdist
 
 from advcodes import registry
@@ -20,6 +19,7 @@ from advcodes.evaluation.sample import generate
 from advcodes.params import Sampling
 from advcodes.training.restore import Restored, build_method, restore
 from advcodes.training.train import train
+from conftest import run_config
 
 CPU = torch.device("cpu")
 #: A trained method's samples must come so many times closer to the test images than an untrained one's.

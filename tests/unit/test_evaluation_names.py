@@ -54,12 +54,10 @@ def test_short_names_belong_to_one_protocol_only():
 def test_the_footnote_of_a_classifier_metric_denies_being_the_other(metric: str):
     protocol = {"n_generated": 2000, "n_reference": 500, "split": "test", "extractor_accuracy": 0.9876}
     sentence = describe(ON_CLASSIFIER[metric], protocol)
-    assert (
-        "of the Inception network, and not comparable" in sentence
-        and "98.8 % right" in sentence
-        and "2,000 generated" in sentence
-    )
-    assert "\n" not in sentence and sentence.endswith(".")
+    other = {"fid": "Inception-based FID", "is": "Inception Score", "kid": "Inception-based KID"}
+    assert f"(not the {other.get(metric, f'Inception-based {metric}')}, and not comparable with it)" in sentence
+    assert sentence.startswith(f"{ON_CLASSIFIER[metric]}: ") and sentence.endswith(".") and "\n" not in sentence
+    assert "98.8 % right" in sentence and "2,000 generated" in sentence
 
 
 def test_the_footnote_of_the_fid():

@@ -236,3 +236,10 @@ def test_layers_and_sizes_are_those_of_the_reference():
     )
     count = {k: sum(p.numel() for p in n.parameters()) for k, n in nets.items()}
     assert count == {"g": g, "d": trunk + 1024 + 1, "e": trunk + 1024 * 64 + 64}
+
+
+def test_the_code_game_keeps_step_with_the_generator():
+    cls = registry.method("acl_gan_gp")
+    every = {p.name: p.every for p in cls.phases(cls.Config(n_critic=4))}
+    assert every == {"discriminate": 1, "generate": 4, "discriminate_codes": 4, "generate_codes": 4}
+    assert {p.every for p in cls.phases(cls.Config(n_critic=4, code_every=2)) if "codes" in p.name} == {2}

@@ -20,7 +20,9 @@ class CodeLearningConfig(MethodConfig):
     """Hyperparameters of the module."""
 
     prior: Literal["normal", "uniform"] = Field("normal", description="input of G_z: one-mode Gaussian (section 5.6)")
-    code_every: Count = Field(1, description="steps between rounds of the code game (assumed: every batch)")
+    code_every: Count | None = Field(
+        None, description="steps between rounds of the code game; null: one with each generator step (Algorithm 1)"
+    )
     learning_rates: dict[str, Positive] = Field(
         {"code_generator": 2e-4, "code_discriminator": 1e-3},
         description="learning rate by role (assumed: D_c must not be slower than G_z)",
@@ -40,11 +42,12 @@ class AdversarialCodeLearning(Method):
         return {"code_generator": Net("code_generator"), "code_discriminator": Net("code_discriminator")}
 
     @classmethod
-    def code_phases(cls, config: CodeLearningConfig) -> list[Phase]:
-        """The module's two phases (Algorithm 1, line 13)."""
+    def code_phases(cls, config: CodeLearningConfig, every: int = 1) -> list[Phase]:
+        """The module's two phases (Algorithm 1, line 13), in step with a generator that runs ``every`` so many steps."""
+        every = config.code_every or every
         return [
-            Phase("discriminate_codes", updates=("code_discriminator",), every=config.code_every),
-            Phase("generate_codes", updates=("code_generator",), every=config.code_every),
+            Phase("discriminate_codes", updates=("code_discriminator",), every=every),
+            Phase("generate_codes", updates=("code_generator",), every=every),
         ]
 
     def real_codes(self, step: Step) -> Tensor:
@@ -112,7 +115,7 @@ class ACLGAN(AdversarialCodeLearning, GAN):
             image = [discriminate, Phase("generate", (*generate.updates, "encoder"), generate.every)]
         else:
             image = [Phase("match", ("encoder",), generate.every), discriminate, generate]
-        return [*image, *cls.code_phases(config)]
+        return [*image, *cls.code_phases(config, generate.every)]
 
     def codes(self, n: int, generator: Generator | None = None) -> Tensor:
         return self.code_generator(self.noise(n, generator))
