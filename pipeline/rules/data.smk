@@ -11,7 +11,7 @@ rule prepare:
     log:
         "logs/prepare/{dataset}.log",
     conda:
-        ENVIRONMENT
+        "../envs/advcodes.yaml"
     params:
         key=key_of(lambda w: GRAPH.prepared(w.dataset)),
     threads: GRAPH.params.machine.threads

@@ -11,7 +11,7 @@ rule classifier:
     log:
         "logs/classifier/{dataset}/{hash}.log",
     conda:
-        ENVIRONMENT
+        "../envs/advcodes.yaml"
     params:
         key=key_of(lambda w: GRAPH.extractor(w.dataset)),
     threads: GRAPH.params.machine.threads
@@ -27,7 +27,7 @@ rule inception:
     log:
         "logs/inception.log",
     conda:
-        ENVIRONMENT
+        "../envs/advcodes.yaml"
     params:
         key=key_of(lambda w: GRAPH.extractor("")),
     shell:
@@ -42,7 +42,7 @@ rule reference:
     log:
         "logs/reference/{dataset}/{hash}.log",
     conda:
-        ENVIRONMENT
+        "../envs/advcodes.yaml"
     params:
         key=key_of(lambda w: GRAPH.reference(w.dataset)),
     threads: GRAPH.params.machine.threads
@@ -58,7 +58,7 @@ rule evaluate:
     log:
         "logs/evaluate/{scale}/{dataset}/{variant}/seed{seed}.log",
     conda:
-        ENVIRONMENT
+        "../envs/advcodes.yaml"
     params:
         key=key_of(lambda w: GRAPH.metrics(run_of(w))),
     threads: GRAPH.params.machine.threads

@@ -14,7 +14,7 @@ rule render:
     log:
         "logs/render/{scale}/{paper}/{item}.log",
     conda:
-        ENVIRONMENT
+        "../envs/advcodes.yaml"
     params:
         key=key_of(lambda w: GRAPH.item(f"{w.paper}/{w.item}")),
     shell:
@@ -31,7 +31,7 @@ rule summary:
     log:
         "logs/summary.log",
     conda:
-        ENVIRONMENT
+        "../envs/advcodes.yaml"
     params:
         key=key_of(lambda w: GRAPH.summary()),
     shell:

@@ -11,7 +11,7 @@ rule sample:
     log:
         "logs/sample/{scale}/{dataset}/{variant}/seed{seed}.log",
     conda:
-        ENVIRONMENT
+        "../envs/advcodes.yaml"
     params:
         key=key_of(lambda w: GRAPH.samples(run_of(w))),
     threads: GRAPH.params.machine.threads

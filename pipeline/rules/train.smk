@@ -11,7 +11,7 @@ rule train:
     log:
         "logs/train/{scale}/{dataset}/{variant}/seed{seed}.log",
     conda:
-        ENVIRONMENT
+        "../envs/advcodes.yaml"
     params:
         key=key_of(lambda w: GRAPH.train(run_of(w))),
     threads: GRAPH.params.machine.threads
