@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from advcodes.errors import AdvcodesError, unknown
+from advcodes.errors import unknown
 from advcodes.methods.base import Net
 
 if TYPE_CHECKING:
@@ -48,14 +48,3 @@ def build(
             architecture, tuple(shape), tuple(value_range), latent_dim, **net.options
         )
     return networks
-
-
-def output_activation(value_range: Sequence[float]) -> nn.Module:
-    """Sigmoid for images in [0, 1], tanh for [-1, 1]."""
-    activations = {(0.0, 1.0): nn.Sigmoid, (-1.0, 1.0): nn.Tanh}
-    try:
-        return activations[tuple(float(v) for v in value_range)]()
-    except KeyError:
-        raise AdvcodesError(
-            f"datasets: range {list(value_range)} has no output activation; use [0, 1] or [-1, 1]"
-        ) from None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from advcodes.errors import AdvcodesError
 from advcodes.nets import code
-from advcodes.nets.build import output_activation
+from advcodes.nets.common import FeatureDiscriminator, output_activation
 from advcodes.nets.config import Infogan
 
 
@@ -92,7 +92,7 @@ class _Trunk(nn.Module):
         return self.net(x)
 
 
-class Discriminator(nn.Module):
+class Discriminator(FeatureDiscriminator):
     """Images [N, C, H, W] to logits [N] (facts 5.1, row D).
 
     Args:
@@ -107,21 +107,8 @@ class Discriminator(nn.Module):
         latent_dim: int,
         batch_norm: bool = True,
     ):
-        super().__init__()
-        self.trunk = _Trunk(a, shape, batch_norm and a.discriminator_batch_norm)
-        self.head = nn.Linear(a.features, 1)
+        super().__init__(_Trunk(a, shape, batch_norm and a.discriminator_batch_norm), a.features)
         _init(self, a.init_std)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Phi of ACL Eq. 4, "the last layer of the discriminator": the layer before the logit, [N, features]."""
-        return self.trunk(x)
-
-    def logit(self, features: Tensor) -> Tensor:
-        """Logits [N] of :meth:`features`."""
-        return self.head(features).squeeze(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.logit(self.features(x))
 
 
 class Encoder(nn.Module):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from advcodes.nets import code
-from advcodes.nets.build import output_activation
+from advcodes.nets.common import FeatureDiscriminator, output_activation
 from advcodes.nets.config import Mlp
 
 
@@ -29,33 +29,15 @@ class Generator(nn.Module):
         return self.activation(self.net(c)).unflatten(1, self.shape)
 
 
-class Discriminator(nn.Module):
+class Discriminator(FeatureDiscriminator):
     """Examples [N, *shape] to logits [N]; ``batch_norm`` is accepted for a common signature, there is none."""
 
     def __init__(
-        self,
-        a: Mlp,
-        shape: tuple[int, ...],
-        value_range: tuple[float, ...],
-        latent_dim: int,
-        batch_norm: bool = True,
+        self, a: Mlp, shape: tuple[int, ...], value_range: tuple[float, ...], latent_dim: int, batch_norm: bool = True
     ):
-        super().__init__()
-        slope = a.slope
         sizes = [math.prod(shape), *[a.width] * a.hidden_layers]
-        self.trunk = nn.Sequential(nn.Flatten(), code.mlp(sizes, lambda: nn.LeakyReLU(slope)), nn.LeakyReLU(slope))
-        self.head = nn.Linear(a.width, 1)
-
-    def features(self, x: Tensor) -> Tensor:
-        """Last hidden layer, [N, width]."""
-        return self.trunk(x)
-
-    def logit(self, features: Tensor) -> Tensor:
-        """Logits [N] of :meth:`features`."""
-        return self.head(features).squeeze(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.logit(self.features(x))
+        layers = code.mlp(sizes, lambda: nn.LeakyReLU(a.slope))
+        super().__init__(nn.Sequential(nn.Flatten(), layers, nn.LeakyReLU(a.slope)), a.width)
 
 
 class Encoder(nn.Module):
