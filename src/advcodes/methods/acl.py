@@ -43,7 +43,7 @@ class AdversarialCodeLearning(Method):
 
     @classmethod
     def code_phases(cls, config: CodeLearningConfig, every: int = 1) -> list[Phase]:
-        """The module's two phases (Algorithm 1, line 13), in step with a generator that runs ``every`` so many steps."""
+        """The module's two phases (Algorithm 1, line 13), once in ``every`` steps as the generator."""
         every = config.code_every or every
         return [
             Phase("discriminate_codes", updates=("code_discriminator",), every=every),
