@@ -243,3 +243,15 @@ def test_the_code_game_keeps_step_with_the_generator():
     every = {p.name: p.every for p in cls.phases(cls.Config(n_critic=4))}
     assert every == {"discriminate": 1, "generate": 4, "discriminate_codes": 4, "generate_codes": 4}
     assert {p.every for p in cls.phases(cls.Config(n_critic=4, code_every=2)) if "codes" in p.name} == {2}
+
+
+def test_features_come_from_the_layer_that_is_asked_for(prepared: Path):
+    method = make("acl_gan", method__phi="convolution")
+    x = torch.rand(3, 1, 8, 8)
+    width = method.discriminator.trunk.convolutions(x).shape[1]
+    assert method.discriminator.features(x, "convolution").shape == (3, width)
+    assert method.discriminator.features(x).shape == (3, 32) and width != 32
+    Loop(method, method.phases(method.config)).train_step(batches(prepared).batch(0))
+    points = make("acl_gan", (2,), method__phi="convolution")
+    with pytest.raises(AdvcodesError, match="no convolutions to take features from; set `phi: last`"):
+        points.discriminator.features(torch.rand(3, 2), "convolution")

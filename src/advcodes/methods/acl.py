@@ -76,6 +76,9 @@ class ACLGANConfig(CodeLearningConfig):
     """Hyperparameters of ACL-GAN: the readings of Eqs. 4 to 6 and Algorithm 1 that differ (facts 5.10, 7.1)."""
 
     reconstruction_weight: NonNegative = Field(1.0, description="weight of L_R (lambda of Eq. 6)")
+    phi: Literal["last", "convolution"] = Field(
+        "last", description="discriminator's layer that L_R compares: before the logit (assumed), or last convolution"
+    )
     reconstruction: Literal["mean", "sum"] = Field(
         "mean", description="L_R per feature, or the summed norm as printed (ACL-5)"
     )
@@ -129,9 +132,10 @@ class ACLGAN(AdversarialCodeLearning, GAN):
             "mean": losses.reconstruction.squared_error,
             "sum": losses.reconstruction.summed_squared_error,
         }
-        target = self.discriminator.features(step.images).detach()
-        features = self.discriminator.features(self.generator(self.real_codes(step)))
-        return self.config.reconstruction_weight * error[self.config.reconstruction](features, target)
+        phi, reconstructed = self.config.phi, self.generator(self.real_codes(step))
+        target = self.discriminator.features(step.images, phi).detach()
+        distance = error[self.config.reconstruction](self.discriminator.features(reconstructed, phi), target)
+        return self.config.reconstruction_weight * distance
 
     def match(self, step: Step) -> dict[str, Tensor]:
         return {"reconstruction": self.feature_loss(step)}

@@ -22,9 +22,17 @@ class FeatureDiscriminator(nn.Module):
         self.trunk = trunk
         self.head = nn.Linear(features, 1)
 
-    def features(self, x: Tensor) -> Tensor:
-        """Phi of ACL Eq. 4, "the last layer of the discriminator": the layer before the logit, [N, features]."""
-        return self.trunk(x)
+    def features(self, x: Tensor, layer: str = "last") -> Tensor:
+        """A hidden layer: the one before the logit [N, features], or the flattened last ``convolution``.
+
+        Raises:
+            AdvcodesError: there is no convolution.
+        """
+        if layer == "last":
+            return self.trunk(x)
+        if not hasattr(self.trunk, "convolutions"):
+            raise AdvcodesError("this architecture has no convolutions to take features from; set `phi: last`")
+        return self.trunk.convolutions(x)
 
     def logit(self, features: Tensor) -> Tensor:
         """Logits [N] of :meth:`features`."""

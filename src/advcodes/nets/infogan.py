@@ -80,16 +80,17 @@ class _Trunk(nn.Module):
         def norm(kind: type[nn.Module], n: int) -> nn.Module:
             return kind(n, eps=a.bn_eps, momentum=a.bn_momentum) if batch_norm else nn.Identity()
 
-        self.net = nn.Sequential(
+        self.convolutions = nn.Sequential(
             _conv(channels, a.width), nn.LeakyReLU(a.slope),
-            _conv(a.width, 2 * a.width), norm(nn.BatchNorm2d, 2 * a.width), nn.LeakyReLU(a.slope),
-            nn.Flatten(),
+            _conv(a.width, 2 * a.width), norm(nn.BatchNorm2d, 2 * a.width), nn.LeakyReLU(a.slope), nn.Flatten(),
+        )  # fmt: skip
+        self.dense = nn.Sequential(
             nn.Linear(2 * a.width * (side // 4) ** 2, a.features),
             norm(nn.BatchNorm1d, a.features), nn.LeakyReLU(a.slope),
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
+        return self.dense(self.convolutions(x))
 
 
 class Discriminator(FeatureDiscriminator):
