@@ -48,7 +48,6 @@ class Loop:
         method: with its networks on the device.
         phases: in update order.
         precision: ``float32``, or ``bfloat16`` autocast of forward passes (weights and updates stay float32).
-        capturable: fused optimisers are used where the device has them.
     """
 
     def __init__(self, method: Method, phases: Sequence[Phase], precision: str = "float32"):
