@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from advcodes.provenance import ancestors_first
 
 def measure(out: Path, precision: str, args: argparse.Namespace) -> list[float]:
     """The Fréchet distance of every seed at one precision."""
-    changes: dict = {"training": {"precision": precision}, "metrics": {"compute": ["fd"]}}
+    changes: dict = {"training": {"precision": precision, "snapshots": 1}, "metrics": {"compute": ["fd"]}}
     if args.images:
         changes["budget"] = {"default": {"images": args.images}}
     tree = yaml.safe_load(Path("params.yaml").read_text())
@@ -50,7 +51,10 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="training length; the scale's own unless given")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/out"))
     args = parser.parse_args()
-    found = {p: measure(args.out, p, args) for p in ("float32", "bfloat16")}
+    found = {"float32": measure(args.out, "float32", args)}
+    for shared in ("prepared", "evaluation/extractors", "evaluation/reference"):  # the same for both
+        shutil.copytree(args.out / "float32" / shared, args.out / "bfloat16" / shared, dirs_exist_ok=True)
+    found["bfloat16"] = measure(args.out, "bfloat16", args)
     print(f"\n{args.variant} on {args.dataset} at scale {args.scale}: Fréchet distance, seeds {args.seeds}")
     for precision, values in found.items():
         spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
