@@ -30,3 +30,7 @@ include: "pipeline/rules/report.smk"
 
 onsuccess:
     conclude()
+
+
+onerror:
+    record(complete=False)

@@ -1,4 +1,3 @@
-import importlib.util
 import os
 import re
 import shlex
@@ -13,10 +12,11 @@ from advcodes.errors import AdvcodesError
 from advcodes.graph import Graph, Run
 from advcodes.params import read
 from advcodes.provenance import hold_pipeline
+from advcodes.versions import record
 
 # Calls that only look, and so need not wait for a pipeline that is running.
 LOOKING = re.compile(
-    r"-[a-zA-Z]*n[a-zA-Z]*|-[SDl]|--(dry-?run|lint|(detailed-)?summary|(d3)?dag|(rule|file)graph|list(-[a-z-]+)?|report(-.*)?)(=.*)?"
+    r"-[a-zA-Z]*n[a-zA-Z]*|-[SDl]|--(dry-?run|lint|(detailed-)?summary|(d3)?dag|(rule|file)graph|list(-.+)?|report(-.+)?)"
 )
 PLANNING = any(map(LOOKING.fullmatch, sys.argv[1:]))
 
@@ -103,14 +103,4 @@ def conclude():
     now = subprocess.run([sys.executable, "-c", look], env=sources, capture_output=True, text=True)
     if now.stdout.strip() != GRAPH.summary().key:
         raise WorkflowError("params.yaml or the sources changed while the pipeline was running; run it again")
-    # `dvc exp run` first restores what dvc.lock names, so that results missing there would be lost.
-    if os.environ.get("DVC_STAGE") or not (Path(".dvc").is_dir() and importlib.util.find_spec("dvc")):
-        return
-    if all(a.fresh() for a in GRAPH.everything()):
-        command = [sys.executable, "-m", "dvc", "commit", "--force"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            print(
-                f"the results are complete, but not recorded in dvc.lock (run `dvc commit`): {done.stderr.strip()}",
-                file=sys.stderr,
-            )
+    record(complete=all(a.fresh() for a in GRAPH.everything()))

@@ -12,8 +12,8 @@ rule prepare:
         "logs/prepare/{dataset}.log",
     conda:
         "../envs/advcodes.yaml"
+    threads: GRAPH.params.machine.threads
     params:
         key=key_of(lambda w: GRAPH.prepared(w.dataset)),
-    threads: GRAPH.params.machine.threads
     shell:
         "advcodes prepare {wildcards.dataset} --key {params.key} 2>&1 | tee {log}"

@@ -12,9 +12,9 @@ rule classifier:
         "logs/classifier/{dataset}/{hash}.log",
     conda:
         "../envs/advcodes.yaml"
+    threads: GRAPH.params.machine.threads
     params:
         key=key_of(lambda w: GRAPH.extractor(w.dataset)),
-    threads: GRAPH.params.machine.threads
     shell:
         "advcodes extractor {wildcards.dataset} --key {params.key} 2>&1 | tee {log}"
 
@@ -43,9 +43,9 @@ rule reference:
         "logs/reference/{dataset}/{hash}.log",
     conda:
         "../envs/advcodes.yaml"
+    threads: GRAPH.params.machine.threads
     params:
         key=key_of(lambda w: GRAPH.reference(w.dataset)),
-    threads: GRAPH.params.machine.threads
     shell:
         "advcodes reference {wildcards.dataset} --key {params.key} 2>&1 | tee {log}"
 
@@ -59,8 +59,8 @@ rule evaluate:
         "logs/evaluate/{scale}/{dataset}/{variant}/seed{seed}.log",
     conda:
         "../envs/advcodes.yaml"
+    threads: GRAPH.params.machine.threads
     params:
         key=key_of(lambda w: GRAPH.metrics(run_of(w))),
-    threads: GRAPH.params.machine.threads
     shell:
         "advcodes evaluate {wildcards.scale}/{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed} --key {params.key} 2>&1 | tee {log}"

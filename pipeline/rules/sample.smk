@@ -12,8 +12,8 @@ rule sample:
         "logs/sample/{scale}/{dataset}/{variant}/seed{seed}.log",
     conda:
         "../envs/advcodes.yaml"
+    threads: GRAPH.params.machine.threads
     params:
         key=key_of(lambda w: GRAPH.samples(run_of(w))),
-    threads: GRAPH.params.machine.threads
     shell:
         "advcodes sample {wildcards.scale}/{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed} --key {params.key} 2>&1 | tee {log}"

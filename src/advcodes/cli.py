@@ -17,6 +17,7 @@ from advcodes.errors import AdvcodesError, unknown
 from advcodes.graph import DATA, Graph, Run
 from advcodes.params import Params, json_schema, read
 from advcodes.provenance import Artifact
+from advcodes.versions import record
 
 AFFECTS_RESULTS = False
 SCHEMA = Path("pipeline/params.schema.json")
@@ -53,6 +54,13 @@ def produce(artifact: Artifact, params: Params, key: str | None = None) -> bool:
 
 
 def _graph() -> Graph:
+    """The graph of this directory's params.yaml, by this directory's sources: keys depend on both."""
+    here = Path("src/advcodes/cli.py")
+    if here.exists() and not here.samefile(__file__):
+        raise AdvcodesError(
+            f"these are the sources of {Path(__file__).parents[1]}, not those of this checkout; "
+            "install it (`pip install -e .`), or run `PYTHONPATH=src python -m advcodes`"
+        )
     return Graph(read())
 
 
@@ -164,6 +172,8 @@ def _prune(args: argparse.Namespace) -> None:
 def _accept(args: argparse.Namespace) -> None:
     graph = _graph()
     accepted = [a.id for a in graph.everything() if a.accept(args.reason)]
+    if accepted:
+        record(complete=all(a.fresh() for a in graph.everything()))
     print(
         "\n".join(f"accepted {a}" for a in accepted)
         if accepted

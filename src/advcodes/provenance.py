@@ -15,6 +15,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from advcodes.errors import AdvcodesError
 AFFECTS_RESULTS = False
 PACKAGE = "advcodes"
 LOCKS = Path(".snakemake/advcodes")
+UNFINISHED = "unfinished"  #: subdirectory of work in progress
 
 
 def digest(value: Any) -> str:
@@ -252,8 +254,12 @@ class Artifact:
         return lock
 
     def finish(self, files: list[str], **extra: Any) -> None:
-        """Last act of a job: the manifest, with the size and SHA-256 of every file (paths within the directory)."""
+        """Last act of a job: the manifest, with the size and SHA-256 of every file (paths within the directory).
+
+        Only then may go what a killed job would go on from.
+        """
         self._write(self.key, self.spec, {f: _measure(self.directory / f) for f in sorted(files)}, extra)
+        shutil.rmtree(self.directory / UNFINISHED, ignore_errors=True)
 
     def _write(self, key: str, spec: dict, files: dict, extra: Mapping[str, Any]) -> None:
         record = {"key": key, "spec": spec, "files": files, **extra}

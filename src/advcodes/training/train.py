@@ -15,7 +15,7 @@ import torch
 
 from advcodes.params import Machine
 from advcodes.progress import Progress, duration
-from advcodes.provenance import Artifact, write_atomically
+from advcodes.provenance import UNFINISHED, Artifact, write_atomically
 from advcodes.training import checkpoint, device
 from advcodes.training.data import TrainingData
 from advcodes.training.loop import Loop, snapshot_steps, total_steps
@@ -26,12 +26,24 @@ from advcodes.training.seed import random_state, restore_random_state, seed_all
 def make(
     artifact: Artifact, machine: Machine, log_every: int = 50, checkpoint_seconds: float = 60.0
 ) -> tuple[list[str], dict[str, Any]]:
-    """Train the run of a `train/...` artifact; see :func:`train`."""
+    """Train the run of a `train/...` artifact; see :func:`train`.
+
+    It is made in the subdirectory `unfinished`, which DVC does not touch (.dvcignore): `dvc exp run` deletes what
+    dvc.lock does not name, and would delete the checkpoint of a killed run. The caller removes it when all is done.
+    """
+    for old in ("networks.pt", "run.json", "losses.csv"):
+        (artifact.directory / old).unlink(missing_ok=True)
+    shutil.rmtree(artifact.directory / "snapshots", ignore_errors=True)
+    work = artifact.directory / UNFINISHED
     with device.claimed(machine) as where:
-        return train(
-            artifact.config, artifact.inputs["data"].directory, artifact.directory, where, key=artifact.key,
+        files, facts = train(
+            artifact.config, artifact.inputs["data"].directory, work, where, key=artifact.key,
             name=artifact.id.removeprefix("train/"), log_every=log_every, checkpoint_seconds=checkpoint_seconds,
         )  # fmt: skip
+    for name in files:
+        (artifact.directory / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(work / name, artifact.directory / name)
+    return files, facts
 
 
 def train(
@@ -134,7 +146,6 @@ def train(
         "snapshots": keep,
     }
     write_atomically(directory / "run.json", json.dumps(about, indent=1) + "\n")
-    latest.unlink(missing_ok=True)
     files = ["networks.pt", "run.json", "losses.csv", *(f"snapshots/{s:09d}.pt" for s in keep[:-1])]
     parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in method.networks.items()}
     speed = (total - first) * batch_size / max(seconds, 1e-9)
