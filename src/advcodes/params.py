@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, create_model, model_validator
 
 from advcodes import registry
 from advcodes.errors import AdvcodesError, did_you_mean
+from advcodes.explain import PathError, explain
 from advcodes.methods.base import MethodConfig
 from advcodes.nets.config import Architecture
 from advcodes.schema import Count, Model, Natural, Positive, Real
@@ -245,93 +246,11 @@ class Params(Model):
         return self
 
 
-class PathError(ValueError):
-    """A problem that involves several keys, with the path of the one to look at."""
-
-    def __init__(self, path: str, message: str):
-        super().__init__(message)
-        self.path = path
-
-
 def merge(base: Any, over: Any) -> Any:
     """Deep-merge mappings: ``over`` wins, lists and scalars are replaced whole."""
     if isinstance(base, dict) and isinstance(over, dict):
         return {**base, **{k: merge(base[k], v) if k in base else v for k, v in over.items()}}
     return over
-
-
-def _explain(error: ValidationError, tree: dict, overrides: dict, file: str) -> AdvcodesError:
-    """One line for the first problem: file, path of the key, what is allowed, nearest known name."""
-    first = error.errors()[0]
-    cause = first.get("ctx", {}).get("error")
-    # Pydantic puts the tag of a union (a method's name) into the path; the file has no such key.
-    path: list[str] = []
-    node: Any = tree
-    for i, part in enumerate(first["loc"]):
-        last = i == len(first["loc"]) - 1
-        if (
-            isinstance(node, dict)
-            and part not in node
-            and not (last and first["type"] in ("missing", "extra_forbidden"))
-        ):
-            continue
-        path.append(str(part))
-        try:
-            node = node[part]
-        except (KeyError, IndexError, TypeError):
-            node = None
-    keys = ".".join(path)
-    if isinstance(cause, PathError):
-        keys, text = cause.path, str(cause)
-    elif first["type"] == "extra_forbidden":
-        allowed = _allowed(first["loc"])
-        text = f"unknown key{did_you_mean(path[-1], allowed)}" + (
-            f" (allowed: {', '.join(allowed)})" if allowed else ""
-        )
-    elif first["type"] == "union_tag_invalid":
-        tag, what = str(first["ctx"]["tag"]), first["ctx"]["discriminator"].strip("'")
-        known = sorted(t.strip("' ") for t in first["ctx"]["expected_tags"].split(","))
-        keys += f".{what}"
-        text = f"unknown {what} {tag!r}{did_you_mean(tag, known)} (known: {', '.join(known)})"
-    elif first["type"] == "union_tag_not_found":
-        keys += "." + first["ctx"]["discriminator"].strip("'")
-        text = "missing"
-    elif first["type"] == "missing":
-        text = "missing"
-    else:
-        text = first["msg"].removeprefix("Value error, ")
-        text = text[0].lower() + text[1:]
-        if not isinstance(first["input"], dict | list):
-            text += f", got {first['input']!r}"
-    if _has(overrides, keys.split(".")):
-        keys = f"scales.{tree['scale']}.{keys}"
-    more = len(error.errors()) - 1
-    return AdvcodesError(f"{file}: {keys}: {text}" + (f" [and {more} more]" if more else ""))
-
-
-def _has(tree: Any, path: list[str]) -> bool:
-    for part in path:
-        if not isinstance(tree, dict) or part not in tree:
-            return False
-        tree = tree[part]
-    return True
-
-
-def _allowed(loc: tuple) -> list[str]:
-    """Field names of the model in which an unknown key was found."""
-    model: Any = _params_model()
-    for part in loc[:-1]:
-        if isinstance(model, type) and issubclass(model, Model) and part in model.model_fields:
-            model = model.model_fields[part].annotation
-        elif part in variant_models():
-            model = variant_models()[part]
-        model = next((a for a in _flatten(model) if isinstance(a, type) and issubclass(a, Model)), model)
-    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, Model) else []
-
-
-def _flatten(annotation: Any) -> list[Any]:
-    args = getattr(annotation, "__args__", ())
-    return [annotation, *(x for a in args for x in _flatten(a))]
 
 
 def resolve(tree: Any, file: str = "params.yaml", scale: str | None = None) -> Params:
@@ -362,7 +281,8 @@ def resolve(tree: Any, file: str = "params.yaml", scale: str | None = None) -> P
     try:
         return _params_model().model_validate(merged)
     except ValidationError as error:
-        raise _explain(error, merged, overrides, file) from None
+        text = explain(error, merged, _params_model(), variant_models(), f"scales.{name}", overrides)
+        raise AdvcodesError(f"{file}: {text}") from None
 
 
 def read(path: Path | str = "params.yaml", scale: str | None = None) -> Params:
