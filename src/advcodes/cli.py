@@ -6,6 +6,7 @@ import argparse
 import errno
 import importlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -257,6 +258,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AdvcodesError as error:
         print(f"advcodes: error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `advcodes list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
