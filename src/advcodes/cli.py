@@ -166,15 +166,21 @@ def _prune(args: argparse.Namespace) -> None:
             shutil.rmtree(directory)
     if not found:
         print("nothing to prune")
-    elif not args.yes:
+    elif args.yes:
+        _record(graph)
+    else:
         print("nothing was deleted; run `advcodes prune --yes` to delete them (dvc keeps committed versions)")
+
+
+def _record(graph: Graph) -> None:
+    record(complete=all(a.fresh() for a in graph.everything()))
 
 
 def _accept(args: argparse.Namespace) -> None:
     graph = _graph()
     accepted = [a.id for a in graph.everything() if a.accept(args.reason)]
     if accepted:
-        record(complete=all(a.fresh() for a in graph.everything()))
+        _record(graph)
     print(
         "\n".join(f"accepted {a}" for a in accepted)
         if accepted
