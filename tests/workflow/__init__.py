@@ -1,0 +1,1 @@
+"""The contract of the two doors, Snakemake and DVC, run for real."""
