@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -53,12 +54,14 @@ def changed_output(_changed: tuple[Project, str]) -> str:
 
 
 @pytest.fixture
-def built(_built: tuple[Project, str], tmp_path: Path) -> Project:
+def built(_built: tuple[Project, str], tmp_path: Path) -> Iterator[Project]:
     """A copy of the built project, its results committed."""
-    return _built[0].copy(tmp_path / "project")
+    yield (project := _built[0].copy(tmp_path / "project"))
+    project.end_processes()
 
 
 @pytest.fixture
-def changed(_changed: tuple[Project, str], tmp_path: Path) -> Project:
+def changed(_changed: tuple[Project, str], tmp_path: Path) -> Iterator[Project]:
     """A copy of the project after a change of one variant's learning rate and `dvc repro`, not committed."""
-    return _changed[0].copy(tmp_path / "changed")
+    yield (project := _changed[0].copy(tmp_path / "changed"))
+    project.end_processes()

@@ -174,6 +174,13 @@ class Project:
         command = (sys.executable, "-m", "advcodes", *arguments)
         return self.start(*command, python_path=self.root / "src").wait(ok)
 
+    def end_processes(self) -> None:
+        """Kill what a failed test, or dvc's queue, left at work in this project."""
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                if Path(process.cwd()).is_relative_to(self.root):
+                    process.kill()
+
     # -- contents -----------------------------------------------------------------------------------------------
 
     @property

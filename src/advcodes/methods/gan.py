@@ -95,7 +95,8 @@ class WGANGP(GAN):
 
     def discriminate(self, step: Step) -> dict[str, Tensor]:
         fake = step.once("critic fakes", (), lambda: self.sample(len(step.images)))
-        penalty = losses.wasserstein.gradient_penalty(self.discriminator, step.images, fake)
+        # `forward`, not the module itself: torch.compile cannot differentiate twice.
+        penalty = losses.wasserstein.gradient_penalty(self.discriminator.forward, step.images, fake)
         return {
             "real": losses.wasserstein.critic_real(self.discriminator(step.images)),
             "fake": losses.wasserstein.critic_fake(self.discriminator(fake)),
