@@ -7,7 +7,6 @@ import operator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, create_model, model_validator
 
 from advcodes import registry
@@ -16,6 +15,7 @@ from advcodes.explain import PathError, explain
 from advcodes.methods.base import MethodConfig
 from advcodes.nets.config import Architecture
 from advcodes.schema import Count, Model, Natural, Positive, Real
+from advcodes.yamlfile import read_yaml
 
 AFFECTS_RESULTS = False
 SCALES = ("demo", "laptop", "paper")
@@ -293,13 +293,9 @@ def read(path: Path | str = "params.yaml", scale: str | None = None) -> Params:
     """
     path = Path(path)
     try:
-        tree = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        tree = read_yaml(path)
     except FileNotFoundError:
         raise AdvcodesError(f"{path}: no such file; run from the repository's root (where params.yaml lies)") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        raise AdvcodesError(f"{path}:{where} not valid YAML: {getattr(error, 'problem', error)}") from None
     resolved = resolve(tree, str(path), scale)
     for other in SCALES:
         if other != resolved.scale:

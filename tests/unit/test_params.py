@@ -174,7 +174,10 @@ def test_file_that_is_missing_or_not_yaml(tmp_path: Any):
     with pytest.raises(AdvcodesError, match="no such file; run from the repository's root"):
         read(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("scale: demo\nseeds: [0, 1\nitems: []\n")
-    with pytest.raises(AdvcodesError, match=r"params\.yaml: line 3 not valid YAML"):
+    with pytest.raises(AdvcodesError, match=r"params\.yaml: line 3: not valid YAML"):
+        read(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("scale: demo\nseeds: [0]\nscale: paper\n")
+    with pytest.raises(AdvcodesError, match=r"params\.yaml: line 3: not valid YAML: 'scale' stands there twice"):
         read(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("- demo\n")
     with pytest.raises(AdvcodesError, match="expected a mapping"):

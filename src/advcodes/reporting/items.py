@@ -6,11 +6,11 @@ import functools
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from advcodes.errors import AdvcodesError, did_you_mean
 from advcodes.schema import Model, Real
+from advcodes.yamlfile import read_yaml
 
 AFFECTS_RESULTS = False  # declarations enter a report's key as values
 PAPERS = Path("pipeline/papers")
@@ -112,28 +112,11 @@ class _Paper(Model):
     claims: list[dict[str, Any]] = []
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-    """Safe YAML in which a key that stands twice is an error; plain YAML silently keeps the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            name = str(key.value)
-            if name in seen:
-                raise yaml.MarkedYAMLError(problem=f"{name!r} stands there twice", problem_mark=key.start_mark)
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
 def _read(path: Path) -> _Paper:
     try:
-        return _Paper.model_validate(yaml.load(path.read_text(), Loader=_Loader))
+        return _Paper.model_validate(read_yaml(path))
     except ValidationError as error:
         raise AdvcodesError(f"{path}: {_first(error)}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}:" if mark else ""
-        raise AdvcodesError(f"{path}:{where} not valid YAML: {getattr(error, 'problem', None) or error}") from None
 
 
 @functools.cache
