@@ -24,7 +24,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.utils.data import DataLoader, Dataset
 
 from advcodes.losses import wasserstein
-from advcodes.methods.base import Method
+from advcodes.methods.base import Examples, Method
 from advcodes.training.data import TrainingData
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
@@ -121,7 +121,7 @@ def ours(config: dict[str, Any], directory: Path, device: torch.device, log_ever
         device,
         channels_last=settings["channels_last"],
     )
-    method = build_method(config, data.shape, device)
+    method = build_method(config, data.examples, device)
     loop = Loop(method, method.phases(method.config), settings["precision"])
 
     def step() -> None:
@@ -195,7 +195,7 @@ def main() -> None:
             def settings(precision: str, channels_last: bool, method: str = method) -> dict[str, Any]:
                 return configuration(method, args.width, args.batch, precision, channels_last)
 
-            baseline = build_method(settings("float32", False), images.shape[1:], device)
+            baseline = build_method(settings("float32", False), Examples(tuple(images.shape[1:])), device)
             loops = {
                 "plain fp32": plain(baseline, images, args.batch, device),
                 "ours fp32": ours(settings("float32", True), Path(folder), device),

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from advcodes.methods.base import Method, MethodConfig
+from advcodes.methods.base import Examples, Method, MethodConfig
 from advcodes.training.restore import Restored
 
 MEASURED = {
@@ -93,5 +93,5 @@ def run(
     step: int = 10,
 ) -> Restored:
     """A trained run whose generator is given."""
-    method = Fake(MethodConfig(latent_dim=latent_dim), {"generator": generator.eval().requires_grad_(False)})
+    method = Fake(MethodConfig(latent_dim=latent_dim), {"generator": generator.eval().requires_grad_(False)}, Examples(shape))
     return Restored(method, shape, value_range, step, step * 4, {"seed": seed})

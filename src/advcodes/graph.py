@@ -91,8 +91,9 @@ class Graph:
             raise unknown("dataset", run.dataset, p.datasets)
         variant, view = p.variants[run.variant], p.datasets[run.dataset]
         architecture = p.architectures[view.architecture or variant.architecture]
-        hyperparameters = {k: v for k, v in _plain(variant).items() if k not in ("items", "architecture")}
-        training = {k: v for k, v in _plain(p.training).items() if k not in ("log_every", "checkpoint_seconds")}
+        hyperparameters = {k: v for k, v in _plain(variant).items() if k not in ("items", "architecture", "training")}
+        training = _plain(p.training_of(run.variant))
+        del training["log_every"], training["checkpoint_seconds"]  # these never change results
         config = {
             "method": hyperparameters,
             "architecture": _plain(architecture),
@@ -212,8 +213,9 @@ class Graph:
     def runs(self, item: Item) -> list[Run]:
         """Every run that an item needs at this scale."""
         p = self.params
-        served = dict.fromkeys(d for d in map(p.served, item.columns) if d is not None)
-        return [Run(p.scale, d, v, s) for d in served for v in self.rows(item) if v in p.variants for s in p.seeds]
+        served = dict.fromkeys(d for c in item.columns if (d := p.served(c, item.id)) is not None)
+        seeds = p.seeds_of(item.id)
+        return [Run(p.scale, d, v, s) for d in served for v in self.rows(item) if v in p.variants for s in seeds]
 
     @functools.cache  # noqa: B019
     def item(self, item_id: str) -> Artifact:
@@ -224,7 +226,7 @@ class Graph:
             "scale": p.scale,
             "item": item.declaration(),
             "rows": self.rows(item),
-            "columns": {c: p.served(c) for c in item.columns},
+            "columns": {c: p.served(c, item_id) for c in item.columns},
         }
         inputs = self._results(runs := self.runs(item))
         if item.kind == "table":

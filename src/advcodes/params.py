@@ -84,7 +84,9 @@ class Training(Model):
     flip: bool = Field(False, description="random horizontal flips")
     log_every: Count = Field(50, description="steps between lines of the log")
     checkpoint_seconds: Positive = Field(60.0, description="seconds between resumable checkpoints")
-    snapshots: Count = Field(5, description="evenly spaced generators kept for curves of the metric")
+    snapshots: Count | Annotated[list[Count], Field(min_length=1)] = Field(
+        5, description="generators kept for curves of the metric: how many, evenly spaced, or images seen at each"
+    )
 
 
 class Budget(Model):
@@ -141,6 +143,13 @@ class Metrics(Model):
     classifier: Classifier = Classifier()
 
 
+class PerItem(Model):
+    """Where one table or figure differs from the rest; null leaves it."""
+
+    seeds: Annotated[list[Natural], Field(min_length=1)] | None = None
+    stand_ins: dict[str, str | None] = Field({}, description="over `stand_ins`")
+
+
 @functools.cache
 def variant_models() -> dict[str, type[MethodConfig]]:
     """For each registered method, its ``Config`` with the key ``method`` that selects it."""
@@ -173,6 +182,7 @@ class Params(Model):
     machine: Machine = Machine()
     stand_ins: dict[str, str | None] = Field({}, description="dataset that serves a paper's column; null: not run")
     seeds: Annotated[list[Natural], Field(min_length=1)]
+    per_item: dict[str, PerItem] = Field({}, description="seeds and stand-ins of single tables and figures")
     budget: dict[str, Budget] = Field(description="training length by dataset; `default` for the others")
     training: Training = Training()
     sampling: Sampling = Sampling()
@@ -181,9 +191,18 @@ class Params(Model):
     architectures: dict[str, Architecture]
     variants: dict[str, Any]
 
-    def served(self, column: str) -> str | None:
-        """The dataset that serves a paper's column at this scale, or None where it is not run."""
-        return self.stand_ins.get(column, column)
+    def served(self, column: str, item: str = "") -> str | None:
+        """The dataset that serves a paper's column at this scale (in one item), or None where it is not run."""
+        return {**self.stand_ins, **self.per_item.get(item, PerItem()).stand_ins}.get(column, column)
+
+    def seeds_of(self, item: str) -> list[int]:
+        """Seeds that an item's rows are trained with."""
+        return self.per_item.get(item, PerItem()).seeds or self.seeds
+
+    def training_of(self, variant: str) -> Training:
+        """How a variant is trained: `training`, and what the variant says otherwise."""
+        own = self.variants[variant].training.model_dump(exclude_none=True)
+        return self.training.model_copy(update=own)
 
     def source(self, dataset: str) -> str:
         """Where a dataset's images come from (its own name unless `source` says otherwise)."""
@@ -226,17 +245,23 @@ class Params(Model):
                 raise PathError(f"{here}.range", f"expected [0, 1] or [-1, 1], got {list(view.range)}")
             if view.architecture is not None:
                 check(f"{here}.architecture", view.architecture, self.architectures, "architecture")
-        for column, dataset in self.stand_ins.items():
-            check(f"stand_ins.{column}", column, self.datasets, "dataset")
-            if dataset is not None:
-                check(f"stand_ins.{column}", dataset, self.datasets, "dataset")
+        maps = {"stand_ins": self.stand_ins} | {
+            f"per_item.{item}.stand_ins": own.stand_ins for item, own in self.per_item.items()
+        }
+        for here, stand_ins in maps.items():
+            for column, dataset in stand_ins.items():
+                check(f"{here}.{column}", column, self.datasets, "dataset")
+                if dataset is not None:
+                    check(f"{here}.{column}", dataset, self.datasets, "dataset")
         for dataset in self.budget:
             if dataset != "default":
                 check(f"budget.{dataset}", dataset, self.datasets, "dataset")
         if "default" not in self.budget:
             raise PathError("budget.default", "missing: the training length of datasets that `budget` does not name")
-        if len(set(self.seeds)) != len(self.seeds):
-            raise PathError("seeds", f"each seed once, got {self.seeds}")
+        lists = {"seeds": self.seeds} | {f"per_item.{item}.seeds": own.seeds for item, own in self.per_item.items()}
+        for here, seeds in lists.items():
+            if seeds and len(set(seeds)) != len(seeds):
+                raise PathError(here, f"each seed once, got {seeds}")
         for name, variant in self.variants.items():
             here = f"variants.{name}"
             check(f"{here}.architecture", variant.architecture, self.architectures, "architecture")

@@ -80,9 +80,11 @@ def test_gradient_penalty_is_float32_under_autocast():
 def test_wasserstein_terms_are_means_of_scores():
     s = tensor(LOGITS)
     assert (
-        wasserstein.critic_real(s).item() == wasserstein.generator(s).item() == pytest.approx(-LOGITS.mean(), rel=1e-12)
+        wasserstein.discriminator_real(s).item()
+        == wasserstein.generator(s).item()
+        == pytest.approx(-LOGITS.mean(), rel=1e-12)
     )
-    assert wasserstein.critic_fake(s).item() == pytest.approx(LOGITS.mean(), rel=1e-12)
+    assert wasserstein.discriminator_fake(s).item() == pytest.approx(LOGITS.mean(), rel=1e-12)
 
 
 def test_reconstruction_as_mean_and_as_the_printed_norm():

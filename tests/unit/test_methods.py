@@ -10,7 +10,7 @@ import torch
 
 from advcodes import registry
 from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Method, MethodConfig, Net
+from advcodes.methods.base import Examples, Method, MethodConfig, Net
 from advcodes.nets.build import build
 from advcodes.nets.config import Infogan
 from advcodes.registry import register
@@ -26,7 +26,8 @@ MLP = {"family": "mlp", "width": 16, "code": {"width": 16}}
 
 def make(name: str, shape: tuple[int, ...] = (1, 8, 8), **changes: Any) -> Method:
     torch.manual_seed(0)
-    return build_method(run_config(name, architecture=None if len(shape) == 3 else MLP, **changes), shape, CPU)
+    config = run_config(name, architecture=None if len(shape) == 3 else MLP, **changes)
+    return build_method(config, Examples(shape, tuple(config["view"]["range"]), classes=10, attributes=3), CPU)
 
 
 def cycle(method: Method) -> int:
@@ -60,6 +61,8 @@ def test_shapes_and_ranges(name: str, shape: tuple[int, ...]):
 @pytest.mark.parametrize("name", METHODS)
 def test_samples_are_in_the_range_of_the_data(name: str):
     method = make(name, view__range=[-1.0, 1.0])
+    if not method.can("sample"):
+        return
     with torch.no_grad():
         samples = method.sample(64)
     assert samples.min() < -0.01 and samples.max() > 0.01 and samples.abs().max() <= 1
@@ -126,7 +129,7 @@ def test_learning_rates_follow_the_role(name: str):
 @pytest.mark.parametrize("name", METHODS)
 def test_what_a_method_cannot_do_is_a_clear_error(name: str):
     method = make(name)
-    with pytest.raises(AdvcodesError, match=rf"{name} cannot inpaint: it has no network for that \(it can: .*sample"):
+    with pytest.raises(AdvcodesError, match=rf"{name} cannot inpaint: it has no network for that \(it can: "):
         method.inpaint(torch.rand(1, 1, 8, 8), torch.zeros(1, 1, 8, 8))
     if not method.can("encode"):
         with pytest.raises(AdvcodesError, match=f"{name} cannot encode"):
@@ -156,11 +159,11 @@ def test_an_architecture_says_what_it_cannot_serve():
     with pytest.raises(
         AdvcodesError, match=r"'infogan' needs square images with a side divisible by 4, got \(1, 28, 30\)"
     ):
-        build(Infogan(family="infogan"), {"generator": Net("generator")}, (1, 28, 30), (0, 1), 8)
+        build(Infogan(family="infogan"), {"generator": Net("generator")}, Examples((1, 28, 30)), 8)
     with pytest.raises(
         AdvcodesError, match=r"unknown network kind for role 'x' .*'genrator'; did you mean 'generator'"
     ):
-        build(Infogan(family="infogan"), {"x": Net("genrator")}, (1, 8, 8), (0, 1), 8)
+        build(Infogan(family="infogan"), {"x": Net("genrator")}, Examples((1, 8, 8)), 8)
 
 
 def test_a_method_without_networks_or_phases_says_so():
@@ -222,7 +225,7 @@ def test_the_penalty_alone_fixes_the_critic_of_wgan_gp():
 def test_layers_and_sizes_are_those_of_the_reference():
     """The networks behind acl/table1 at full width, counted by hand from the layer list (facts 5.1)."""
     a = Infogan(family="infogan")
-    nets = build(a, {"g": Net("generator"), "d": Net("discriminator"), "e": Net("encoder")}, (3, 32, 32), (0, 1), 64)
+    nets = build(a, {"g": Net("generator"), "d": Net("discriminator"), "e": Net("encoder")}, Examples((3, 32, 32)), 64)
     conv = (3 * 16 * 64 + 64) + (64 * 16 * 128 + 128) + 2 * 128
     trunk = conv + (128 * 8 * 8 * 1024 + 1024) + 2 * 1024
     g = (

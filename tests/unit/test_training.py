@@ -126,7 +126,7 @@ def test_how_often_one_logs_changes_no_result(prepared: Path, tmp_path: Path):
 
 def test_nan_stops_with_phase_and_step(prepared: Path, tmp_path: Path):
     data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
-    method = build_method(run_config("acl_gan"), data.shape, CPU)
+    method = build_method(run_config("acl_gan"), data.examples, CPU)
     loop = Loop(method, method.phases(method.config))
     for step in range(4):
         batch = data.batch(step)
@@ -153,7 +153,7 @@ def test_shared_forward_passes_record_only_what_is_needed(prepared: Path):
     """In a critic-only step of WGAN-GP the generator runs without a graph; in GAN one graph serves both phases."""
     data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
     for name, expected in (("wgan_gp", [False] * 4 + [False]), ("gan", [True] * 5)):
-        method = build_method(run_config(name), data.shape, CPU)
+        method = build_method(run_config(name), data.examples, CPU)
         loop = Loop(method, method.phases(method.config))
         graphs, original = [], method.discriminate
 
@@ -188,8 +188,9 @@ def test_compiled_networks_train_the_same(name: str, prepared: Path, tmp_path: P
 def test_budget_and_snapshots():
     assert total_steps({"images": 1000, "epochs": None}, 64, 10) == 16
     assert total_steps({"images": None, "epochs": 2.5}, 64, 10) == 25
-    assert snapshot_steps(100, 5) == [20, 40, 60, 80, 100]
-    assert snapshot_steps(3, 5) == [1, 2, 3]
+    assert snapshot_steps(100, 5, 64) == [20, 40, 60, 80, 100]
+    assert snapshot_steps(3, 5, 64) == [1, 2, 3]
+    assert snapshot_steps(100, [64, 640, 6400, 9999], 64) == [1, 10, 100]
 
 
 def test_snapshots_are_listed_and_restored(prepared: Path, tmp_path: Path):
@@ -357,7 +358,7 @@ def test_progress_says_how_far_how_fast_and_how_long(capsys: pytest.CaptureFixtu
 
 def test_progress_of_a_run_shows_each_phase(prepared: Path):
     data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
-    method = build_method(run_config("acl_gan"), data.shape, CPU)
+    method = build_method(run_config("acl_gan"), data.examples, CPU)
     loop = Loop(method, method.phases(method.config))
     loop.train_step(data.batch(0), logged=True)
     means = loop.flush()

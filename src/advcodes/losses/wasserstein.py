@@ -8,12 +8,12 @@ import torch
 from torch import Tensor
 
 
-def critic_real(scores: Tensor) -> Tensor:
+def discriminator_real(scores: Tensor) -> Tensor:
     """-E[D(x)] over scores [N] of real examples."""
     return -scores.mean()
 
 
-def critic_fake(scores: Tensor) -> Tensor:
+def discriminator_fake(scores: Tensor) -> Tensor:
     """E[D(G(z))] over scores [N] of fakes."""
     return scores.mean()
 
@@ -21,6 +21,12 @@ def critic_fake(scores: Tensor) -> Tensor:
 def generator(scores: Tensor) -> Tensor:
     """-E[D(G(z))] over scores [N] of fakes."""
     return -scores.mean()
+
+
+def accuracy(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+    """Share of two batches on the right side of the middle of their means (a critic has no threshold), in [0, 1]."""
+    middle = (real_scores.mean() + fake_scores.mean()) / 2
+    return ((real_scores > middle).float().mean() + (fake_scores <= middle).float().mean()) / 2
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from advcodes.errors import AdvcodesError
 from advcodes.schema import Count, Fraction, Model, NonNegative, Positive
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
+
+
+Prior = Literal["normal", "uniform", "four_modes"]
+MODES = ((2.0, 2.0), (-2.0, 2.0), (-2.0, -2.0), (2.0, -2.0))  #: of the prior `four_modes`: those of `gaussians`
+MODE_SD = 0.3
+PRIORS = "N(0, I); uniform on [-1, 1]^d; or four Gaussians around (±2, ±2) with sd 0.3 (d = 2)"
 
 
 class Optimiser(Model):
@@ -28,15 +34,60 @@ class Optimiser(Model):
     weight_decay: NonNegative = Field(0.0, description="L2 penalty added to the gradient")
 
 
+class VariantTraining(Model):
+    """What a variant may set otherwise than `training` does for all; null leaves it."""
+
+    batch_size: Count | None = None
+    snapshots: Count | Annotated[list[Count], Field(min_length=1)] | None = None
+
+
 class MethodConfig(Model):
     """Keys that every variant in params.yaml has; a method's own ``Config`` adds its hyperparameters."""
 
     architecture: str = Field("infogan", description="name under `architectures` that builds the networks")
     items: list[str] = Field([], description="items (`acl/table1`) in which this variant is an extra row")
+    training: VariantTraining = Field(VariantTraining(), description="where this variant differs from `training`")
     latent_dim: Count = Field(64, description="d: size of the generator's input, and of codes")
-    prior: Literal["normal", "uniform"] = Field("normal", description="N(0, I) or uniform on [-1, 1]^d")
+    prior: Prior = Field("normal", description=PRIORS)
     optimiser: Optimiser = Optimiser()
     learning_rates: dict[str, Positive] = Field({}, description="learning rate by role, over `optimiser.lr`")
+
+    @model_validator(mode="after")
+    def _modes_are_in_the_plane(self) -> MethodConfig:
+        if self.prior == "four_modes" and self.latent_dim != len(MODES[0]):
+            raise ValueError(f"prior: four_modes lies in the plane: set `latent_dim: 2`, not {self.latent_dim}")
+        return self
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What networks have to know of a dataset.
+
+    Attributes:
+        shape: of one example: (C, H, W), or (D,) for points.
+        value_range: of images, which fixes the generator's output activation.
+        classes: number of classes; 0 where there are none.
+        attributes: number of binary attributes; 0 where there are none.
+    """
+
+    shape: tuple[int, ...] = ()
+    value_range: tuple[float, float] = (0.0, 1.0)
+    classes: int = 0
+    attributes: int = 0
+
+    def targets(self, wanted: str = "auto") -> str:
+        """What supervision can use: ``classes`` or ``attributes``; ``auto`` prefers classes.
+
+        Raises:
+            AdvcodesError: the dataset does not have what is wanted.
+        """
+        there = [what for what in ("classes", "attributes") if getattr(self, what)]
+        if not there or wanted not in ("auto", *there):
+            raise AdvcodesError(
+                f"supervision: {wanted} needs labels, and this dataset has {there[0] + ' only' if there else 'none'}; "
+                "use another dataset, or a method without supervision"
+            )
+        return there[0] if wanted == "auto" else wanted
 
 
 @dataclass(frozen=True)
@@ -59,11 +110,13 @@ class Phase:
         name: the method's function, and the prefix of its losses in the log.
         updates: roles whose parameters this phase's own Adam steps; every other network is frozen meanwhile.
         every: run in each ``every``-th step only (n_critic).
+        times: updates in a row on the same batch; what the phase draws or computes itself is new each time.
     """
 
     name: str
     updates: tuple[str, ...]
     every: int = 1
+    times: int = 1
 
 
 class Step(Protocol):
@@ -90,14 +143,17 @@ class Method:
     Args:
         config: the variant's validated hyperparameters.
         networks: one network for each of :meth:`nets`, on one device.
+        examples: what the data look like.
     """
 
     name: ClassVar[str] = ""
     Config: ClassVar[type[MethodConfig]] = MethodConfig
-    sampling_roles: ClassVar[tuple[str, ...]] = ()  #: networks that :meth:`sample` needs; what snapshots keep
+    sampling_roles: ClassVar[tuple[str, ...]] = ()  #: networks that :meth:`sample` needs
+    snapshot_roles: ClassVar[tuple[str, ...]] = ()  #: others that snapshots keep beside them
 
-    def __init__(self, config: MethodConfig, networks: Mapping[str, nn.Module]):
+    def __init__(self, config: MethodConfig, networks: Mapping[str, nn.Module], examples: Examples):
         self.config = config
+        self.examples = examples
         self.networks = dict(networks)
         vars(self).update(self.networks)
 
@@ -120,10 +176,24 @@ class Method:
         import torch
 
         device = next(next(iter(self.networks.values())).parameters()).device
+        kwargs = {"device": device if generator is None else "cpu", "generator": generator}
         shape = (n, self.config.latent_dim)
-        draw = torch.randn if self.config.prior == "normal" else torch.rand
-        z = draw(shape, device=device if generator is None else "cpu", generator=generator).to(device)
-        return z if self.config.prior == "normal" else 2 * z - 1
+        if self.config.prior == "uniform":
+            return 2 * torch.rand(shape, **kwargs).to(device) - 1
+        z = torch.randn(shape, **kwargs)
+        if self.config.prior == "four_modes":
+            mode = torch.randint(len(MODES), (n,), **kwargs)
+            z = torch.tensor(MODES, device=z.device)[mode] + MODE_SD * z
+        return z.to(device)
+
+    @staticmethod
+    def log_codes(step: Step, real: Tensor, generated: Tensor) -> None:
+        """Log what is known of an encoder's codes [N, d] and of those that samples are decoded from."""
+        from advcodes.losses.codes import effective_rank, mismatch
+
+        step.log("rank_real", lambda: effective_rank(real))
+        step.log("rank_generated", lambda: effective_rank(generated))
+        step.log("mismatch", lambda: mismatch(real, generated))
 
     def state(self) -> dict[str, Any]:
         """State beyond networks and optimisers (a controller's, say): tensors and plain numbers."""

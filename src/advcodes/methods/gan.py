@@ -49,9 +49,14 @@ class GAN(Method):
         """What the generator decodes into samples, [n, d]: here noise."""
         return self.noise(n, generator)
 
+    def fake_codes(self, step: Step) -> Tensor:
+        """What the discriminator's fakes are decoded from in training, [n, d]."""
+        return self.codes(len(step.images))
+
     def fakes(self, step: Step) -> Tensor:
         """Generated images of this step; both phases use the same ones, so they are computed once."""
-        return step.once("fakes", self.generated_by(self.config), lambda: self.sample(len(step.images)))
+        roles = self.generated_by(self.config)
+        return step.once("fakes", roles, lambda: self.generator(self.fake_codes(step)))
 
     def discriminate(self, step: Step) -> dict[str, Tensor]:
         # Real and fake batches pass separately: each has its own batch-norm statistics (facts 5.1).
@@ -94,12 +99,14 @@ class WGANGP(GAN):
         ]
 
     def discriminate(self, step: Step) -> dict[str, Tensor]:
-        fake = step.once("critic fakes", (), lambda: self.sample(len(step.images)))
+        fake = step.once("critic fakes", (), lambda: self.generator(self.fake_codes(step)))
         # `forward`, not the module itself: torch.compile cannot differentiate twice.
         penalty = losses.wasserstein.gradient_penalty(self.discriminator.forward, step.images, fake)
+        real_scores, fake_scores = self.discriminator(step.images), self.discriminator(fake)
+        step.log("accuracy", lambda: losses.wasserstein.accuracy(real_scores, fake_scores))
         return {
-            "real": losses.wasserstein.critic_real(self.discriminator(step.images)),
-            "fake": losses.wasserstein.critic_fake(self.discriminator(fake)),
+            "real": losses.wasserstein.discriminator_real(real_scores),
+            "fake": losses.wasserstein.discriminator_fake(fake_scores),
             "penalty": self.config.penalty * penalty,
         }
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from torch import nn
 
 from advcodes.errors import unknown
-from advcodes.methods.base import Net
+from advcodes.methods.base import Examples, Net
 
 if TYPE_CHECKING:
     from advcodes.nets.config import Architecture
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 def build(
     architecture: Architecture,
     nets: Mapping[str, Net],
-    shape: Sequence[int],
-    value_range: Sequence[float],
+    examples: Examples,
     latent_dim: int,
 ) -> dict[str, nn.Module]:
     """Build a method's networks.
@@ -27,15 +26,14 @@ def build(
     Args:
         architecture: the family's settings from params.yaml.
         nets: what the method asks for, by role.
-        shape: of one example: (C, H, W), or (D,) for points.
-        value_range: of images, which fixes the generator's output activation.
+        examples: what the data look like.
         latent_dim: size of codes.
 
     Raises:
         AdvcodesError: the family has no network of that kind, or cannot serve the shape.
     """
     family = importlib.import_module(f"advcodes.nets.{architecture.family}")
-    family.check(shape)
+    family.check(examples.shape)
     networks = {}
     for role, net in nets.items():
         if net.kind not in family.KINDS:
@@ -44,7 +42,5 @@ def build(
                 net.kind,
                 family.KINDS,
             )
-        networks[role] = family.KINDS[net.kind](
-            architecture, tuple(shape), tuple(value_range), latent_dim, **net.options
-        )
+        networks[role] = family.KINDS[net.kind](architecture, examples, latent_dim, **net.options)
     return networks

@@ -8,19 +8,23 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from advcodes.methods.base import Examples
 
-def mlp(sizes: list[int], activation: Callable[[], nn.Module]) -> nn.Sequential:
-    """Linear layers with an activation between them, none after the last."""
+
+def mlp(sizes: list[int], activation: Callable[[], nn.Module], dropout: float = 0.0) -> nn.Sequential:
+    """Linear layers with an activation (and dropout) between them, none after the last."""
     layers: list[nn.Module] = []
     for i, (a, b) in enumerate(pairwise(sizes)):
-        layers += [nn.Linear(a, b)] if i == len(sizes) - 2 else [nn.Linear(a, b), activation()]
+        layers.append(nn.Linear(a, b))
+        if i < len(sizes) - 2:
+            layers += [activation(), nn.Dropout(dropout)] if dropout else [activation()]
     return nn.Sequential(*layers)
 
 
 class CodeGenerator(nn.Module):
     """G_z: noise [N, d] to codes [N, d], ReLU inside, linear output."""
 
-    def __init__(self, architecture: Any, shape: tuple[int, ...], value_range: tuple[float, ...], latent_dim: int):
+    def __init__(self, architecture: Any, examples: Examples, latent_dim: int):
         super().__init__()
         code = architecture.code
         self.net = mlp([latent_dim, *[code.width] * code.hidden_layers, latent_dim], nn.ReLU)
@@ -32,13 +36,29 @@ class CodeGenerator(nn.Module):
 class CodeDiscriminator(nn.Module):
     """D_c: codes [N, d] to logits [N] (real = encoder's code)."""
 
-    def __init__(self, architecture: Any, shape: tuple[int, ...], value_range: tuple[float, ...], latent_dim: int):
+    def __init__(self, architecture: Any, examples: Examples, latent_dim: int):
         super().__init__()
         code = architecture.code
-        self.net = mlp([latent_dim, *[code.width] * code.hidden_layers, 1], lambda: nn.LeakyReLU(code.slope))
+        sizes = [latent_dim, *[code.width] * code.hidden_layers, 1]
+        self.net = mlp(sizes, lambda: nn.LeakyReLU(code.slope), code.dropout)
 
     def forward(self, c: Tensor) -> Tensor:
         return self.net(c).squeeze(1)
 
 
-KINDS = {"code_generator": CodeGenerator, "code_discriminator": CodeDiscriminator}
+class LabelHead(nn.Module):
+    """Codes [N, d] to logits of classes [N, K], or of binary attributes [N, A].
+
+    Codes are the classifier's last hidden layer before its activation (facts 5.10, SGAN).
+    """
+
+    def __init__(self, architecture: Any, examples: Examples, latent_dim: int, supervision: str):
+        super().__init__()
+        n = getattr(examples, examples.targets(supervision))
+        self.net = nn.Sequential(nn.LeakyReLU(architecture.slope), nn.Linear(latent_dim, n))
+
+    def forward(self, c: Tensor) -> Tensor:
+        return self.net(c)
+
+
+KINDS = {"code_generator": CodeGenerator, "code_discriminator": CodeDiscriminator, "label_head": LabelHead}

@@ -43,6 +43,15 @@ class FeatureDiscriminator(nn.Module):
         return self.logit(self.features(x))
 
 
+def normaliser(kind: str, latent_dim: int) -> nn.Module:
+    """What standardises codes [N, d] without weights of its own: over the ``batch``, over each ``layer``, or not."""
+    return {
+        "none": nn.Identity,
+        "batch": lambda: nn.BatchNorm1d(latent_dim, affine=False),
+        "layer": lambda: nn.LayerNorm(latent_dim, elementwise_affine=False),
+    }[kind]()
+
+
 def output_activation(value_range: Sequence[float]) -> nn.Module:
     """Sigmoid for images in [0, 1], tanh for [-1, 1]."""
     activations = {(0.0, 1.0): nn.Sigmoid, (-1.0, 1.0): nn.Tanh}

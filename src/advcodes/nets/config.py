@@ -16,7 +16,8 @@ class CodeNets(Model):
 
     width: Count = Field(512, description="units of a hidden layer (assumed)")
     hidden_layers: Count = Field(1, description="hidden layers: ACL's '2-layer' can mean one or two (ACL-8)")
-    slope: Fraction = Field(0.2, description="leaky ReLU in the code discriminator (assumed)")
+    slope: Fraction = Field(0.2, description="leaky ReLU in the code discriminator (assumed); 0: ReLU")
+    dropout: Fraction = Field(0.0, description="after hidden layers of the code discriminator")
 
 
 class Infogan(Model):
@@ -27,6 +28,10 @@ class Infogan(Model):
     features: Count = Field(1024, description="units of the fully connected layer, Phi of ACL Eq. 4")
     slope: Fraction = Field(0.2, description="leaky ReLU")
     discriminator_batch_norm: bool = Field(True, description="batch norm in a GAN's discriminator (assumed)")
+    encoder: Literal["discriminator", "convolutional"] = Field(
+        "discriminator",
+        description="encoder: the discriminator's layers (facts 5.10), or three convolutions (5.9); assumed",
+    )
     init_std: Positive = Field(0.02, description="standard deviation of initial weights")
     bn_momentum: Annotated[Positive, Field(le=1)] = Field(0.001, description="weight of the newest batch")
     bn_eps: NonNegative = 1e-3
@@ -40,6 +45,10 @@ class Mlp(Model):
     width: Count = Field(128, description="units of a hidden layer (assumed)")
     hidden_layers: Count = Field(2, description="hidden layers")
     slope: Fraction = Field(0.2, description="leaky ReLU in discriminators; others use ReLU")
+    dropout: Fraction = Field(0.0, description="after hidden layers of encoder and decoder")
+    init: Literal["default", "xavier"] = Field(
+        "default", description="initial weights: PyTorch's, or Xavier uniform with zero biases (facts 5.8)"
+    )
     code: CodeNets = CodeNets(width=128)
 
 

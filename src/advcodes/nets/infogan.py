@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from advcodes.errors import AdvcodesError
+from advcodes.methods.base import Examples
 from advcodes.nets import code
-from advcodes.nets.common import FeatureDiscriminator, output_activation
+from advcodes.nets.common import FeatureDiscriminator, normaliser, output_activation
 from advcodes.nets.config import Infogan
 
 
@@ -46,9 +47,9 @@ def _init(module: nn.Module, std: float) -> None:
 class Generator(nn.Module):
     """Codes [N, d] to images [N, C, H, W] in the value range (facts 5.1, row G)."""
 
-    def __init__(self, a: Infogan, shape: tuple[int, ...], value_range: tuple[float, ...], latent_dim: int):
+    def __init__(self, a: Infogan, examples: Examples, latent_dim: int):
         super().__init__()
-        channels, side, _ = shape
+        channels, side, _ = examples.shape
         self.start = (2 * a.width, side // 4, side // 4)
         flat = 2 * a.width * (side // 4) ** 2
 
@@ -62,7 +63,7 @@ class Generator(nn.Module):
         self.conv = nn.Sequential(
             nn.ConvTranspose2d(2 * a.width, a.width, 4, stride=2, padding=1),
             norm(nn.BatchNorm2d, a.width), nn.LeakyReLU(a.slope),
-            nn.ConvTranspose2d(a.width, channels, 4, stride=2, padding=1), output_activation(value_range),
+            nn.ConvTranspose2d(a.width, channels, 4, stride=2, padding=1), output_activation(examples.value_range),
         )  # fmt: skip
         _init(self, a.init_std)
 
@@ -73,9 +74,9 @@ class Generator(nn.Module):
 class _Trunk(nn.Module):
     """Images [N, C, H, W] to features [N, features]: two convolutions and a fully connected layer."""
 
-    def __init__(self, a: Infogan, shape: tuple[int, ...], batch_norm: bool):
+    def __init__(self, a: Infogan, examples: Examples, batch_norm: bool):
         super().__init__()
-        channels, side, _ = shape
+        channels, side, _ = examples.shape
 
         def norm(kind: type[nn.Module], n: int) -> nn.Module:
             return kind(n, eps=a.bn_eps, momentum=a.bn_momentum) if batch_norm else nn.Identity()
@@ -103,26 +104,45 @@ class Discriminator(FeatureDiscriminator):
     def __init__(
         self,
         a: Infogan,
-        shape: tuple[int, ...],
-        value_range: tuple[float, ...],
+        examples: Examples,
         latent_dim: int,
         batch_norm: bool = True,
     ):
-        super().__init__(_Trunk(a, shape, batch_norm and a.discriminator_batch_norm), a.features)
+        super().__init__(_Trunk(a, examples, batch_norm and a.discriminator_batch_norm), a.features)
         _init(self, a.init_std)
 
 
 class Encoder(nn.Module):
-    """Images [N, C, H, W] to codes [N, d]: the discriminator's trunk and a linear layer (facts 5.10, assumed)."""
+    """Images [N, C, H, W] to codes [N, d]: the discriminator's trunk (facts 5.10) or three convolutions (5.9), linear.
 
-    def __init__(self, a: Infogan, shape: tuple[int, ...], value_range: tuple[float, ...], latent_dim: int):
+    Args:
+        outputs: numbers for each code: 2 for a mean and a spread.
+        normalise: what :func:`~advcodes.nets.common.normaliser` does to codes.
+    """
+
+    def __init__(self, a: Infogan, examples: Examples, latent_dim: int, outputs: int = 1, normalise: str = "none"):
         super().__init__()
-        self.trunk = _Trunk(a, shape, batch_norm=True)
-        self.head = nn.Linear(a.features, latent_dim)
+        if a.encoder == "discriminator":
+            self.trunk, features = _Trunk(a, examples, batch_norm=True), a.features
+        else:
+            self.trunk, features = _convolutions(a, examples)
+        self.head = nn.Linear(features, outputs * latent_dim)
+        self.normalise = normaliser(normalise, latent_dim)
         _init(self, a.init_std)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.trunk(x))
+        return self.normalise(self.head(self.trunk(x)))
+
+
+def _convolutions(a: Infogan, examples: Examples) -> tuple[nn.Module, int]:
+    """Three strided convolutions of an autoencoder's encoder, and the number of their features."""
+    channels, side, _ = examples.shape
+    layers: list[nn.Module] = []
+    for width in (a.width, 2 * a.width, 4 * a.width):
+        norm = nn.BatchNorm2d(width, eps=a.bn_eps, momentum=a.bn_momentum)
+        layers += [_conv(channels, width), norm, nn.LeakyReLU(a.slope)]
+        channels, side = width, side // 2
+    return nn.Sequential(*layers, nn.Flatten()), channels * side**2
 
 
 KINDS = {"generator": Generator, "discriminator": Discriminator, "encoder": Encoder, **code.KINDS}

@@ -1,4 +1,4 @@
-"""Fully connected networks for 2-D points and small images (facts 5.9: the toy of acl/fig11)."""
+"""Fully connected networks for 2-D points and small images (facts 5.8: MNIST; 5.9: the toy of acl/fig11)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from advcodes.methods.base import Examples
 from advcodes.nets import code
-from advcodes.nets.common import FeatureDiscriminator, output_activation
+from advcodes.nets.common import FeatureDiscriminator, normaliser, output_activation
 from advcodes.nets.config import Mlp
 
 
@@ -16,14 +17,22 @@ def check(shape: Sequence[int]) -> None:
     """Every shape can be flattened."""
 
 
+def _init(module: nn.Module, how: str) -> None:
+    for m in module.modules():
+        if how == "xavier" and isinstance(m, nn.Linear):
+            nn.init.xavier_uniform_(m.weight)
+            nn.init.zeros_(m.bias)
+
+
 class Generator(nn.Module):
     """Codes [N, d] to examples [N, *shape]: images in the value range, or unbounded points."""
 
-    def __init__(self, a: Mlp, shape: tuple[int, ...], value_range: tuple[float, ...], latent_dim: int):
+    def __init__(self, a: Mlp, examples: Examples, latent_dim: int):
         super().__init__()
-        self.shape = shape
-        self.net = code.mlp([latent_dim, *[a.width] * a.hidden_layers, math.prod(shape)], nn.ReLU)
-        self.activation = nn.Identity() if len(shape) == 1 else output_activation(value_range)
+        self.shape = examples.shape
+        self.net = code.mlp([latent_dim, *[a.width] * a.hidden_layers, math.prod(self.shape)], nn.ReLU, a.dropout)
+        self.activation = nn.Identity() if len(self.shape) == 1 else output_activation(examples.value_range)
+        _init(self, a.init)
 
     def forward(self, c: Tensor) -> Tensor:
         return self.activation(self.net(c)).unflatten(1, self.shape)
@@ -32,21 +41,26 @@ class Generator(nn.Module):
 class Discriminator(FeatureDiscriminator):
     """Examples [N, *shape] to logits [N]; ``batch_norm`` is accepted for a common signature, there is none."""
 
-    def __init__(
-        self, a: Mlp, shape: tuple[int, ...], value_range: tuple[float, ...], latent_dim: int, batch_norm: bool = True
-    ):
-        sizes = [math.prod(shape), *[a.width] * a.hidden_layers]
+    def __init__(self, a: Mlp, examples: Examples, latent_dim: int, batch_norm: bool = True):
+        sizes = [math.prod(examples.shape), *[a.width] * a.hidden_layers]
         layers = code.mlp(sizes, lambda: nn.LeakyReLU(a.slope))
         super().__init__(nn.Sequential(nn.Flatten(), layers, nn.LeakyReLU(a.slope)), a.width)
+        _init(self, a.init)
 
 
 class Encoder(nn.Module):
-    """Examples [N, *shape] to codes [N, d]."""
+    """Examples [N, *shape] to codes [N, d].
 
-    def __init__(self, a: Mlp, shape: tuple[int, ...], value_range: tuple[float, ...], latent_dim: int):
+    Args:
+        outputs: numbers for each code: 2 for a mean and a spread.
+        normalise: what :func:`~advcodes.nets.common.normaliser` does to codes.
+    """
+
+    def __init__(self, a: Mlp, examples: Examples, latent_dim: int, outputs: int = 1, normalise: str = "none"):
         super().__init__()
-        sizes = [math.prod(shape), *[a.width] * a.hidden_layers, latent_dim]
-        self.net = nn.Sequential(nn.Flatten(), code.mlp(sizes, nn.ReLU))
+        sizes = [math.prod(examples.shape), *[a.width] * a.hidden_layers, outputs * latent_dim]
+        self.net = nn.Sequential(nn.Flatten(), code.mlp(sizes, nn.ReLU, a.dropout), normaliser(normalise, latent_dim))
+        _init(self, a.init)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)

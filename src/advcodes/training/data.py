@@ -13,6 +13,7 @@ from torch import Tensor
 from advcodes.data.prepared import load
 from advcodes.data.values import to_float
 from advcodes.errors import AdvcodesError
+from advcodes.methods.base import Examples
 from advcodes.training.seed import epoch_order
 
 
@@ -60,6 +61,7 @@ class TrainingData:
                 f"lower training.batch_size ({batch_size}) or add images"
             )
         self.shape = tuple(data.images.shape[1:])
+        self.examples = Examples(self.shape, tuple(value_range), len(data.classes), len(data.attribute_names))
         self.images = _on(device, data.images)
         self.labels = _on(device, data.labels)
         self.attributes = None if data.attributes is None else _on(device, data.attributes)

@@ -30,10 +30,10 @@ class StepContext:
         if key not in self._shared:
             coming = self._phases[self._phases.index(self.phase) :]
             wanted = {role for phase in coming for role in phase.updates} & set(roles)
-            self._loop.thaw(wanted)
+            before = self._loop.thaw(wanted)
             with torch.set_grad_enabled(bool(wanted)):
                 self._shared[key] = make()
-            self._loop.thaw(self.phase.updates)
+            self._loop.thaw(before)
         return self._shared[key]
 
     def log(self, name: str, value: Callable[[], Tensor]) -> None:
@@ -70,13 +70,14 @@ class Loop:
         o = c.optimiser
         return torch.optim.Adam(groups, betas=tuple(o.betas), eps=o.eps, weight_decay=o.weight_decay, fused=True)
 
-    def thaw(self, roles: Sequence[str] | set[str]) -> None:
-        """Let gradients reach the networks of ``roles`` and no others."""
-        roles = set(roles)
-        for role in self._thawed ^ roles:
+    def thaw(self, roles: Sequence[str] | set[str]) -> set[str]:
+        """Let gradients reach the networks of ``roles`` and no others; returns those that they reached before."""
+        roles, before = set(roles), self._thawed
+        for role in before ^ roles:
             for p in self.parameters[role]:
                 p.requires_grad_(role in roles)
         self._thawed = roles
+        return before
 
     def record(self, name: str, value: Tensor) -> None:
         """Keep a scalar of this step on the device until :meth:`flush`; reading it now would stall a GPU."""
@@ -90,15 +91,19 @@ class Loop:
         for phase in due:
             context.phase = phase
             self.thaw(phase.updates)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-                terms = getattr(self.method, phase.name)(context)
-            optimiser = self.optimisers[phase.name]
-            optimiser.zero_grad(set_to_none=True)
-            torch.stack([t.float() for t in terms.values()]).sum().backward()
-            optimiser.step()
-            for name, term in terms.items():
-                self.record(f"{phase.name}/{name}", term)
-            self._terms.update(f"{phase.name}/{name}" for name in terms)
+            for _ in range(phase.times):
+                self._update(phase, context)
+
+    def _update(self, phase: Phase, context: StepContext) -> None:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            terms = getattr(self.method, phase.name)(context)
+        optimiser = self.optimisers[phase.name]
+        optimiser.zero_grad(set_to_none=True)
+        torch.stack([t.float() for t in terms.values()]).sum().backward()
+        optimiser.step()
+        for name, term in terms.items():
+            self.record(f"{phase.name}/{name}", term)
+        self._terms.update(f"{phase.name}/{name}" for name in terms)
 
     def flush(self) -> dict[str, float]:
         """Means of what was recorded since the last call.
@@ -169,6 +174,14 @@ def total_steps(budget: dict[str, Any], batch_size: int, steps_per_epoch: int) -
     return max(1, round(budget["epochs"] * steps_per_epoch))
 
 
-def snapshot_steps(total: int, count: int) -> list[int]:
-    """Evenly spaced steps, the last of them the end."""
-    return sorted({max(1, round(total * k / count)) for k in range(1, count + 1)})
+def snapshot_steps(total: int, kept: int | Sequence[int], batch_size: int) -> list[int]:
+    """Steps at which generators are kept, ascending; the last of them is the end.
+
+    Args:
+        total: steps of the training.
+        kept: how many, evenly spaced; or images seen at each (those beyond the end are left out).
+        batch_size: images a step.
+    """
+    if isinstance(kept, int):
+        return sorted({max(1, round(total * k / kept)) for k in range(1, kept + 1)})
+    return sorted({step for images in kept if 0 < (step := round(images / batch_size)) < total} | {total})

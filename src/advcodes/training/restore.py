@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from advcodes import registry
 from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Method, MethodConfig
+from advcodes.methods.base import Examples, Method, MethodConfig
 from advcodes.nets.build import build
 from advcodes.nets.config import Architecture
 from advcodes.training import checkpoint
@@ -45,15 +45,15 @@ def method_config(config: dict[str, Any]) -> MethodConfig:
     return registry.method(hyperparameters.pop("method")).Config.model_validate(hyperparameters)
 
 
-def build_method(config: dict[str, Any], shape: tuple[int, ...], device: torch.device | str) -> Method:
+def build_method(config: dict[str, Any], examples: Examples, device: torch.device | str) -> Method:
     """A method with freshly initialised networks (from torch's global random stream) on ``device``."""
     settings = method_config(config)
     cls = registry.method(config["method"]["method"])
     architecture = TypeAdapter(Architecture).validate_python(config["architecture"])
-    networks = build(architecture, cls.nets(settings), shape, config["view"]["range"], settings.latent_dim)
-    if config["training"]["channels_last"] and len(shape) == 3:
+    networks = build(architecture, cls.nets(settings), examples, settings.latent_dim)
+    if config["training"]["channels_last"] and len(examples.shape) == 3:
         networks = {role: net.to(memory_format=torch.channels_last) for role, net in networks.items()}
-    return cls(settings, {role: net.to(device) for role, net in networks.items()})
+    return cls(settings, {role: net.to(device) for role, net in networks.items()}, examples)
 
 
 def read_run(directory: Path) -> dict[str, Any]:
@@ -90,9 +90,10 @@ def restore(directory: Path | str, device: torch.device | str = "cpu", step: int
         )
     path = directory / ("networks.pt" if step == final else f"snapshots/{step:09d}.pt")
     weights = checkpoint.load(path, device)["networks"]
-    config, shape = run["config"], tuple(run["shape"])
+    config, seen = run["config"], run["examples"]
+    examples = Examples(tuple(seen["shape"]), tuple(seen["value_range"]), seen["classes"], seen["attributes"])
     with torch.random.fork_rng():
-        method = build_method(config, shape, device)
+        method = build_method(config, examples, device)
     try:
         for role, state in weights.items():
             method.networks[role].load_state_dict(state)
@@ -103,4 +104,4 @@ def restore(directory: Path | str, device: torch.device | str = "cpu", step: int
     for net in method.networks.values():
         net.eval().requires_grad_(False)
     images = step * config["training"]["batch_size"]
-    return Restored(method, shape, tuple(config["view"]["range"]), step, images, config)
+    return Restored(method, examples.shape, examples.value_range, step, images, config)

@@ -8,6 +8,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def train(
         data_directory, view["train_split"], view["range"], settings["batch_size"], seed, where,
         settings["flip"], settings["channels_last"],
     )  # fmt: skip
-    method = build_method(config, data.shape, where)
+    method = build_method(config, data.examples, where)
     phases = method.phases(method.config)
     loop = Loop(method, phases, settings["precision"])
     if settings["compile"]:
@@ -96,7 +97,7 @@ def train(
     cycle = math.lcm(*(phase.every for phase in phases))
     log_every = cycle * math.ceil(log_every / cycle)
     total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)
-    keep = snapshot_steps(total, settings["snapshots"])
+    keep = snapshot_steps(total, settings["snapshots"], settings["batch_size"])
 
     latest, log = directory / "checkpoint.pt", LossLog(directory / "losses.csv", settings["batch_size"])
     state = checkpoint.load(latest, where) if latest.exists() else None
@@ -121,7 +122,8 @@ def train(
         loop.train_step(data.batch(loop.step), logged)
         step = loop.step
         if step in keep[:-1]:
-            weights = {role: method.networks[role].state_dict() for role in method.sampling_roles}
+            roles = (*method.sampling_roles, *method.snapshot_roles)
+            weights = {role: method.networks[role].state_dict() for role in roles}
             checkpoint.save(directory / "snapshots" / f"{step:09d}.pt", {"networks": weights})
         if not logged:
             continue
@@ -140,7 +142,7 @@ def train(
     checkpoint.save(directory / "networks.pt", {"networks": loop.state()["networks"], "method": method.state()})
     about = {
         "config": config,
-        "shape": list(data.shape),
+        "examples": asdict(data.examples),
         "steps": total,
         "images": total * settings["batch_size"],
         "snapshots": keep,
