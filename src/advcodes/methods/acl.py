@@ -1,25 +1,36 @@
-"""Adversarial code learning (ACL, Yuan et al.): the module, and the GANs it is attached to."""
+"""Adversarial code learning (ACL, Yuan et al.) attached to an autoencoder, to GANs and to a classifier."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from advcodes import losses
-from advcodes.methods.base import Method, MethodConfig, Net, Optimiser, Phase, Step
+from advcodes.errors import AdvcodesError
+from advcodes.methods.autoencoder import Autoencoder
+from advcodes.methods.base import PRIORS, Examples, Method, MethodConfig, Net, Optimiser, Phase, Prior, Step
 from advcodes.methods.gan import GAN, WGANGP
 from advcodes.registry import register
 from advcodes.schema import Count, NonNegative, Positive
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
+    from torch import Generator, Tensor, nn
 
 
 class CodeLearningConfig(MethodConfig):
     """Hyperparameters of the module."""
 
-    prior: Literal["normal", "uniform"] = Field("normal", description="input of G_z: one-mode Gaussian (section 5.6)")
+    prior: Prior = Field(
+        "normal", description=f"input of G_z: {PRIORS}; the paper's is one-mode Gaussian (section 5.6)"
+    )
+    code_game: Literal["gan", "hinge", "wgan_gp"] = Field(
+        "gan", description="game of G_z and D_c: Eq. 1, or another loss in its place"
+    )
+    code_normalisation: Literal["none", "batch", "layer"] = Field(
+        "none", description="standardise encoder's codes over the batch or over each code's d numbers"
+    )
     code_every: Count | None = Field(
         None, description="steps between rounds of the code game; null: one with each generator step (Algorithm 1)"
     )
@@ -29,12 +40,20 @@ class CodeLearningConfig(MethodConfig):
     )
 
 
-class AdversarialCodeLearning(Method):
-    """The ACL module: a code generator G_z and a code discriminator D_c that learn the distribution of real codes.
+class CodeLearning(Method):
+    """The ACL module in the training loop: :class:`advcodes.AdversarialCodeLearning` as two networks and two phases.
 
     Mix it into a method that has codes, give :meth:`real_codes`, and add :meth:`code_nets` and :meth:`code_phases` to
     the method's own; nothing else of the method changes (ACL section 3.2, Eq. 1).
     """
+
+    def __init__(self, config: CodeLearningConfig, networks: Mapping[str, nn.Module], examples: Examples):
+        from advcodes.acl import AdversarialCodeLearning
+
+        super().__init__(config, networks, examples)
+        self.acl = AdversarialCodeLearning(
+            config.latent_dim, game=config.code_game, networks=(self.code_generator, self.code_discriminator)
+        )
 
     @classmethod
     def code_nets(cls) -> dict[str, Net]:
@@ -50,26 +69,58 @@ class AdversarialCodeLearning(Method):
             Phase("generate_codes", updates=("code_generator",), every=every),
         ]
 
+    def codes(self, n: int, generator: Generator | None = None) -> Tensor:
+        """What is decoded into samples, [n, d]: G_z(z)."""
+        return self.code_generator(self.noise(n, generator))
+
     def real_codes(self, step: Step) -> Tensor:
         """Codes of the step's images, [N, d]: what G_z shall learn to generate."""
         raise self._cannot("learn codes")
 
     def generated_codes(self, step: Step) -> Tensor:
         """G_z(z), [N, d], the same for both phases."""
-        return step.once("codes", ("code_generator",), lambda: self.code_generator(self.noise(len(step.images))))
+        return step.once("codes", ("code_generator",), lambda: self.codes(len(step.images)))
 
     def discriminate_codes(self, step: Step) -> dict[str, Tensor]:
         """ACL Eq. 1 for D_c. The real codes are its fixed target: "assume p_c(c) is fixed" (section 3.2)."""
         codes, generated = self.real_codes(step).detach(), self.generated_codes(step).detach()
-        real, fake = self.code_discriminator(codes), self.code_discriminator(generated)
-        step.log("accuracy", lambda: losses.gan.accuracy(real, fake))
-        step.log("rank_real", lambda: losses.codes.effective_rank(codes))
-        step.log("rank_generated", lambda: losses.codes.effective_rank(generated))
-        return {"real": losses.gan.discriminator_real(real), "fake": losses.gan.discriminator_fake(fake)}
+        step.log("accuracy", lambda: self.acl.accuracy(codes, generated))
+        self.log_codes(step, codes, generated)
+        return self.acl.discriminator_loss(codes, generated)
 
     def generate_codes(self, step: Step) -> dict[str, Tensor]:
         """ACL Eq. 1 for G_z, non-saturating (facts 7.1, ACL-3)."""
-        return {"adversarial": losses.gan.generator(self.code_discriminator(self.generated_codes(step)))}
+        return {"adversarial": self.acl.generator_loss(self.generated_codes(step))}
+
+
+@register("acl_ae")
+class ACLAE(CodeLearning, Autoencoder):
+    """ACL attached to an autoencoder, which so becomes a generative model (ACL section 4.1, Eqs. 2 and 3).
+
+    The autoencoder trains as it would alone; the decoder never sees a generated code in training. The weight lambda_1
+    of Eq. 3 would change nothing, as no network gets a gradient from both of its terms and Adam ignores a loss's scale.
+    """
+
+    class Config(CodeLearningConfig, Autoencoder.Config):
+        pass
+
+    sampling_roles = ("decoder", "code_generator")
+    snapshot_roles = ("encoder",)
+
+    @classmethod
+    def nets(cls, config: CodeLearningConfig) -> dict[str, Net]:
+        encoder = Net("encoder", {"normalise": config.code_normalisation})
+        return {"encoder": encoder, "decoder": Net("generator"), **cls.code_nets()}
+
+    @classmethod
+    def phases(cls, config: CodeLearningConfig) -> list[Phase]:
+        return [*Autoencoder.phases(config), *cls.code_phases(config)]
+
+    def real_codes(self, step: Step) -> Tensor:
+        return Autoencoder.real_codes(self, step)
+
+    def sample(self, n: int, generator: Generator | None = None) -> Tensor:
+        return self.decoder(self.codes(n, generator))
 
 
 class ACLGANConfig(CodeLearningConfig):
@@ -82,8 +133,18 @@ class ACLGANConfig(CodeLearningConfig):
     reconstruction: Literal["mean", "sum"] = Field(
         "mean", description="L_R per feature, or the summed norm as printed (ACL-5)"
     )
+    reconstruction_step: Literal["joint", "own"] = Field(
+        "joint", description="L_R and L_D make one step of G_x (Eq. 6), or one each (Algorithm 1, lines 11 and 12)"
+    )
     reconstruction_updates_generator: bool = Field(
         True, description="L_R updates E_x and G_x (Eq. 4), or E_x only (Algorithm 1, line 11) (ACL-1)"
+    )
+    reconstruction_updates_discriminator: bool = Field(
+        False, description="L_R updates D_x, too (Eq. 6 taken as one objective): its features tend to vanish"
+    )
+    fakes: Literal["generated", "encoded", "both"] = Field(
+        "generated",
+        description="fakes of D_x: G_x(G_z(z)) (Algorithm 1), reconstructions (Eq. 5), or half of each (ACL-2)",
     )
     adversarial_updates_code_generator: bool = Field(
         False, description="L_D on G_x(G_z(z)) reaches G_z, too (Algorithm 1, line 12 lists G_x and D_x only)"
@@ -91,11 +152,11 @@ class ACLGANConfig(CodeLearningConfig):
 
 
 @register("acl_gan")
-class ACLGAN(AdversarialCodeLearning, GAN):
+class ACLGAN(CodeLearning, GAN):
     """ACL attached to a GAN (ACL section 4.2, Algorithm 1; readings in facts 5.10 and 7.1).
 
-    Fakes are x_ff = G_x(G_z(z)), not reconstructions (ACL-2); the discriminator sees reconstructions only as features
-    that L_R compares, and L_R never updates it.
+    Unless `fakes` says otherwise they are x_ff = G_x(G_z(z)), not reconstructions (ACL-2); the discriminator sees
+    reconstructions only as features that L_R compares.
     """
 
     class Config(ACLGANConfig):
@@ -104,46 +165,67 @@ class ACLGAN(AdversarialCodeLearning, GAN):
     sampling_roles = ("generator", "code_generator")
 
     @classmethod
-    def nets(cls, config: MethodConfig) -> dict[str, Net]:
-        return {**super().nets(config), "encoder": Net("encoder"), **cls.code_nets()}
+    def nets(cls, config: ACLGANConfig) -> dict[str, Net]:
+        encoder = Net("encoder", {"normalise": config.code_normalisation})
+        return {**super().nets(config), "encoder": encoder, **cls.code_nets()}
 
     @classmethod
     def generated_by(cls, config: ACLGANConfig) -> tuple[str, ...]:
         return ("generator", "code_generator") if config.adversarial_updates_code_generator else ("generator",)
 
     @classmethod
+    def joint(cls, config: ACLGANConfig) -> bool:
+        """Whether L_R is part of the generator's adversarial step."""
+        return config.reconstruction_updates_generator and config.reconstruction_step == "joint"
+
+    @classmethod
     def phases(cls, config: ACLGANConfig) -> list[Phase]:
         discriminate, generate = super().phases(config)
-        if config.reconstruction_updates_generator:  # one joint step of E_x and G_x, as Eq. 6 sums the losses
+        if cls.joint(config):  # one step of E_x and G_x, as Eq. 6 sums the losses
             image = [discriminate, Phase("generate", (*generate.updates, "encoder"), generate.every)]
         else:
-            image = [Phase("match", ("encoder",), generate.every), discriminate, generate]
+            updates = ("encoder", "generator") if config.reconstruction_updates_generator else ("encoder",)
+            image = [Phase("match", updates, generate.every), discriminate, generate]
         return [*image, *cls.code_phases(config, generate.every)]
-
-    def codes(self, n: int, generator: Generator | None = None) -> Tensor:
-        return self.code_generator(self.noise(n, generator))
 
     def real_codes(self, step: Step) -> Tensor:
         return step.once("real codes", ("encoder",), lambda: self.encoder(step.images))
 
-    def feature_loss(self, step: Step) -> Tensor:
-        """L_R, ACL Eq. 4: the distance of x and G_x(E_x(x)) in the discriminator's features, D_x frozen."""
+    def fake_codes(self, step: Step) -> Tensor:
+        if self.config.fakes == "generated":
+            return self.codes(len(step.images))
+        codes = self.real_codes(step).detach()  # L_D is the generator's and the discriminator's alone (line 12)
+        if self.config.fakes == "both":
+            half = len(codes) // 2
+            codes = losses.codes.join(self.codes(half), codes[half:])
+        return codes
+
+    def feature_loss(self, step: Step, codes: Tensor) -> Tensor:
+        """L_R, ACL Eq. 4: the distance of x and G_x(E_x(x)) in the discriminator's features."""
         error = {
             "mean": losses.reconstruction.squared_error,
             "sum": losses.reconstruction.summed_squared_error,
-        }
-        phi, reconstructed = self.config.phi, self.generator(self.real_codes(step))
-        target = self.discriminator.features(step.images, phi).detach()
-        distance = error[self.config.reconstruction](self.discriminator.features(reconstructed, phi), target)
-        return self.config.reconstruction_weight * distance
+        }[self.config.reconstruction]
+        phi = self.config.phi
+        real = self.discriminator.features(step.images, phi)
+        return self.config.reconstruction_weight * error(self.discriminator.features(self.generator(codes), phi), real)
 
     def match(self, step: Step) -> dict[str, Tensor]:
-        return {"reconstruction": self.feature_loss(step)}
+        """L_R alone: Eq. 4 (Algorithm 1, line 11)."""
+        return {"reconstruction": self.feature_loss(step, self.real_codes(step))}
+
+    def discriminate(self, step: Step) -> dict[str, Tensor]:
+        """L_D for D_x: Eq. 5 (Algorithm 1, line 12)."""
+        terms = super().discriminate(step)
+        if self.config.reconstruction_updates_discriminator:
+            terms["reconstruction"] = self.feature_loss(step, self.real_codes(step).detach())
+        return terms
 
     def generate(self, step: Step) -> dict[str, Tensor]:
+        """L_D for G_x: Eq. 5, non-saturating (ACL-3); with L_R where both make one step (Eq. 6)."""
         terms = super().generate(step)
-        if self.config.reconstruction_updates_generator:
-            terms["reconstruction"] = self.feature_loss(step)
+        if self.joint(self.config):
+            terms["reconstruction"] = self.feature_loss(step, self.real_codes(step))
         return terms
 
     def encode(self, x: Tensor) -> Tensor:
@@ -161,5 +243,89 @@ class ACLGANGP(ACLGAN, WGANGP):
     """
 
     class Config(ACLGANConfig, WGANGP.Config):
-        prior: Literal["normal", "uniform"] = Field("normal", description="input of G_z (section 5.6)")
+        prior: Prior = Field("normal", description=f"input of G_z: {PRIORS}")
         optimiser: Optimiser = Optimiser(lr=1e-4)
+
+
+@register("arae")
+class ARAE(ACLGAN):
+    """ARAE's code game inside the GAN framework: encoder and code generator move towards each other (facts 5.14).
+
+    ACL-GAN, but the encoder is also trained so that its codes pass for generated ones; all else is the same, which
+    isolates the one difference that ACL section 5.3 discusses ("ARAE mutually aligns the two distributions").
+    """
+
+    class Config(ACLGANConfig):
+        alignment_weight: Positive = Field(
+            0.2, description="weight of the critic's gradient into the encoder (ARAE's image model; assumed here)"
+        )
+
+    @classmethod
+    def phases(cls, config: ARAE.Config) -> list[Phase]:
+        *image, discriminate_codes, generate_codes = super().phases(config)
+        align = Phase("align", ("encoder",), discriminate_codes.every)
+        return [*image, discriminate_codes, align, generate_codes]
+
+    def align(self, step: Step) -> dict[str, Tensor]:
+        """The encoder's codes shall pass for generated ones: the fake term of ACL Eq. 1, on real codes."""
+        logits = self.code_discriminator(self.encoder(step.images))
+        return {"adversarial": self.config.alignment_weight * losses.gan.discriminator_fake(logits)}
+
+
+@register("acl_sgan")
+class ACLSGAN(ACLGAN):
+    """ACL-GAN whose encoder is a classifier: a discriminative model made generative (ACL section 4.3, figure 5).
+
+    Labels alone train the encoder; L_R then updates the generator (facts 5.10, assumed). Where a dataset has no
+    classes, its binary attributes serve.
+    """
+
+    class Config(ACLGANConfig):
+        supervision: Literal["auto", "classes", "attributes"] = Field(
+            "auto", description="what the encoder learns to tell; auto: classes, or attributes where there are none"
+        )
+        code_layer: Literal["hidden", "logits"] = Field(
+            "hidden",
+            description="code ('last fully connected layer'): of size `latent_dim` below the logits (assumed), or they",
+        )
+
+    @classmethod
+    def nets(cls, config: ACLSGAN.Config) -> dict[str, Net]:
+        nets = super().nets(config)
+        if config.code_layer == "hidden":
+            nets["classifier"] = Net("label_head", {"supervision": config.supervision})
+        return nets
+
+    def __init__(self, config: ACLSGAN.Config, networks: Mapping[str, nn.Module], examples: Examples):
+        super().__init__(config, networks, examples)
+        self.targets = examples.targets(config.supervision)
+        n = getattr(examples, self.targets)
+        if config.code_layer == "logits" and config.latent_dim != n:
+            raise AdvcodesError(
+                f"acl_sgan: `code_layer: logits` needs one code number for each of the {n} {self.targets}: "
+                f"set `latent_dim: {n}`, not {config.latent_dim}"
+            )
+
+    @classmethod
+    def phases(cls, config: ACLSGAN.Config) -> list[Phase]:
+        phases = {phase.name: phase for phase in super().phases(config)}
+        every = phases["generate"].every
+        updates = ("encoder", "classifier") if config.code_layer == "hidden" else ("encoder",)
+        found = [Phase("classify", updates, every)]
+        for phase in phases.values():  # L_R and all else leave the encoder alone
+            rest = tuple(role for role in phase.updates if role != "encoder")
+            found += [Phase(phase.name, rest, phase.every)] if rest else []
+        return found
+
+    def classify(self, step: Step) -> dict[str, Tensor]:
+        """The encoder as a classifier: cross entropy with classes, binary for attributes (section 4.3)."""
+        codes = self.real_codes(step)
+        logits = self.classifier(codes) if self.config.code_layer == "hidden" else codes
+        truth: Any = step.labels if self.targets == "classes" else step.attributes
+        step.log("accuracy", lambda: losses.classification.accuracy(logits, truth))
+        loss = losses.classification.classes if self.targets == "classes" else losses.classification.attributes
+        return {"cross_entropy": loss(logits, truth)}
+
+    def feature_loss(self, step: Step, codes: Tensor) -> Tensor:
+        """L_R, ACL Eq. 4, for the generator: the classifier's codes are given."""
+        return super().feature_loss(step, codes.detach())
