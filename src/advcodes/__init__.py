@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from advcodes.acl import AdversarialCodeLearning
     from advcodes.api import TrainedRun
 
 AFFECTS_RESULTS = False
 __version__ = "0.1.0"
-__all__ = ["load"]
+__all__ = ["AdversarialCodeLearning", "load"]
 
 
 def load(run: str, device: Any = "cpu") -> TrainedRun:
@@ -27,3 +28,12 @@ def load(run: str, device: Any = "cpu") -> TrainedRun:
     from advcodes.api import load
 
     return load(run, device)
+
+
+def __getattr__(name: str) -> Any:
+    """``AdversarialCodeLearning`` on first use: it needs torch, and planning does not."""
+    if name == "AdversarialCodeLearning":
+        from advcodes.acl import AdversarialCodeLearning
+
+        return AdversarialCodeLearning
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -266,8 +266,9 @@ class Params(Model):
             here = f"variants.{name}"
             check(f"{here}.architecture", variant.architecture, self.architectures, "architecture")
             roles = registry.method(variant.method).nets(variant)
-            for role in variant.learning_rates:
-                check(f"{here}.learning_rates.{role}", role, roles, "role")
+            for key in ("learning_rates", "betas"):
+                for role in getattr(variant, key):
+                    check(f"{here}.{key}.{role}", role, roles, "role")
         return self
 
 

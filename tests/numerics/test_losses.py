@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit
+from scipy.spatial.distance import cdist
+from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
 
-from advcodes.losses import codes, gan, reconstruction, wasserstein
+from advcodes.losses import classification, codes, gan, hinge, reconstruction, variational, wasserstein
 
 LOGITS = np.random.default_rng(0).normal(0, 3, 200)
 
@@ -104,3 +105,59 @@ def test_effective_rank_is_the_participation_ratio_of_the_eigenvalues():
     )
     line = np.outer(rng.normal(size=100), rng.normal(size=6))
     assert codes.effective_rank(tensor(line)).item() == pytest.approx(1, rel=1e-4)
+
+
+def test_the_mismatch_of_codes_is_the_energy_coefficient():
+    """Against sums over pairs in float64; unbiased: 0 on average for equal distributions, at any batch size."""
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(30, 3)), 2 + random.normal(size=(20, 3))
+    between = cdist(x, y).mean()
+    within = cdist(x, x).sum() / (30 * 29) + cdist(y, y).sum() / (20 * 19)
+    assert codes.mismatch(tensor(x), tensor(y)).item() == pytest.approx(
+        (2 * between - within) / (2 * between), rel=1e-5
+    )
+    same = [codes.mismatch(*torch.randn(2, 8, 5).unbind()).item() for _ in range(2000)]
+    assert abs(np.mean(same)) < 3 * np.std(same) / len(same) ** 0.5
+    assert codes.mismatch(torch.randn(50, 3), 1e4 + torch.randn(50, 3)).item() == pytest.approx(1, abs=1e-3)
+
+
+def test_the_terms_of_the_evidence_lower_bound():
+    random = np.random.default_rng(1)
+    x, p = random.uniform(size=(6, 2, 3)), random.uniform(0.05, 0.95, size=(6, 2, 3))
+    expected = -(x * np.log(p) + (1 - x) * np.log(1 - p)).reshape(6, -1).sum(1).mean()
+    assert variational.bernoulli(tensor(p), tensor(x)).item() == pytest.approx(expected, rel=1e-5)
+    expected = 0.5 * ((x - p) ** 2).reshape(6, -1).sum(1).mean()
+    assert variational.gaussian(tensor(p), tensor(x)).item() == pytest.approx(expected, rel=1e-5)
+    mean, sd = tensor(random.normal(size=(6, 4))), tensor(random.uniform(0.1, 3, size=(6, 4)))
+    normal = torch.distributions.Normal
+    expected = torch.distributions.kl_divergence(normal(mean, sd), normal(0.0, 1.0)).sum(1).mean()
+    assert variational.kl_to_standard_normal(mean, sd).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_hinge_is_flat_beyond_its_margin():
+    assert hinge.discriminator_real(torch.tensor([2.0, 0.5])).item() == pytest.approx(0.25)
+    assert hinge.discriminator_fake(torch.tensor([-2.0, 0.5])).item() == pytest.approx(0.75)
+    assert hinge.generator(torch.tensor([-2.0, 1.0])).item() == pytest.approx(0.5)
+
+
+def test_classification_losses_are_scikit_learns():
+    logits = np.random.default_rng(2).normal(size=(9, 4))
+    labels = np.arange(9) % 4
+    ours = classification.classes(tensor(logits), torch.from_numpy(labels)).item()
+    assert ours == pytest.approx(log_loss(labels, softmax(logits, 1)), rel=1e-5)
+    some = torch.from_numpy(np.where(labels == 0, -1, labels))
+    rest = labels > 0
+    expected = log_loss(labels[rest], softmax(logits, 1)[rest], labels=range(4))
+    assert classification.classes(tensor(logits), some).item() == pytest.approx(expected, rel=1e-5)
+    assert classification.classes(tensor(logits), torch.full((9,), -1)).item() == 0
+    truth = np.random.default_rng(3).integers(2, size=(9, 4))
+    expected = np.mean([log_loss(truth[:, i], expit(logits[:, i])) for i in range(4)])
+    assert classification.attributes(tensor(logits), tensor(truth)).item() == pytest.approx(expected, rel=1e-5)
+    assert classification.accuracy(tensor(logits), tensor(truth)).item() == pytest.approx(((logits > 0) == truth).mean())
+    right = (logits.argmax(1) == labels).mean()
+    assert classification.accuracy(tensor(logits), torch.from_numpy(labels)).item() == pytest.approx(right)
+
+
+def test_a_critics_accuracy_needs_no_threshold():
+    real, fake = torch.tensor([101.0, 103.0, 99.0]), torch.tensor([97.0, 98.0, 102.0])
+    assert wasserstein.accuracy(real, fake).item() == pytest.approx(4 / 6)

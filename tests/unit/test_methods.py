@@ -14,29 +14,10 @@ from advcodes.methods.base import Examples, Method, MethodConfig, Net
 from advcodes.nets.build import build
 from advcodes.nets.config import Infogan
 from advcodes.registry import register
-from advcodes.training.data import TrainingData
 from advcodes.training.loop import Loop
-from advcodes.training.restore import build_method
-from conftest import run_config
+from methods_kit import batches, cycle, make
 
 METHODS = sorted(registry.methods())
-CPU = torch.device("cpu")
-MLP = {"family": "mlp", "width": 16, "code": {"width": 16}}
-
-
-def make(name: str, shape: tuple[int, ...] = (1, 8, 8), **changes: Any) -> Method:
-    torch.manual_seed(0)
-    config = run_config(name, architecture=None if len(shape) == 3 else MLP, **changes)
-    return build_method(config, Examples(shape, tuple(config["view"]["range"]), classes=10, attributes=3), CPU)
-
-
-def cycle(method: Method) -> int:
-    """Steps until every phase has run."""
-    return max(phase.every for phase in method.phases(method.config))
-
-
-def batches(prepared: Path, dataset: str = "digits") -> TrainingData:
-    return TrainingData(prepared / dataset, "train", (0.0, 1.0), 32, 0, CPU)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -175,47 +156,6 @@ def test_a_method_without_networks_or_phases_says_so():
             what(MethodConfig())
 
 
-# The readings of ACL (facts 7.1)
-
-
-def updates(**config: Any) -> dict[str, tuple[str, ...]]:
-    cls = registry.method("acl_gan")
-    return {p.name: p.updates for p in cls.phases(cls.Config(**config))}
-
-
-def test_the_reconstruction_loss_updates_both_or_the_encoder_alone():
-    assert updates()["generate"] == ("generator", "encoder")
-    literal = updates(reconstruction_updates_generator=False)
-    assert literal["match"] == ("encoder",) and literal["generate"] == ("generator",)
-
-
-@pytest.mark.parametrize("literal", [False, True])
-@pytest.mark.parametrize("through", [False, True])
-def test_every_reading_of_acl_trains(literal: bool, through: bool, prepared: Path):
-    method = make(
-        "acl_gan",
-        method__reconstruction_updates_generator=not literal,
-        method__adversarial_updates_code_generator=through,
-    )
-    data, loop = batches(prepared), Loop(method, method.phases(method.config))
-    code_generator = [p.detach().clone() for p in method.code_generator.parameters()]
-    for step in range(3):
-        loop.train_step(data.batch(step), logged=True)
-    assert all(v == v for v in loop.flush().values())
-    assert any(not torch.equal(a, b) for a, b in zip(code_generator, method.code_generator.parameters(), strict=True))
-
-
-def test_the_image_game_reaches_the_code_generator_only_when_asked(prepared: Path):
-    data = batches(prepared)
-    for through in (False, True):
-        method = make("acl_gan", method__adversarial_updates_code_generator=through)
-        phases = [p for p in method.phases(method.config) if p.name == "generate"]
-        before = [p.detach().clone() for p in method.code_generator.parameters()]
-        Loop(method, phases).train_step(data.batch(0))
-        moved = any(not torch.equal(a, b) for a, b in zip(before, method.code_generator.parameters(), strict=True))
-        assert moved == through
-
-
 def test_the_penalty_alone_fixes_the_critic_of_wgan_gp():
     method = make("wgan_gp")
     assert not any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in method.discriminator.modules())
@@ -239,22 +179,3 @@ def test_layers_and_sizes_are_those_of_the_reference():
     )
     count = {k: sum(p.numel() for p in n.parameters()) for k, n in nets.items()}
     assert count == {"g": g, "d": trunk + 1024 + 1, "e": trunk + 1024 * 64 + 64}
-
-
-def test_the_code_game_keeps_step_with_the_generator():
-    cls = registry.method("acl_gan_gp")
-    every = {p.name: p.every for p in cls.phases(cls.Config(n_critic=4))}
-    assert every == {"discriminate": 1, "generate": 4, "discriminate_codes": 4, "generate_codes": 4}
-    assert {p.every for p in cls.phases(cls.Config(n_critic=4, code_every=2)) if "codes" in p.name} == {2}
-
-
-def test_features_come_from_the_layer_that_is_asked_for(prepared: Path):
-    method = make("acl_gan", method__phi="convolution")
-    x = torch.rand(3, 1, 8, 8)
-    width = method.discriminator.trunk.convolutions(x).shape[1]
-    assert method.discriminator.features(x, "convolution").shape == (3, width)
-    assert method.discriminator.features(x).shape == (3, 32) and width != 32
-    Loop(method, method.phases(method.config)).train_step(batches(prepared).batch(0))
-    points = make("acl_gan", (2,), method__phi="convolution")
-    with pytest.raises(AdvcodesError, match="no convolutions to take features from; set `phi: last`"):
-        points.discriminator.features(torch.rand(3, 2), "convolution")

@@ -13,7 +13,7 @@ from advcodes.methods.autoencoder import Autoencoder
 from advcodes.methods.base import PRIORS, Examples, Method, MethodConfig, Net, Optimiser, Phase, Prior, Step
 from advcodes.methods.gan import GAN, WGANGP
 from advcodes.registry import register
-from advcodes.schema import Count, NonNegative, Positive
+from advcodes.schema import Count, Fraction, NonNegative, Positive
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -37,6 +37,10 @@ class CodeLearningConfig(MethodConfig):
     learning_rates: dict[str, Positive] = Field(
         {"code_generator": 2e-4, "code_discriminator": 1e-3},
         description="learning rate by role (assumed: D_c must not be slower than G_z)",
+    )
+    betas: dict[str, tuple[Fraction, Fraction]] = Field(
+        {"code_generator": (0.5, 0.999), "code_discriminator": (0.5, 0.999)},
+        description="Adam's by role, over `optimiser.betas` (assumed: beta1 as in images)",
     )
 
 
@@ -134,7 +138,10 @@ class ACLGANConfig(CodeLearningConfig):
         "mean", description="L_R per feature, or the summed norm as printed (ACL-5)"
     )
     reconstruction_step: Literal["joint", "own"] = Field(
-        "joint", description="L_R and L_D make one step of G_x (Eq. 6), or one each (Algorithm 1, lines 11 and 12)"
+        "own", description="L_R and L_D make one step each (Algorithm 1, lines 11 and 12), or one in all (Eq. 6)"
+    )
+    reconstruction_every: Count | None = Field(
+        None, description="steps between own steps of L_R; null: one with each generator step (Algorithm 1)"
     )
     reconstruction_updates_generator: bool = Field(
         True, description="L_R updates E_x and G_x (Eq. 4), or E_x only (Algorithm 1, line 11) (ACL-1)"
@@ -185,7 +192,7 @@ class ACLGAN(CodeLearning, GAN):
             image = [discriminate, Phase("generate", (*generate.updates, "encoder"), generate.every)]
         else:
             updates = ("encoder", "generator") if config.reconstruction_updates_generator else ("encoder",)
-            image = [Phase("match", updates, generate.every), discriminate, generate]
+            image = [Phase("match", updates, config.reconstruction_every or generate.every), discriminate, generate]
         return [*image, *cls.code_phases(config, generate.every)]
 
     def real_codes(self, step: Step) -> Tensor:

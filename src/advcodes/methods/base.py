@@ -51,6 +51,7 @@ class MethodConfig(Model):
     prior: Prior = Field("normal", description=PRIORS)
     optimiser: Optimiser = Optimiser()
     learning_rates: dict[str, Positive] = Field({}, description="learning rate by role, over `optimiser.lr`")
+    betas: dict[str, tuple[Fraction, Fraction]] = Field({}, description="Adam's by role, over `optimiser.betas`")
 
     @model_validator(mode="after")
     def _modes_are_in_the_plane(self) -> MethodConfig:

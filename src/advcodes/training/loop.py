@@ -63,12 +63,16 @@ class Loop:
 
     def _optimiser(self, phase: Phase) -> torch.optim.Optimizer:
         c = self.method.config
+        o = c.optimiser
         groups = [
-            {"params": self.parameters[role], "lr": c.learning_rates.get(role, c.optimiser.lr)}
+            {
+                "params": self.parameters[role],
+                "lr": c.learning_rates.get(role, o.lr),
+                "betas": tuple(c.betas.get(role, o.betas)),
+            }
             for role in phase.updates
         ]
-        o = c.optimiser
-        return torch.optim.Adam(groups, betas=tuple(o.betas), eps=o.eps, weight_decay=o.weight_decay, fused=True)
+        return torch.optim.Adam(groups, eps=o.eps, weight_decay=o.weight_decay, fused=True)
 
     def thaw(self, roles: Sequence[str] | set[str]) -> set[str]:
         """Let gradients reach the networks of ``roles`` and no others; returns those that they reached before."""
