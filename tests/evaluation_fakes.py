@@ -93,5 +93,7 @@ def run(
     step: int = 10,
 ) -> Restored:
     """A trained run whose generator is given."""
-    method = Fake(MethodConfig(latent_dim=latent_dim), {"generator": generator.eval().requires_grad_(False)}, Examples(shape))
+    method = Fake(
+        MethodConfig(latent_dim=latent_dim), {"generator": generator.eval().requires_grad_(False)}, Examples(shape)
+    )
     return Restored(method, shape, value_range, step, step * 4, {"seed": seed})

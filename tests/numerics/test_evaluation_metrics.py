@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.stats
 import torch
+from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
 from advcodes.errors import AdvcodesError
+from advcodes.evaluation import metrics
 from advcodes.evaluation.metrics import (
     Reference,
     Statistics,
+    energy_distance,
     frechet_distance,
     inception_score,
     kernel_distance,
@@ -158,6 +162,64 @@ def test_precision_does_not_suffer_from_a_large_common_offset():
     )
 
 
+# -- energy distance ----------------------------------------------------------------------------------------------
+
+
+def test_energy_distance_of_gaussians_in_closed_form():
+    """On a line, E|X - Y| for X - Y ~ N(m, s^2) is s sqrt(2/pi) exp(-m^2 / 2s^2) + m erf(m / (s sqrt 2))."""
+
+    def mean_distance(m: float, variance: float) -> float:
+        s = np.sqrt(variance)
+        return s * np.sqrt(2 / np.pi) * np.exp(-(m**2) / (2 * variance)) + m * scipy.special.erf(m / (s * np.sqrt(2)))
+
+    m, s1, s2 = 0.7, 1.0, 1.6
+    exact = 2 * mean_distance(m, s1**2 + s2**2) - mean_distance(0, 2 * s1**2) - mean_distance(0, 2 * s2**2)
+    # Midpoints of 4,000 slices of equal probability: as near to the distribution as so many points come.
+    grid = scipy.stats.norm.ppf((np.arange(4_000) + 0.5) / 4_000)[:, None]
+    assert energy_distance(s1 * grid, m + s2 * grid) == pytest.approx(exact, rel=0.01)
+
+
+def test_energy_distance_against_scipy_on_a_line():
+    """scipy's is the square root of the same over all pairs, each point's with itself included."""
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((300, 1)), 1.5 * random.standard_normal((400, 1)) + 0.5
+    own = sum(2 * pdist(s).sum() / len(s) ** 2 / (len(s) - 1) for s in (x, y))  # what these pairs take from the mean
+    assert energy_distance(x, y) == pytest.approx(scipy.stats.energy_distance(x[:, 0], y[:, 0]) ** 2 - own, rel=1e-9)
+
+
+def test_energy_distance_in_blocks_is_that_of_whole_matrices(monkeypatch: pytest.MonkeyPatch):
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((130, 2)), 3 + random.standard_normal((75, 2))
+    whole = 2 * cdist(x, y).mean() - pdist(x).mean() - pdist(y).mean()
+    monkeypatch.setattr(metrics, "_ENERGY_ROWS", 32)
+    assert energy_distance(x, y) == pytest.approx(whole, rel=1e-12)
+    assert energy_distance(y, x) == pytest.approx(whole, rel=1e-12)
+    assert energy_distance(10 * x, 10 * y) == pytest.approx(10 * whole, rel=1e-12), "it has the data's unit"
+
+
+def test_energy_distance_keeps_its_digits_far_from_the_origin():
+    """In float32, or from |x|^2 + |y|^2 - 2xy, distances of 1 at 1e6 are noise."""
+    random = np.random.default_rng(0)
+    x, y = random.standard_normal((50, 2)), 1 + random.standard_normal((60, 2))
+    assert energy_distance(x + 1e6, y + 1e6) == pytest.approx(energy_distance(x, y), rel=1e-6)
+
+
+def test_energy_distance_is_unbiased():
+    """Between draws of one distribution its mean is zero, however few the points; over all pairs it would not be."""
+    random = np.random.default_rng(0)
+    pairs = [(random.standard_normal((12, 2)), random.standard_normal((20, 2))) for _ in range(400)]
+    found = np.array([energy_distance(x, y) for x, y in pairs])
+    assert abs(found.mean()) < 4 * found.std() / np.sqrt(len(found)) < 0.05
+    assert found.min() < 0 < found.max()
+    biased = [2 * cdist(x, y).mean() - cdist(x, x).mean() - cdist(y, y).mean() for x, y in pairs]
+    assert np.mean(biased) > 0.2
+
+
+def test_one_point_has_no_distance_to_others():
+    with pytest.raises(AdvcodesError, match="got 1 generated and 5 real points, expected at least 2 of each"):
+        energy_distance(np.zeros((1, 2)), np.zeros((5, 2)))
+
+
 # -- all of them --------------------------------------------------------------------------------------------------
 
 
@@ -176,6 +238,17 @@ def test_measure_names_what_it_measures():
     )
     without = measure(generated, logits, reference, "inception", False, MEASURED | {"compute": ["is", "fd"]})
     assert list(without["metrics"]) == ["fid_80_vs_60_test"], "no score without classes"
+
+
+def test_measure_compares_points_themselves_too():
+    real, generated = features(60), features(80, seed=1, shift=0.2)
+    random = np.random.default_rng(0)
+    points, real_points = random.standard_normal((80, 2)), random.standard_normal((60, 2))
+    arguments = (generated, torch.randn(80, 3), Reference(real, statistics(real), "test", real_points))
+    found = measure(*arguments, "classifier", True, MEASURED | {"compute": ["fd"]}, points)
+    assert list(found["metrics"]) == ["fd_classifier", "energy_distance"]
+    assert found["metrics"]["energy_distance"] == energy_distance(points, real_points)
+    assert "unbiased" in found["protocol"]["energy_distance"]
 
 
 def test_measure_lowers_settings_that_few_images_cannot_bear():

@@ -153,7 +153,9 @@ def test_classification_losses_are_scikit_learns():
     truth = np.random.default_rng(3).integers(2, size=(9, 4))
     expected = np.mean([log_loss(truth[:, i], expit(logits[:, i])) for i in range(4)])
     assert classification.attributes(tensor(logits), tensor(truth)).item() == pytest.approx(expected, rel=1e-5)
-    assert classification.accuracy(tensor(logits), tensor(truth)).item() == pytest.approx(((logits > 0) == truth).mean())
+    assert classification.accuracy(tensor(logits), tensor(truth)).item() == pytest.approx(
+        ((logits > 0) == truth).mean()
+    )
     right = (logits.argmax(1) == labels).mean()
     assert classification.accuracy(tensor(logits), torch.from_numpy(labels)).item() == pytest.approx(right)
 

@@ -8,6 +8,7 @@ import pytest
 
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation.names import ON_CLASSIFIER, PROTOCOLS, describe, metric_name, parse
+from advcodes.reporting import text
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,7 @@ from advcodes.evaluation.names import ON_CLASSIFIER, PROTOCOLS, describe, metric
         ("is", "classifier", (50_000, 10_000, "test"), "score_classifier"),
         ("kid", "classifier", (2_000, 500, "test"), "kd_classifier"),
         ("recall", "classifier", (2_000, 500, "test"), "recall_classifier"),
+        ("energy_distance", "points", (2_000, 500, "test"), "energy_distance"),
     ],
 )
 def test_names(metric: str, extractor: str, counts: tuple[int, int, str], name: str):
@@ -74,6 +76,16 @@ def test_the_footnote_of_the_fid():
     )
 
 
+def test_the_footnote_of_the_energy_distance():
+    protocol = {"n_generated": 10_000, "n_reference": 5_000, "split": "test", "extractor": "classifier"}
+    assert describe("energy_distance", protocol) == (
+        "energy_distance: 2 E|X-Y| - E|X-X'| - E|Y-Y'| of the points themselves (Székely and Rizzo 2013), in the "
+        "data's unit; unbiased, so 0 on average for equal distributions, and by chance a little below (our own choice: "
+        "no paper reports it); 10,000 generated and 5,000 real points (split test)."
+    )
+    assert text.arrow("energy_distance") == "↓"
+
+
 @pytest.mark.parametrize(
     ("name", "protocol"),
     [
@@ -98,6 +110,9 @@ def test_a_protocol_without_counts_is_refused():
 def test_unknown_words():
     with pytest.raises(AdvcodesError, match="unknown metric 'fd'; did you mean 'fid'"):
         metric_name("fd", "inception", 1, 1, "test")
+    for metric, extractor in (("energy_distance", "classifier"), ("fid", "points")):
+        with pytest.raises(AdvcodesError, match=r"unknown (metric 'energy_distance'|extractor 'points')"):
+            metric_name(metric, extractor, 1, 1, "test")
     with pytest.raises(AdvcodesError, match="unknown extractor 'clasifier'; did you mean 'classifier'"):
         metric_name("fid", "clasifier", 1, 1, "test")
     for name in ("fid_classifier", "fid_2000", "is_", "fd"):

@@ -114,6 +114,52 @@ def test_only_sampling_networks_are_reestimated():
     assert set(seen) == {(False, 7.0)}
 
 
+def test_a_generator_of_two_kinds_of_codes_gets_the_statistics_of_each():
+    """Samples come from N(0, I), reconstructions from codes elsewhere: either kind is standard normal by its own."""
+    restored, _ = normalised()
+    method = restored.method
+    generator, encoder = method.networks["generator"], nn.BatchNorm1d(2).eval()
+    method.networks["encoder"] = encoder
+    before = {k: v.clone() for k, v in (*encoder.state_dict().items(), *generator.state_dict().items())}
+    random = torch.Generator().manual_seed(1)
+    training, held_out = (4 + 3 * torch.randn(20, 500, 2, generator=random) for _ in range(2))
+
+    def passes() -> None:
+        for x in training:
+            generator(encoder(x))
+
+    with torch.inference_mode(), sample.normalised([generator], "reestimate", passes):
+        reconstructed = torch.stack([generator(encoder(x)) for x in held_out]).flatten(0, 1)
+        assert not encoder.training and not generator[1].training
+        # Within, statistics stand still: an image does not depend on the others of its batch.
+        assert torch.equal(reconstructed[:1], generator(encoder(held_out[0, :1])))
+    samples = sample.generate(restored, 10_000, settings(batch_size=500, reestimate_batches=20), 0)
+    for images in (reconstructed.numpy(), samples):
+        np.testing.assert_allclose(images.mean(0), 0, atol=0.05)
+        np.testing.assert_allclose(images.std(0), 1, atol=0.05)
+    after = dict((*encoder.state_dict().items(), *generator.state_dict().items()))
+    assert all(torch.equal(v, after[k]) for k, v in before.items())
+
+
+def test_passes_are_for_reestimation_only():
+    generator, called = normalised()[0].method.networks["generator"], []
+    for mode in ("running", "batch"):
+        with sample.normalised([generator], mode, lambda: called.append(1)):
+            assert generator[1].training == (mode == "batch")
+    with sample.normalised([nn.Linear(2, 2)], "reestimate", lambda: called.append(1)):
+        pass
+    assert called == []
+
+
+def test_networks_are_left_as_they_were_when_a_pass_fails():
+    norm = (generator := normalised()[0].method.networks["generator"])[1]
+    before = {k: v.clone() for k, v in norm.state_dict().items()}
+    with pytest.raises(ZeroDivisionError), sample.normalised([generator], "reestimate", lambda: 1 / 0):
+        pass
+    assert not norm.training and norm.momentum == 0.1
+    assert all(torch.equal(v, before[k]) for k, v in norm.state_dict().items())
+
+
 def test_dropout_stays_off():
     restored, _ = normalised()
     restored.method.networks["generator"].append(nn.Dropout(0.9).eval())

@@ -19,7 +19,7 @@ from advcodes.data.prepared import load as load_prepared
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation import classifier, evaluate, reference, sample
 from advcodes.evaluation.features import load_extractor
-from advcodes.evaluation.metrics import frechet_distance, statistics
+from advcodes.evaluation.metrics import energy_distance, frechet_distance, statistics
 from advcodes.evaluation.names import describe
 from advcodes.params import Machine
 from evaluation_fakes import MEASURED, SAMPLING, Fake, artifact, run, write_prepared
@@ -275,6 +275,36 @@ def test_the_floor_never_shares_images_with_the_reference(made: Any, tmp_path: P
     assert json.loads((tmp_path / "b" / "floor.json").read_text())["metrics"] == {}
 
 
+def test_points_are_compared_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Points have an energy distance in metrics, floor and curve; images (above) have none."""
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((90, 2)).astype(np.float32)
+    data = write_prepared(tmp_path / "data", rows, {"train": 50, "test": 40}, labels=np.arange(90) % 2)
+    extractor = train(tmp_path / "extractor", data)
+    made = SimpleNamespace(extractor=extractor, reference=refer(tmp_path / "reference", data, extractor))
+    real = reference.load(tmp_path / "reference")
+    prepared = load_prepared(data)
+    np.testing.assert_array_equal(real.points, prepared.images[reference.choose(prepared, "test", 30)])
+
+    runs = {step: run(nn.Linear(2, 2), (2,), seed=2, step=step) for step in (5, 10)}
+    for module in (sample, evaluate):
+        monkeypatch.setattr(module, "restore", lambda directory, where, step=None: runs[step or 10])
+    monkeypatch.setattr(evaluate, "snapshots", lambda directory: [(5, 20), (10, 40)])
+    content = evaluated(tmp_path, made)
+
+    def exact(step: int, n: int) -> float:
+        return energy_distance(sample.generate(runs[step], n, SAMPLING, 2), real.points)
+
+    assert content["metrics"]["energy_distance"] == pytest.approx(exact(10, 45), rel=1e-9)
+    assert "unbiased" in content["protocol"]["energy_distance"]
+    training = prepared.images[reference.choose(prepared, "train", 45)]
+    assert content["floor"]["metrics"]["energy_distance"] == pytest.approx(energy_distance(training, real.points))
+    assert [list(p) for p in content["curve"]] == [["step", "images", "fd_classifier", "energy_distance"]] * 2
+    curve = [p["energy_distance"] for p in content["curve"]]
+    assert curve == [pytest.approx(exact(step, 25), rel=1e-9) for step in (5, 10)]
+    assert all(describe(name, content["protocol"]) for name in content["metrics"])
+
+
 @pytest.mark.parametrize("damage", ["missing", "truncated", "another file"])
 def test_a_damaged_reference(damage: str, made: Any, tmp_path: Path):
     path = tmp_path / "reference.npz"
@@ -294,6 +324,9 @@ def test_a_damaged_reference(damage: str, made: Any, tmp_path: Path):
 def test_metrics_carry_their_protocol(made: Any, trained: dict[int, Any], tmp_path: Path):
     content = evaluated(tmp_path, made)
     assert content["run"] == "demo/tiny/fake/seed2"
+    assert list(content["metrics"]) == [
+        "fd_classifier", "score_classifier", "kd_classifier", "precision_classifier", "recall_classifier",
+    ]  # fmt: skip
     protocol = content["protocol"]
     expected = {
         "n_generated": 45, "n_reference": 30, "split": "test", "resize": "none", "extractor": "classifier", "seed": 2,

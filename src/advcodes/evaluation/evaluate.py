@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from advcodes.evaluation import reference as references
 from advcodes.evaluation.features import Extractor, load_extractor
-from advcodes.evaluation.metrics import Reference, fidelity, frechet_distance, measure, statistics
-from advcodes.evaluation.names import metric_name
+from advcodes.evaluation.metrics import Reference, energy_distance, fidelity, frechet_distance, measure, statistics
+from advcodes.evaluation.names import ENERGY, metric_name
 from advcodes.evaluation.sample import generate
 from advcodes.params import Machine
 from advcodes.provenance import Artifact, write_atomically
@@ -24,8 +24,8 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     """Make an `evaluate/...` artifact: ``metrics.json``.
 
     It holds ``run``; ``metrics`` and ``spread`` by full name; their ``protocol``; ``floor`` (what real training images
-    score); ``curve``, a list of ``step``, ``images`` seen and the FD of a few samples at that point, and
-    ``curve_protocol``.
+    score); ``curve``, a list of ``step``, ``images`` seen and the FD of a few samples at that point (of points the
+    energy distance, too), and ``curve_protocol``.
 
     Raises:
         AdvcodesError: an input is missing or damaged, or a sample is not finite.
@@ -84,7 +84,7 @@ def evaluate(
         ``metrics``, ``spread``, ``protocol``, ``curve``, ``curve_protocol``: see :func:`make`.
     """
     features, logits = extractor.features(samples, what)
-    measured = measure(features, logits, reference, config["extractor"], extractor.classes, config)
+    measured = measure(features, logits, reference, config["extractor"], extractor.classes, config, samples)
     measured["protocol"] |= {
         "extractor": config["extractor"],
         "extractor_sha256": extractor.sha256,
@@ -100,6 +100,10 @@ def evaluate(
     name = metric_name("fid", config["extractor"], **counts)
     curve = []
     for step, images in points:
-        found, _ = extractor.features(generated(step, counts["n_generated"]), f"{what}, step {step}")
-        curve.append({"step": step, "images": images, name: frechet_distance(statistics(found), reference.statistics)})
+        few = generated(step, counts["n_generated"])
+        found, _ = extractor.features(few, f"{what}, step {step}")
+        point = {"step": step, "images": images, name: frechet_distance(statistics(found), reference.statistics)}
+        if reference.points is not None:
+            point[ENERGY] = energy_distance(few, reference.points)
+        curve.append(point)
     return {**measured, "curve": curve, "curve_protocol": {"metric": name, **counts}}

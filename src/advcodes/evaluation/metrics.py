@@ -1,4 +1,4 @@
-"""FD, IS, KID, precision and recall from features, by torch-fidelity's own functions under a fixed protocol.
+"""Metrics under a fixed protocol: of features by torch-fidelity's own functions, and of points as they are.
 
 torch-fidelity is imported on first use only: it takes over a second (all of torchvision with it, whichever of its
 modules is asked for), and neither training nor sampling needs it.
@@ -13,13 +13,15 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from advcodes.errors import AdvcodesError
-from advcodes.evaluation.names import metric_name
+from advcodes.evaluation.names import ENERGY, metric_name
 
 SEED = 2020  #: of IS's shuffle and KID's subsets; torch-fidelity's default
 _PRC_ROWS = 2_000  #: rows of a block of the distance matrix, which bounds memory
+_ENERGY_ROWS = 250  #: the same, small enough for a processor's cache
 
 
 def fidelity(module: str) -> ModuleType:
@@ -104,25 +106,56 @@ def precision_recall(generated: Tensor, real: Tensor, neighborhood: int) -> tupl
     return found["precision"], found["recall"]
 
 
+def energy_distance(x: np.ndarray, y: np.ndarray) -> float:
+    """``2 E|X - Y| - E|X - X'| - E|Y - Y'|`` of points [N, D] and [M, D], in their unit (Székely & Rizzo 2013).
+
+    Norms are Euclidean, and expectations are means over pairs of different points (a U-statistic, in float64): without
+    bias whatever the counts, 0 on average for equal distributions, and so by chance a little below it.
+
+    Raises:
+        AdvcodesError: fewer than two points on a side have no distance to each other.
+    """
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    if min(len(x), len(y)) < 2:
+        raise AdvcodesError(
+            f"energy distance: got {len(x)} generated and {len(y)} real points, expected at least 2 of each; raise "
+            "metrics.n_generated and metrics.n_reference"
+        )
+
+    def total(a: np.ndarray, b: np.ndarray) -> float:
+        return sum(float(cdist(a[i : i + _ENERGY_ROWS], b).sum()) for i in range(0, len(a), _ENERGY_ROWS))
+
+    between = total(x, y) / (len(x) * len(y))
+    return 2 * between - sum(total(s, s) / (len(s) * (len(s) - 1)) for s in (x, y))
+
+
 @dataclass(frozen=True)
 class Reference:
-    """Real images that samples are compared with.
+    """Real images (or points) that samples are compared with.
 
     Attributes:
         features: float32 [M, F].
         statistics: of these features.
         split: that they are from.
+        points: float32 [M, D]; None for images.
     """
 
     features: Tensor
     statistics: Statistics
     split: str
+    points: np.ndarray | None = None
 
 
 def measure(
-    features: Tensor, logits: Tensor, reference: Reference, extractor: str, classes: bool, settings: Mapping[str, Any]
+    features: Tensor,
+    logits: Tensor,
+    reference: Reference,
+    extractor: str,
+    classes: bool,
+    settings: Mapping[str, Any],
+    points: np.ndarray | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Every metric that ``settings["compute"]`` asks for, under its full name.
+    """Every metric that ``settings["compute"]`` asks for, under its full name; for points the energy distance, too.
 
     Args:
         features: of generated images, [N, F].
@@ -132,6 +165,7 @@ def measure(
         classes: whether logits are those of a softmax over classes; if not, there is no IS.
         settings: ``compute`` (of ``fd``, ``is``, ``kid``, ``prc``), ``is_splits``, ``kid_subsets``,
             ``kid_subset_size``, ``prc_neighborhood``; lowered where there are too few images for them.
+        points: generated, [N, D], where the reference has points.
 
     Returns:
         ``metrics``: value by name; ``spread``: sd over splits or subsets by name; ``protocol``: counts and settings
@@ -165,9 +199,13 @@ def measure(
     if "prc" in compute:
         precision, recall = precision_recall(features, reference.features, used["prc_neighborhood"])
         values |= {"precision": (precision, None), "recall": (recall, None)}
+    if reference.points is not None:
+        values[ENERGY] = energy_distance(points, reference.points), None
+        used[ENERGY] = "of the points themselves, Euclidean norm, unbiased (U-statistic)"
 
     def name(metric: str) -> str:
-        return metric_name(metric, extractor, n, m, reference.split, used["is_splits"])
+        space = "points" if metric == ENERGY else extractor
+        return metric_name(metric, space, n, m, reference.split, used["is_splits"])
 
     return {
         "metrics": {name(k): value for k, (value, _) in values.items()},

@@ -24,7 +24,7 @@ SEED = 0  #: of the choice of images
 
 
 def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
-    """Make a `reference/...` artifact: ``reference.npz`` (features, mean, covariance) and ``floor.json``.
+    """Make a `reference/...` artifact: ``reference.npz`` (features, mean, covariance, points) and ``floor.json``.
 
     The floor is what ``n_generated`` real training images score against the reference, or as many as there are: the
     score of a generator that has learnt the data set perfectly.
@@ -65,7 +65,7 @@ def choose(prepared: Prepared, split: str, n: int, besides: np.ndarray | None = 
 def extract(images: np.ndarray, extractor: Extractor, split: str, what: str) -> Reference:
     """Features and statistics of real images, uint8 [N, C, H, W] or points float32 [N, D]."""
     features, _ = extractor.features(images, what)
-    return Reference(features, statistics(features), split)
+    return Reference(features, statistics(features), split, images if images.ndim == 2 else None)
 
 
 def measure_floor(
@@ -84,8 +84,9 @@ def measure_floor(
             "spread": {},
             "protocol": {"n_generated": len(rows), "floor_split": config["floor_split"]},
         }
-    features, logits = extractor.features(prepared.images[rows], f"{what}, floor")
-    floor = measure(features, logits, reference, config["extractor"], extractor.classes, config)
+    images = prepared.images[rows]
+    features, logits = extractor.features(images, f"{what}, floor")
+    floor = measure(features, logits, reference, config["extractor"], extractor.classes, config, images)
     floor["protocol"]["floor_split"] = config["floor_split"]
     return floor
 
@@ -93,11 +94,13 @@ def measure_floor(
 def save(directory: Path, reference: Reference) -> None:
     """Write ``reference.npz``."""
     s = reference.statistics
+    points = {} if reference.points is None else {"points": reference.points}
     # A new file: a cache may hold a hard link to the old one.
     (directory / "reference.npz").unlink(missing_ok=True)
     np.savez(
         directory / "reference.npz",
         features=reference.features.numpy(), mean=s.mean, covariance=s.covariance, split=np.array(reference.split),
+        **points,
     )  # fmt: skip
 
 
@@ -110,7 +113,8 @@ def load(directory: Path) -> Reference:
     path = directory / "reference.npz"
     try:
         with np.load(path, allow_pickle=False) as f:
-            return Reference(torch.from_numpy(f["features"]), Statistics(f["mean"], f["covariance"]), str(f["split"]))
+            about = Statistics(f["mean"], f["covariance"]), str(f["split"])
+            return Reference(torch.from_numpy(f["features"]), *about, f.get("points"))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         why = getattr(error, "strerror", None) or "damaged"
         raise AdvcodesError(f"{path}: not a readable reference ({why}); delete it and run `snakemake` again") from None

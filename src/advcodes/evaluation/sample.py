@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -70,12 +70,12 @@ def generate(restored: Restored, n: int, config: Mapping[str, Any], seed: int, w
     )
     networks = [method.networks[role] for role in method.sampling_roles or method.networks]
     progress, images = Progress(what, n, "images"), []
-    with torch.inference_mode(), _normalising(networks, config["batch_norm"]) as reestimated:
-        if reestimated:
-            for _ in range(config["reestimate_batches"]):
-                method.sample(size, for_statistics)
-            for layer in reestimated:
-                layer.eval()
+
+    def passes() -> None:
+        for _ in range(config["reestimate_batches"]):
+            method.sample(size, for_statistics)
+
+    with torch.inference_mode(), normalised(networks, config["batch_norm"], passes):
         for start in range(0, n, size):
             # Always whole batches: each image is then the same for every n, also where batches have statistics of
             # their own.
@@ -93,26 +93,39 @@ def generate(restored: Restored, n: int, config: Mapping[str, Any], seed: int, w
 
 
 @contextlib.contextmanager
-def _normalising(networks: list[nn.Module], mode: str) -> Iterator[list[_BatchNorm]]:
-    """Put batch norm into a mode, and back when done.
+def normalised(networks: Iterable[nn.Module], mode: str, passes: Callable[[], object]) -> Iterator[None]:
+    """Put the batch norm of networks into a mode, and back when done; everything else, dropout too, stays as it is.
 
-    - ``running``: statistics accumulated in training. They may mix several kinds of passes (ACL-GAN's decoder also
-      sees encoded images), which costs samples quality.
-    - ``batch``: each generated batch's own.
-    - ``reestimate``: cleared and averaged over passes that only sample.
+    A generator that decodes two kinds of codes (ACL-GAN's: G_z's codes into samples, the encoder's into
+    reconstructions) has one set of running statistics for both, or for the one that it was trained on. Re-estimated,
+    each kind gets its own: ``passes`` decodes that kind, and so does the body. For reconstructions::
 
-    Yields:
-        Layers whose statistics the caller has to accumulate, then ``eval()``; none if nothing is re-estimated.
+        def passes():
+            for x in batches_of_training_images:
+                method.reconstruct(x)
+
+        with torch.inference_mode(), normalised([method.generator], "reestimate", passes):
+            images = method.reconstruct(held_out)
+
+    Args:
+        networks: whose layers it concerns; others keep the statistics of training.
+        mode: ``running``: statistics accumulated in training; ``batch``: each batch's own; ``reestimate``: the plain
+            mean over the batches of ``passes``.
+        passes: forward passes, called once with ``reestimate``, and only if there is batch norm at all.
     """
     layers = [m for net in networks for m in net.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
     before = [(layer.training, layer.momentum, copy.deepcopy(layer.state_dict())) for layer in layers]
-    for layer in layers:
-        layer.train(mode != "running")
-        if mode == "reestimate":
-            layer.reset_running_stats()
-            layer.momentum = None  # a plain mean over batches
     try:
-        yield layers if mode == "reestimate" else []
+        for layer in layers:
+            layer.train(mode != "running")
+        if mode == "reestimate" and layers:
+            for layer in layers:
+                layer.reset_running_stats()
+                layer.momentum = None  # a plain mean over batches
+            passes()
+            for layer in layers:
+                layer.eval()
+        yield
     finally:
         for layer, (training, momentum, state) in zip(layers, before, strict=True):
             layer.load_state_dict(state)

@@ -33,7 +33,7 @@ def arrow(metric: str) -> str:
     """Which way a metric is better, from its full name: ``↓`` or ``↑``."""
     from advcodes.evaluation.names import parse
 
-    return ARROW["lower" if parse(metric)[0] in ("fid", "kid") else "higher"]
+    return ARROW["lower" if parse(metric)[0] in ("fid", "kid", "energy_distance") else "higher"]
 
 
 def column(name: str, served_by: str | None) -> str:
