@@ -126,11 +126,11 @@ def _list(args: argparse.Namespace) -> None:
     if args.what in ("methods", "all"):
         print("methods:")
         for name, cls in registry.methods().items():
-            print(f"  {name:<14}{(cls.__doc__ or '').strip().splitlines()[0]}")
+            print(f"  {name:<14}{(cls.__doc__ or '').strip().partition(chr(10))[0]}")
     if args.what in ("variants", "all"):
         print("variants:")
         for name, v in p.variants.items():
-            print(f"  {name:<14}{v.method:<14}{', '.join(v.items)}")
+            print(f"  {name:<16}{v.method:<14}{', '.join(v.items)}")
     if args.what in ("items", "all"):
         print("items:")
         for name, item in graph.items.items():
@@ -193,6 +193,14 @@ def _schema(args: argparse.Namespace) -> None:
     print(SCHEMA)
 
 
+def _docs(args: argparse.Namespace) -> None:
+    from advcodes import docs
+
+    docs.PATH.parent.mkdir(exist_ok=True)
+    docs.PATH.write_text(docs.methods_page())
+    print(docs.PATH)
+
+
 def parser() -> argparse.ArgumentParser:
     """The argument parser."""
     top = argparse.ArgumentParser(prog="advcodes", description=__doc__)
@@ -253,6 +261,7 @@ def parser() -> argparse.ArgumentParser:
         "--reason", required=True, help="why they are equal; recorded in every manifest"
     )
     add("schema", "write pipeline/params.schema.json", _schema)
+    add("docs", "write docs/methods.md from the methods' own words", _docs)
     return top
 
 

@@ -134,7 +134,7 @@ def test_nan_stops_with_phase_and_step(prepared: Path, tmp_path: Path):
             with torch.no_grad():
                 next(method.encoder.parameters()).fill_(torch.nan)
         loop.train_step(batch)
-    message = r"training diverged: 'reconstruction' of phase 'generate' became nan at step 3; lower the learning rate"
+    message = r"training diverged: 'reconstruction' of phase 'match' became nan at step 3; lower the learning rate"
     with pytest.raises(AdvcodesError, match=message):
         loop.flush()
 
@@ -143,7 +143,7 @@ def test_nan_from_a_learning_rate_leaves_the_last_checkpoint(prepared: Path, tmp
     config = run_config("wgan_gp", method__optimiser={"lr": 1e30}, budget__images=3200)
     with pytest.raises(
         AdvcodesError,
-        match=r"training diverged: .* of phase '(discriminate|generate)' became (nan|inf|-inf) at step \d+",
+        match=r"training diverged: .* of phase '(match|discriminate|generate)' became (nan|inf|-inf) at step \d+",
     ):
         run(config, prepared, tmp_path / "a", log_every=1)
     assert not (tmp_path / "a/networks.pt").exists()
@@ -363,8 +363,8 @@ def test_progress_of_a_run_shows_each_phase(prepared: Path):
     loop.train_step(data.batch(0), logged=True)
     means = loop.flush()
     shown = loop.by_phase(means)
-    assert list(shown) == ["discriminate", "generate", "discriminate_codes", "generate_codes"]
-    assert shown["generate"] == pytest.approx(means["generate/adversarial"] + means["generate/reconstruction"])
+    assert list(shown) == ["match", "discriminate", "generate", "discriminate_codes", "generate_codes"]
+    assert shown["discriminate"] == pytest.approx(means["discriminate/real"] + means["discriminate/fake"])
 
 
 def test_batch_of_points_passes_unchanged(prepared: Path):

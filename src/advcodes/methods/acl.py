@@ -131,8 +131,9 @@ class ACLGANConfig(CodeLearningConfig):
     """Hyperparameters of ACL-GAN: the readings of Eqs. 4 to 6 and Algorithm 1 that differ (facts 5.10, 7.1)."""
 
     reconstruction_weight: NonNegative = Field(1.0, description="weight of L_R (lambda of Eq. 6)")
-    phi: Literal["last", "convolution"] = Field(
-        "last", description="discriminator's layer that L_R compares: before the logit (assumed), or last convolution"
+    phi: Literal["convolution", "last"] = Field(
+        "convolution",
+        description="discriminator's layer that L_R compares: the last convolution (assumed), or that before the logit",
     )
     reconstruction: Literal["mean", "sum"] = Field(
         "mean", description="L_R per feature, or the summed norm as printed (ACL-5)"
@@ -222,14 +223,14 @@ class ACLGAN(CodeLearning, GAN):
         return {"reconstruction": self.feature_loss(step, self.real_codes(step))}
 
     def discriminate(self, step: Step) -> dict[str, Tensor]:
-        """L_D for D_x: Eq. 5 (Algorithm 1, line 12)."""
+        """L_D for D_x: ACL Eq. 5, or a critic's loss under a gradient penalty (Algorithm 1, line 12)."""
         terms = super().discriminate(step)
         if self.config.reconstruction_updates_discriminator:
             terms["reconstruction"] = self.feature_loss(step, self.real_codes(step).detach())
         return terms
 
     def generate(self, step: Step) -> dict[str, Tensor]:
-        """L_D for G_x: Eq. 5, non-saturating (ACL-3); with L_R where both make one step (Eq. 6)."""
+        """L_D for G_x: ACL Eq. 5, non-saturating (ACL-3), or a critic's; with L_R where both make one step (Eq. 6)."""
         terms = super().generate(step)
         if self.joint(self.config):
             terms["reconstruction"] = self.feature_loss(step, self.real_codes(step))

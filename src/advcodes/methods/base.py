@@ -37,8 +37,10 @@ class Optimiser(Model):
 class VariantTraining(Model):
     """What a variant may set otherwise than `training` does for all; null leaves it."""
 
-    batch_size: Count | None = None
-    snapshots: Count | Annotated[list[Count], Field(min_length=1)] | None = None
+    batch_size: Count | None = Field(None, description="images a step")
+    snapshots: Count | Annotated[list[Count], Field(min_length=1)] | None = Field(
+        None, description="generators kept: how many, or images seen at each"
+    )
 
 
 class MethodConfig(Model):

@@ -59,12 +59,14 @@ class GAN(Method):
         return step.once("fakes", roles, lambda: self.generator(self.fake_codes(step)))
 
     def discriminate(self, step: Step) -> dict[str, Tensor]:
+        """L_D for D: binary cross entropy, real images 1, generated ones 0 (ACL Eq. 5)."""
         # Real and fake batches pass separately: each has its own batch-norm statistics (facts 5.1).
         real, fake = self.discriminator(step.images), self.discriminator(self.fakes(step).detach())
         step.log("accuracy", lambda: losses.gan.accuracy(real, fake))
         return {"real": losses.gan.discriminator_real(real), "fake": losses.gan.discriminator_fake(fake)}
 
     def generate(self, step: Step) -> dict[str, Tensor]:
+        """L_D for G: generated images shall pass for real, non-saturating (ACL Eq. 5)."""
         return {"adversarial": losses.gan.generator(self.discriminator(self.fakes(step)))}
 
     def decode(self, c: Tensor) -> Tensor:
@@ -99,6 +101,7 @@ class WGANGP(GAN):
         ]
 
     def discriminate(self, step: Step) -> dict[str, Tensor]:
+        """The critic: mean score of fakes minus that of real images, with the gradient penalty (facts 5.2)."""
         fake = step.once("critic fakes", (), lambda: self.generator(self.fake_codes(step)))
         # `forward`, not the module itself: torch.compile cannot differentiate twice.
         penalty = losses.wasserstein.gradient_penalty(self.discriminator.forward, step.images, fake)
@@ -111,4 +114,5 @@ class WGANGP(GAN):
         }
 
     def generate(self, step: Step) -> dict[str, Tensor]:
+        """The generator raises the critic's mean score of its images."""
         return {"adversarial": losses.wasserstein.generator(self.discriminator(self.fakes(step)))}

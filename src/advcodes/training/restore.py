@@ -63,9 +63,14 @@ def read_run(directory: Path) -> dict[str, Any]:
         AdvcodesError: the directory holds no finished run.
     """
     try:
-        return json.loads((directory / "run.json").read_text())
+        run = json.loads((directory / "run.json").read_text())
     except (OSError, ValueError):
         raise AdvcodesError(f"{directory}: no trained run here; train it first (`advcodes train <run>`)") from None
+    if missing := {"config", "examples", "steps", "images", "snapshots"} - set(run):
+        raise AdvcodesError(
+            f"{directory / 'run.json'}: lacks {', '.join(sorted(missing))}: written by another version; train again"
+        )
+    return run
 
 
 def snapshots(directory: Path) -> list[tuple[int, int]]:

@@ -1,0 +1,157 @@
+"""docs/methods.md: every method as the registry, its phases and its configuration model describe it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import re
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from advcodes import registry
+from advcodes.methods.base import Method, MethodConfig, Phase
+from advcodes.reporting.text import listing, markdown_table
+from advcodes.schema import Model
+
+AFFECTS_RESULTS = False
+PATH = Path("docs/methods.md")
+PACKAGE = "advcodes.methods."
+ABILITIES = ("sample", "encode", "decode", "reconstruct", "inpaint")
+INTRODUCTION = """\
+# Methods
+
+<!-- `advcodes docs` writes this page from src/advcodes/methods: edit docstrings and `Field` descriptions there. -->
+
+A method is a class that names its networks by *role* and says in which *phases* they are trained. This page has each
+one as it is with its default hyperparameters; `variants` in `params.yaml` sets others, and the names of variants are
+the rows of tables. A file of `src/advcodes/methods` is a family.
+
+**Reading a method's networks.** The kind of a network is looked up in the architecture that the variant names
+(`infogan` for images, `mlp` for points), which fixes layers and widths; options are what the method itself insists
+on.
+
+**Reading its phases.** For each batch of real images they run in the order given. A phase computes its losses and
+makes one Adam step of their sum for the networks that it *updates*; all others are frozen meanwhile. In formulas x is
+an image, c its code, z noise, d the size of codes, E an encoder, G a generator (of images, or G_z of codes), D a
+discriminator. Numbers after "facts" are sections of the notes on the papers from which this project was written.
+
+**What a method can** is what `advcodes.load(run)` answers: `sample(n)` images, `encode(x)` images into codes,
+`decode(c)` codes into images, `reconstruct(x)`, which is both in a row, and `inpaint(x, mask)`.
+"""
+
+
+def methods_page() -> str:
+    """The whole of docs/methods.md: what every method shares, then a section for each, by family and name."""
+    parts = [INTRODUCTION]
+    own = [cls for cls in registry.methods().values() if cls.__module__.startswith(PACKAGE)]
+    families = {module: list(group) for module, group in itertools.groupby(sorted(own, key=_place), _module)}
+    for module, classes in families.items():
+        names = ", ".join(f"[{cls.name}](#{cls.name})" for cls in classes)
+        parts.append(f"- **{module.removeprefix(PACKAGE)}**: {names}")
+    parts += ["\n## Hyperparameters of every method\n", _table(_settings(MethodConfig()))]
+    for module, classes in families.items():
+        about = _prose(inspect.getdoc(importlib.import_module(module)))
+        parts.append(f"\n## Family {module.removeprefix(PACKAGE)}\n\n{about}")
+        for cls in classes:
+            parts += ["", *_section(cls)]
+    return "\n".join(parts) + "\n"
+
+
+def _module(cls: type[Method]) -> str:
+    return cls.__module__
+
+
+def _place(cls: type[Method]) -> tuple[str, str]:
+    return cls.__module__, cls.name
+
+
+def _section(cls: type[Method]) -> Iterator[str]:
+    config = cls.Config()
+    yield f"### {cls.name}\n"
+    if cls.__doc__:
+        yield _prose(inspect.cleandoc(cls.__doc__)) + "\n"
+    abilities = [a for a in ABILITIES if cls.can(a)]
+    yield f"It can {listing(abilities)}.\n" if abilities else "It answers no questions once it is trained.\n"
+    nets = [
+        [f"`{role}`", f"`{net.kind}`", ", ".join(f"`{k}: {_value(v)}`" for k, v in net.options.items()),
+         "yes" if role in cls.sampling_roles else ""]
+        for role, net in cls.nets(config).items()
+    ]  # fmt: skip
+    yield markdown_table(["network", "kind", "options", "makes samples"], nets, left=range(4)) + "\n"
+    yield from (f"{i}. {_phase(cls, phase)}" for i, phase in enumerate(cls.phases(config), 1))
+    yield "\n" + _hyperparameters(cls)
+
+
+def _hyperparameters(cls: type[Method]) -> str:
+    """Where a method differs from those that it extends, or else from every method."""
+    own = _settings(cls.Config())
+    kin = [base for base in cls.__mro__[1:] if vars(base).get("name") in registry.methods()]
+    # The next of kin only: what they have of their own parents is in their sections.
+    kin = [base for base in kin if not any(issubclass(other, base) for other in kin if other is not base)]
+    inherited = {f"[{base.name}](#{base.name})": _settings(base.Config()) for base in kin}
+    if not inherited or any(of.keys() - own.keys() for of in inherited.values()):
+        inherited = {"every method": _settings(MethodConfig())}
+    settings = {k: row for k, row in own.items() if {of[k] for of in inherited.values() if k in of} != {row}}
+    text = f"Hyperparameters are those of {listing(list(inherited))}"
+    return f"{text}, and these (its own, or with another default):\n\n{_table(settings)}" if settings else f"{text}."
+
+
+def _phase(cls: type[Method], phase: Phase) -> str:
+    """One phase: what it updates, how often, and the first paragraph of the docstring of its function."""
+    often = [f"once in {phase.every} steps"] * (phase.every > 1) + [f"{phase.times} times in a row"] * (phase.times > 1)
+    updates = listing([f"`{role}`" for role in phase.updates])
+    # The function's own words: those of one that it overrides may be about another loss.
+    doc = inspect.cleandoc(getattr(cls, phase.name).__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+    return f"**`{phase.name}`** updates {', '.join([updates, *often])}. {_prose(doc)}".rstrip()
+
+
+def _settings(config: Model, prefix: str = "", about_all: str = "") -> dict[str, tuple[str, str]]:
+    """Default and description of every key, nested ones by dotted name."""
+    found = {}
+    for name, field in type(config).model_fields.items():
+        value = getattr(config, name)
+        if isinstance(value, Model):
+            found |= _settings(value, f"{prefix}{name}.", field.description or "")
+            continue
+        choices = ", ".join(f"`{_value(v)}`" for v in _choices(field.annotation))
+        about = [field.description or about_all, choices and f"({choices})"]
+        found[prefix + name] = _value(value), " ".join(filter(None, about))
+    return found
+
+
+def _choices(annotation: Any) -> list[Any]:
+    """Values that a ``Literal`` allows, also one in a union."""
+    arguments = typing.get_args(annotation)
+    return list(arguments) if typing.get_origin(annotation) is Literal else [c for a in arguments for c in _choices(a)]
+
+
+def _table(settings: dict[str, tuple[str, str]]) -> str:
+    rows = [[f"`{key}`", f"`{default}`", about] for key, (default, about) in settings.items()]
+    return markdown_table(["hyperparameter", "default", "meaning"], rows, left=range(3))
+
+
+class _Yaml(yaml.SafeDumper):
+    """YAML without anchors, in which tuples are lists."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+_Yaml.add_representer(tuple, yaml.SafeDumper.represent_list)
+
+
+def _value(value: Any) -> str:
+    """As params.yaml has it, on one line."""
+    text = yaml.dump(value, Dumper=_Yaml, default_flow_style=True, sort_keys=False, width=10_000)
+    return text.removesuffix("...\n").strip()
+
+
+def _prose(text: str | None) -> str:
+    """A docstring as Markdown: its code marks are Sphinx's."""
+    text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text or "")
+    return text.replace("``", "`")
