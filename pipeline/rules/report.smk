@@ -21,11 +21,26 @@ rule render:
         "advcodes render {wildcards.paper}/{wildcards.item} --key {params.key} 2>&1 | tee {log}"
 
 
+rule front:
+    input:
+        inputs_of(lambda w: GRAPH.front()),
+    output:
+        page="reports/table1.md",
+        manifest="data/reports/front.manifest.json",
+    log:
+        "logs/front.log",
+    conda:
+        "../envs/advcodes.yaml"
+    params:
+        key=key_of(lambda w: GRAPH.front()),
+    shell:
+        "advcodes front --key {params.key} 2>&1 | tee {log}"
+
+
 rule summary:
     input:
         inputs_of(lambda w: GRAPH.summary()),
     output:
-        ["reports/table1.md"] if "acl/table1" in GRAPH.chosen() else [],
         metrics="reports/metrics.json",
         manifest="data/reports/manifest.json",
     log:

@@ -245,13 +245,11 @@ def parser() -> argparse.ArgumentParser:
     stage("reference", "features of the real images", _stage(lambda g, w: g.reference(w)), "dataset")
     stage("evaluate", "measure a run's samples", _stage(lambda g, w: g.metrics(Run.parse(w))), "run", **run_help)
     stage("render", "render a table or figure", _stage(_item), "item")
-    sub = stage(
-        "summary",
-        "write reports/table1.md, claims, and what dvc compares",
-        _stage(lambda g, w: g.summary()),
-        None,
-    )
-    sub.set_defaults(what=None)
+    for name, text, find in (
+        ("front", "write reports/table1.md", Graph.front),
+        ("summary", "write claims, and what dvc compares", Graph.summary),
+    ):
+        stage(name, text, _stage(lambda g, w, find=find: find(g)), None).set_defaults(what=None)
     add("list", "what there is, what is built and what is stale", _list, "what", nargs="?", default="all",
         choices=["all", "datasets", "methods", "variants", "items", "runs"])  # fmt: skip
     add("prune", "delete runs that params.yaml no longer names", _prune).add_argument(

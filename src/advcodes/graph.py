@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from advcodes import registry
 from advcodes.errors import AdvcodesError, unknown
 from advcodes.params import Params
 from advcodes.provenance import Artifact, ancestors_first, digest
-from advcodes.reporting.items import Item, paper_titles, read_claims, read_items
+from advcodes.reporting.items import FRONT_ITEM, Item, paper_titles, read_claims, read_items
 
 AFFECTS_RESULTS = False
 DATA = Path("data")
@@ -117,15 +117,20 @@ class Graph:
     @functools.cache  # noqa: B019
     def extractor(self, dataset: str) -> Artifact:
         """The feature extractor of the metrics: a classifier of this dataset, or Inception for all."""
+        if self.params.metrics.extractor == "classifier":
+            return self.classifier(dataset)
+        return Artifact(
+            "extractor/inception",
+            self.data / "evaluation" / "extractors" / "inception" / "manifest.json",
+            {"extractor": "inception"},
+            {},
+            ("advcodes.evaluation.inception",),
+        )
+
+    @functools.cache  # noqa: B019
+    def classifier(self, dataset: str) -> Artifact:
+        """A classifier of a dataset: it stands in for Inception, and says of what class an image looks."""
         m, root = self.params.metrics, self.data / "evaluation" / "extractors"
-        if m.extractor == "inception":
-            return Artifact(
-                "extractor/inception",
-                root / "inception" / "manifest.json",
-                {"extractor": "inception"},
-                {},
-                ("advcodes.evaluation.inception",),
-            )
         view = self.params.datasets[dataset]
         config = {
             "extractor": "classifier",
@@ -229,14 +234,18 @@ class Graph:
             "columns": {c: p.served(c, item_id) for c in item.columns},
         }
         inputs = self._results(runs := self.runs(item))
-        if item.kind == "table":
+        datasets = dict.fromkeys(r.dataset for r in runs)
+        if item.kind != "curves":
             inputs |= {f"samples/{r.id}": self.samples(r) for r in runs}
+            inputs |= {f"data/{d}": self.prepared(d) for d in datasets}
+        if item.kind == "codes":
+            inputs |= {f"extractor/{d}": self.classifier(d) for d in datasets}
         return Artifact(
             f"item/{p.scale}/{item_id}",
             self.data / "reports" / p.scale / f"{item_id}.manifest.json",
             config,
             inputs,
-            ("advcodes.reporting.render",),
+            ("advcodes.reporting.render", f"advcodes.reporting.{item.kind}"),
             # Reports go to git, their manifests to DVC with the data: a clone without the data knows nothing of them,
             # and builds everything.
             home=(self.reports / p.scale / item_id).parent,
@@ -251,18 +260,46 @@ class Graph:
         """Declared items by id."""
         return read_items()
 
+    def _made(self, item_ids: Iterable[str]) -> dict[str, Any]:
+        """What verdicts on claims have to know of items."""
+        return {
+            i: {
+                "item": self.items[i].declaration(),
+                "columns": {c: self.params.served(c, i) for c in self.items[i].columns},
+                "seeds": self.params.seeds_of(i),
+            }
+            for i in item_ids
+        }
+
+    @functools.cache  # noqa: B019
+    def front(self) -> Artifact:
+        """The front page of the results: reports/table1.md, which needs the front item alone."""
+        p, shown = self.params, [i for i in self.chosen() if i == FRONT_ITEM]
+        claims = [c.model_dump(mode="json") for c in read_claims() if c.item in shown]
+        inputs = {i: self.item(i) for i in shown}
+        for i in shown:
+            inputs |= self._results(self.runs(self.items[i]))
+        return Artifact(
+            f"front/{p.scale}",
+            self.data / "reports" / "front.manifest.json",
+            {"scale": p.scale, "items": self._made(shown), "claims": claims},
+            inputs,
+            ("advcodes.reporting.front",),
+            home=self.reports,
+        )
+
     @functools.cache  # noqa: B019
     def summary(self) -> Artifact:
-        """Front page of the results: reports/table1.md, claims, and the metrics and curves that DVC compares."""
+        """Verdicts on the claims, and the metrics and curves that DVC compares, over all chosen items."""
         p = self.params
-        built = {i: self.item(i) for i in self.chosen()}
         config = {
             "scale": p.scale,
-            "items": list(built),
+            "items": self._made(self.chosen()),
             "claims": [c.model_dump(mode="json") for c in read_claims()],
             "papers": paper_titles(),
         }
-        inputs = built | self._results(self.all_runs())
+        # Items and the front page are made from the same results; as inputs, they are made with it.
+        inputs = {"front": self.front()} | {i: self.item(i) for i in self.chosen()} | self._results(self.all_runs())
         return Artifact(
             f"summary/{p.scale}",
             self.data / "reports" / "manifest.json",
@@ -273,15 +310,18 @@ class Graph:
         )
 
     def chosen(self) -> list[str]:
-        """Ids of the items that params.yaml asks for.
+        """Ids of the items that params.yaml asks for; a paper's key (`acl`) stands for all of its items.
 
         Raises:
             AdvcodesError: no paper declares such an item.
         """
-        for i in self.params.items:
-            if i not in self.items:
-                raise unknown("item", i, self.items)
-        return list(self.params.items)
+        found: dict[str, None] = {}
+        papers = {i.partition("/")[0] for i in self.items}
+        for name in self.params.items:
+            if name not in self.items and name not in papers:
+                raise unknown("item", name, [*self.items, *sorted(papers)])
+            found |= dict.fromkeys(i for i in self.items if name in (i, i.partition("/")[0]))
+        return list(found)
 
     def all_runs(self) -> list[Run]:
         """Every run of the chosen items, each once."""

@@ -53,7 +53,7 @@ MISTAKES = [
     (
         "variants.gan.method",
         "gann",
-        r"variants\.gan\.method: unknown method 'gann'; did you mean 'gan'\? \(known: acl_gan, ",
+        r"variants\.gan\.method: unknown method 'gann'; did you mean 'gan'\? \(known: aae, acl_ae, ",
     ),
     (
         "variants.gan.optimiser.lrate",
@@ -110,7 +110,7 @@ MISTAKES = [
     (
         "datasets.mnist.architecture",
         "vgg",
-        r"datasets\.mnist\.architecture: unknown architecture 'vgg' \(known: infogan, mlp\)",
+        r"datasets\.mnist\.architecture: unknown architecture 'vgg' \(known: autoencoder, infogan, mlp, ",
     ),
     (
         "stand_ins.cifar100",

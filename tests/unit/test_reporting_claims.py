@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from reporting_fakes import item, run
+from reporting_fakes import CURVES, item, run
 
-from advcodes.reporting import claims, table
+from advcodes.reporting import claims
 from advcodes.reporting.results import read_results
 
 CLAIM = {
@@ -61,15 +61,16 @@ def test_one_seed_gives_an_effect_but_no_test():
     assert "p" not in found
 
 
-def judged(root, values, columns=None, claim=CLAIM, dataset="digits"):
+def judged(root, values, columns=None, claim=CLAIM, dataset="digits", declared=None, curves=None, seeds=range(5)):
     inputs = {}
-    for variant, seeds in values.items():
-        for seed, fd in enumerate(seeds):
-            inputs |= run(root, f"demo/{dataset}/{variant}/seed{seed}", fd)
+    for variant, each in values.items():
+        for seed, fd in enumerate(each):
+            points = [(1000 * i, v[seed]) for i, v in enumerate((curves or {}).get(variant, ()))]
+            inputs |= run(root, f"demo/{dataset}/{variant}/seed{seed}", fd, curve=points)
+    declared = declared or item()
     columns = columns or {"cifar10": "digits", "celeba": None}
-    declared = item()
-    content = table.content(declared, "demo", declared.variants, columns, read_results(inputs))
-    return claims.content("demo", [claim], {"acl/table1": content})
+    made = {"item": declared.declaration(), "columns": columns, "seeds": list(seeds)}
+    return claims.content("demo", [claim], {declared.id: made}, read_results(inputs))
 
 
 def test_page_says_what_the_verdict_is_about(tmp_path):
@@ -120,8 +121,49 @@ def test_half_run_claims_show_the_half(tmp_path):
 
 def test_json_has_the_values_behind_a_verdict(tmp_path):
     found = judged(tmp_path, {"acl_gan": (1.0, 1.1), "gan": (2.0, 2.1)})
-    assert found["test"] == "Welch's t-test, two-sided" and found["alpha"] == 0.05
+    assert found["test"].startswith("Welch's t-test, two-sided") and found["alpha"] == 0.05
     claim = found["claims"][0]
     assert claim["dataset"] == "digits" and claim["metric"] == "fd_classifier"
     assert claim["winner"]["variant"] == "acl_gan" and claim["winner"]["values"] == [1.0, 1.1]
     assert claim["loser"]["values"] == [2.0, 2.1]
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser", "verdict", "reason"),
+    [
+        ([1.0, 1.01, 1.02], [1.0, 1.01, 1.02], "holds", "within the 10 % margin"),
+        ([1.05, 1.06, 1.07], [1.0, 1.01, 1.02], "holds", "within the 10 % margin"),  # worse, but by 5 % only
+        ([1.5, 1.51, 1.52], [1.0, 1.01, 1.02], "does not hold", "beyond the 10 % margin"),
+        ([0.8, 1.0, 1.2], [0.8, 1.0, 1.2], "undecided", "the interval reaches beyond the 10 % margin"),
+        ([1.0], [1.0], "undecided", "fewer than 2 seeds"),
+    ],
+)
+def test_not_worse_is_shown_by_the_interval(winner, loser, verdict, reason):
+    found = claims.verdict(winner, loser, "lower", "not_worse", 0.1)
+    assert (found["verdict"], found["reason"]) == (verdict, reason)
+
+
+def test_an_improvement_in_training_is_paired_by_seed(tmp_path):
+    claim = {k: v for k, v in CLAIM.items() if k != "loser"} | {"kind": "falls", "item": "acl/fig8"}
+    start, end = [9.0, 5.0, 1.0], [8.0, 3.9, 0.1]  # seeds differ by more than training changes them
+    found = judged(tmp_path, {"acl_gan": end}, claim=claim, declared=item(CURVES), curves={"acl_gan": [start, end]})[
+        "claims"
+    ][0]
+    assert found["verdict"] == "holds" and found["difference"] == pytest.approx(1.0)
+    assert claims.verdict(end, start, "lower")["verdict"] == "undecided"
+    assert found["winner"]["label"] == "at the end" and found["loser"]["values"] == start
+    page = claims.markdown({"scale": "demo", "claims": [found]}, {})
+    assert "| at the end 4.00 ± 3.95 (3 seeds) | at the first snapshot 5.00 ± 4.00 (3 seeds) |" in page
+
+
+def test_only_the_items_own_seeds_count(tmp_path):
+    values = {"acl_gan": (1.0, 1.1, 1.2, 50.0, 50.0), "gan": (2.0, 2.1, 2.2)}
+    claim = judged(tmp_path, values, seeds=[0, 1, 2])["claims"][0]
+    assert claim["winner"]["values"] == [1.0, 1.1, 1.2] and claim["verdict"] == "holds"
+
+
+def test_a_metric_of_our_choice_is_called_that(tmp_path):
+    declared = item(paper_measures=False)
+    page = claims.markdown(judged(tmp_path, {"acl_gan": (1.0, 1.1), "gan": (2.0, 2.1)}, declared=declared), {})
+    assert "the paper shows pictures and prints no number, the metric is our choice: `fd_classifier`." in page
+    assert "where the paper has" not in page

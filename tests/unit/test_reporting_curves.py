@@ -131,3 +131,14 @@ def test_nothing_ran(tmp_path):
     made = render_artifact(tmp_path, item(CURVES), {}, columns={"cifar10": None, "celeba": None})
     render.make(made, Machine())
     assert "**Not run** at this scale: CIFAR-10 and CelebA." in (made.directory / "fig8.md").read_text()
+
+
+def test_panels_show_their_own_rows(tmp_path, monkeypatch):
+    panels = [
+        {"title": "Without", "column": "cifar10", "rows": ["gan"]},
+        {"title": "With", "column": "cifar10", "rows": ["acl_gan"]},
+    ]
+    saved = drawn(tmp_path, monkeypatch, item(CURVES, panels=panels), VALUES)
+    assert [axes.get_title().splitlines()[0] for axes in saved] == ["Without", "With"]
+    labels = [[line.get_label() for line in axes.get_lines()] for axes in saved]
+    assert labels == [["GAN"], ["ACL-GAN"]]

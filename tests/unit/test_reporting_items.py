@@ -62,8 +62,8 @@ def test_a_declaration_is_read_and_its_json_is_the_same_item(papers):
         (("[cifar10, celeba]", "[cifar10, celeba, cifar10]"), "items.table1.columns: 'cifar10' stands there twice"),
         (("[cifar10, celeba]", "[]"), "items.table1.columns: list should have at least 1 item"),
         (("    metric: fid\n", ""), "items.table1.metric: missing"),
-        (("metric: fid", "metric: FID"), "items.table1.metric: input should be 'fid' or 'is', got 'FID'"),
-        (("kind: table", "kind: curve"), "items.table1.kind: input should be 'table' or 'curves', got 'curve'"),
+        (("metric: fid", "metric: FID"), "items.table1.metric: input should be 'fid', 'is' or 'energy_distance', got"),
+        (("kind: table", "kind: curve"), "items.table1.kind: input should be 'table', 'curves', 'grids', "),
         (("label: ACL-GAN", "label: ACL-GAN, colour: blue"), "items.table1.rows.acl_gan.colour: unknown key"),
         (("label: ACL-GAN", "style: {color: blue}"), "items.table1.rows.acl_gan.label: missing"),
         (("label: ACL-GAN", "label: A, style: {color: navy}"),
@@ -82,10 +82,26 @@ def test_malformed_items(papers, change, message):
         read_items(directory)
 
 
-def test_curves_are_of_fid_only(papers):
+def test_curves_are_of_what_is_measured_over_training(papers):
     directory = papers(("kind: table", "kind: curves"), ("metric: fid", "metric: is"))
-    with pytest.raises(AdvcodesError, match=r"items.table1.metric: only `fid` is measured over training, got 'is'"):
+    with pytest.raises(AdvcodesError, match=r"items.table1.metric: 'is' is not measured over training"):
         read_items(directory)
+
+
+@pytest.mark.parametrize(
+    ("kind", "panel", "message"),
+    [
+        ("table", "{title: t, column: cifar10, rows: [gan]}", "panels: go with `kind: curves` only, not with 'table'"),
+        ("curves", "{title: t, column: cifar, rows: [gan]}",
+         "panels.0: unknown column 'cifar'; did you mean 'cifar10'? (known: cifar10, celeba)"),
+        ("curves", "{title: t, column: cifar10, rows: [gan, acl]}", "panels.0: unknown row 'acl'"),
+        ("curves", "{title: t, column: cifar10, rows: []}", "panels.0.rows: list should have at least 1 item"),
+    ],
+)  # fmt: skip
+def test_malformed_panels(papers, kind, panel, message):
+    changes = ("kind: table", f"kind: {kind}"), ("    rows:\n", f"    panels: [{panel}]\n    rows:\n")
+    with pytest.raises(AdvcodesError, match=re.escape(f"items.table1.{message}")):
+        read_items(papers(*changes))
 
 
 @pytest.mark.parametrize(
@@ -102,6 +118,21 @@ def test_curves_are_of_fid_only(papers):
 )  # fmt: skip
 def test_malformed_claims(papers, change, message):
     with pytest.raises(AdvcodesError, match=re.escape(f"acl.yaml: claims.c1: {message}")):
+        read_claims(papers(change))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ((", loser: gan", ""), "loser: missing with `kind: better`"),
+        (("loser: gan", "loser: gan, kind: falls"), "loser: goes not with `kind: falls`"),
+        (("loser: gan", "loser: gan, kind: not_worse"), "margin: missing with `kind: not_worse`"),
+        (("loser: gan", "loser: gan, margin: 0.1"), "margin: goes not with `kind: better`"),
+        (("loser: gan", "loser: gan, kind: not_worse, margin: -1"), "margin: input should be greater than 0, got -1"),
+    ],
+)  # fmt: skip
+def test_claims_that_do_not_fit_their_kind(papers, change, message):
+    with pytest.raises(AdvcodesError, match=re.escape(f"acl.yaml: claims.c1.{message}")):
         read_claims(papers(change))
 
 

@@ -14,7 +14,7 @@ from reporting_fakes import CURVES, artifact, item, render_artifact, run
 
 from advcodes.errors import AdvcodesError
 from advcodes.params import Machine
-from advcodes.reporting import render, summary
+from advcodes.reporting import front, render, summary
 from advcodes.reporting.results import read_results
 
 CLAIM = {"id": "c", "paper": "acl", "item": "acl/table1", "says": "ACL helps", "where": "w", "column": "cifar10",
@@ -37,9 +37,23 @@ def made(root, items=("acl/table1", "acl/fig8")):
         if declared.id in items:
             rendered[declared.id] = render_artifact(root, declared, inputs)
             render.make(rendered[declared.id], Machine())
-    config = {"scale": "demo", "items": list(rendered), "claims": [CLAIM], "papers": {"acl": "ACL"}}
-    front = artifact(root / "reports", "summary/demo", config=config, inputs=rendered | inputs)
-    return front, summary.make(front, Machine())
+    columns = {"cifar10": "digits", "celeba": None}
+    declared = {
+        d.id: {"item": d.declaration(), "columns": columns, "seeds": [0, 1, 2]}
+        for d in (item(), item(CURVES))
+        if d.id in items
+    }
+    config = {"scale": "demo", "items": declared, "claims": [CLAIM], "papers": {"acl": "ACL"}}
+    whole = artifact(root / "reports", "summary/demo", config=config, inputs=rendered | inputs)
+    return whole, summary.make(whole, Machine())
+
+
+def made_front(root, items=("acl/table1",)):
+    whole, _ = made(root, items)
+    config = whole.config | {"items": {i: v for i, v in whole.config["items"].items() if i == "acl/table1"}}
+    page = artifact(root / "reports", "front/demo", "front.manifest.json", config=config, inputs=whole.inputs)
+    assert front.make(page, Machine()) == (["table1.md"], {})
+    return page
 
 
 def table(text):
@@ -47,45 +61,51 @@ def table(text):
 
 
 def test_files(tmp_path):
-    front, (files, facts) = made(tmp_path)
+    whole, (files, facts) = made(tmp_path)
     assert sorted(files) == [
-        "curves.csv", "demo/claims.json", "demo/claims.md", "losses.csv", "metrics.json", "table1.md",
+        "curves.csv", "demo/claims.json", "demo/claims.md", "losses.csv", "metrics.json",
     ]  # fmt: skip
-    assert all((front.directory / f).is_file() for f in files)
+    assert all((whole.directory / f).is_file() for f in files)
     assert facts == {"claims": {"holds": 1, "does not hold": 0, "undecided": 0}}
-    assert "ACL helps" in (front.directory / "demo/claims.md").read_text()
+    assert "ACL helps" in (whole.directory / "demo/claims.md").read_text()
 
 
 def test_links_of_the_front_page_lead_somewhere(tmp_path):
-    front, _ = made(tmp_path)
-    page = (front.directory / "table1.md").read_text()
-    links = [part.partition(")")[0] for part in page.split("](")[1:]]
-    assert links == ["demo/acl/table1.json", "demo/acl/table1.tex", "demo/acl/table1.png", "demo/claims.md"]
-    assert all((front.directory / link).is_file() for link in links)
-    body = page.split("\n\n")[2]
-    assert body == (front.directory / "demo/acl/table1.md").read_text().split("\n\n")[2]
+    page = made_front(tmp_path)
+    text = (page.directory / "table1.md").read_text()
+    links = [part.partition(")")[0] for part in text.split("](")[1:]]
+    assert links == ["demo/acl/table1.json", "demo/acl/table1.tex", "demo/acl/table1.png"]
+    assert all((page.directory / link).is_file() for link in links)
+    body = text.split("\n\n")[2]
+    assert body == (page.directory / "demo/acl/table1.md").read_text().split("\n\n")[2]
+
+
+def test_the_front_page_judges_the_claims_about_its_table(tmp_path):
+    text = (made_front(tmp_path).directory / "table1.md").read_text()
+    judged = text.split("## What the paper claims of it")[1]
+    assert "| ACL helps (w; `acl/table1`) |" in judged and "**holds** on digits by `fd_classifier`" in judged
 
 
 def test_only_relative_links_move():
     page = "[a](x.md) ![b](y/z.png) [c](https://e.org/) [d](#top) [e](/root) [mail](mailto:x)"
     moved = "[a](s/p/x.md) ![b](s/p/y/z.png) [c](https://e.org/) [d](#top) [e](/root) [mail](mailto:x)"
-    assert summary.relink(page, "s/p") == moved
+    assert front.relink(page, "s/p") == moved
 
 
 def test_without_the_front_item_no_old_table_stays(tmp_path):
     (tmp_path / "reports").mkdir()
     (tmp_path / "reports/table1.md").write_text("an old table")
-    front, _ = made(tmp_path, items=["acl/fig8"])
-    assert (front.directory / "table1.md").read_text() == (
+    page = made_front(tmp_path, items=["acl/fig8"])
+    assert (page.directory / "table1.md").read_text() == (
         "`acl/table1` is not among `items` in params.yaml, so it was not made at scale `demo`.\n"
     )
-    claim = json.loads((front.directory / "demo/claims.json").read_text())["claims"][0]
+    claim = json.loads((page.directory / "demo/claims.json").read_text())["claims"][0]
     assert (claim["verdict"], claim["reason"]) == ("undecided", "not run")
 
 
 def test_metrics_json_has_numbers_at_its_leaves(tmp_path):
-    front, _ = made(tmp_path)
-    tree = json.loads((front.directory / "metrics.json").read_text())
+    whole, _ = made(tmp_path)
+    tree = json.loads((whole.directory / "metrics.json").read_text())
     assert list(tree) == ["digits"] and list(tree["digits"]) == ["gan", "acl_gan"]
     leaf = tree["digits"]["acl_gan"]
     assert leaf["fd_classifier"] == pytest.approx(2.1)
@@ -100,8 +120,8 @@ def test_metrics_of_one_seed_have_no_sd(tmp_path):
 
 
 def test_curves_csv(tmp_path):
-    front, _ = made(tmp_path)
-    rows = table((front.directory / "curves.csv").read_text())
+    whole, _ = made(tmp_path)
+    rows = table((whole.directory / "curves.csv").read_text())
     assert rows[0] == {
         "dataset": "digits", "variant": "gan", "metric": "fd_classifier", "images": "1000", "value": "12.3",
     }  # fmt: skip
@@ -109,8 +129,8 @@ def test_curves_csv(tmp_path):
 
 
 def test_losses_csv_is_the_mean_over_seeds(tmp_path):
-    front, _ = made(tmp_path)
-    rows = table((front.directory / "losses.csv").read_text())
+    whole, _ = made(tmp_path)
+    rows = table((whole.directory / "losses.csv").read_text())
     gan = [r for r in rows if r["variant"] == "gan"]
     adversarial = [float(r["value"]) for r in gan if r["loss"] == "generate/adversarial"]
     assert adversarial == pytest.approx([54.1, 104.1, 154.1, 204.1])

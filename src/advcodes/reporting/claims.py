@@ -1,4 +1,4 @@
-"""What the runs say about the papers' claims that one row of a table is better than another."""
+"""What the runs say about the papers' comparative claims."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from advcodes.reporting import text
-from advcodes.reporting.statistics import hedges_g, mean_sd, welch
+from advcodes.reporting.items import Claim, Item
+from advcodes.reporting.results import Result, only
+from advcodes.reporting.statistics import Test, hedges_g, mean_sd, paired, welch
 
 ALPHA = 0.05
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 _RULE = f"""\
-A claim says that one row of a table is better than another.
+Most claims say that one row of a table or figure is better than another.
 
 - **{HOLDS}**: the claimed row has the better mean over seeds, and p < {ALPHA}.
 - **{FAILS}**: the other row has the better mean, and p < {ALPHA}.
@@ -21,22 +23,30 @@ A claim says that one row of a table is better than another.
 The difference is positive where the claimed row is better, with its 95 % confidence interval; it is also
 given relative to the other row's mean, and as Hedges' g: in pooled standard deviations, corrected for small
 samples. p is that of Welch's two-sided t-test over seeds (a seed is one training), not corrected for the
-number of claims."""
+number of claims.
+
+A claim that a row is *not worse* names a margin, a share of the other row's mean: it {HOLDS} where the whole interval
+lies above minus the margin, {FAILS} where all of it lies below, and is undecided otherwise. A claim that a
+row *improves in training* compares its last snapshot with its first, by a paired t-test over seeds."""
 
 
-def verdict(winner: Sequence[float], loser: Sequence[float], better: str) -> dict[str, Any]:
+def verdict(
+    winner: Sequence[float], loser: Sequence[float], better: str, kind: str = "better", margin: float | None = None
+) -> dict[str, Any]:
     """Whether the claimed winner is better than the claimed loser.
 
     Args:
         winner: a metric's value for each seed of the row that is claimed to be better.
-        loser: the same for the other row.
+        loser: the same for the other row; for ``falls``, of the same row at the start, seed by seed.
         better: ``lower`` or ``higher`` values are better.
+        kind: of the claim, see :class:`~advcodes.reporting.items.Claim`.
+        margin: of ``not_worse``, as a share of the loser's mean.
 
     Returns:
         ``verdict`` (``holds``, ``does not hold`` or ``undecided``) with ``reason``; ``winner`` and ``loser``
         (mean, sd, seeds); and, where they are defined, ``difference`` of the means (positive where the winner
         is better) with its 95 % confidence interval ``low`` to ``high``, ``relative`` to the loser's
-        mean, ``hedges_g``, and ``p`` of Welch's two-sided t-test.
+        mean, ``hedges_g``, and ``p`` of the two-sided t-test.
     """
     found: dict[str, Any] = {"verdict": UNDECIDED, "reason": ""}
     for name, values in (("winner", winner), ("loser", loser)):
@@ -53,44 +63,80 @@ def verdict(winner: Sequence[float], loser: Sequence[float], better: str) -> dic
     found["hedges_g"] = hedges_g(a, b)
     if min(len(a), len(b)) < 2:
         return found | {"reason": "fewer than 2 seeds"}
-    test = welch(a, b)
+    test = paired(a, b) if kind == "falls" else welch(a, b)
     if test is None:
         return found | {"reason": "tie" if difference == 0 else "no spread over seeds, so no test"}
     found |= {"p": test.p, "low": test.low, "high": test.high}
+    if kind == "not_worse":
+        return found | _not_worse(test, (margin or 0) * base, margin or 0)
     if test.p >= ALPHA:
         return found | {"reason": f"p ≥ {ALPHA}"}
     return found | {"verdict": HOLDS if difference > 0 else FAILS, "reason": f"p < {ALPHA}"}
 
 
-def content(scale: str, claims: Sequence[Mapping[str, Any]], tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _not_worse(test: Test, room: float, margin: float) -> dict[str, Any]:
+    """Non-inferiority by the confidence interval: the deficit must be shown to stay within ``room``."""
+    words = f"{100 * margin:g} % margin"
+    if test.low > -room:
+        return {"verdict": HOLDS, "reason": f"within the {words}"}
+    if test.high < -room:
+        return {"verdict": FAILS, "reason": f"beyond the {words}"}
+    return {"verdict": UNDECIDED, "reason": f"the interval reaches beyond the {words}"}
+
+
+def content(
+    scale: str,
+    claims: Sequence[Mapping[str, Any]],
+    items: Mapping[str, Mapping[str, Any]],
+    results: Sequence[Result],
+) -> dict[str, Any]:
     """Every claim with its verdict, as JSON.
 
     Args:
-        scale: at which the tables were run.
+        scale: at which the runs were made.
         claims: declarations (:class:`~advcodes.reporting.items.Claim`).
-        tables: content of the rendered tables by item; a claim about another item is undecided.
+        items: those that were made, by id: ``item`` (its declaration), ``columns`` (the dataset that served each) and
+            ``seeds``; a claim about another item is undecided.
+        results: of all runs.
     """
-    judged = []
-    for claim in claims:
-        table = tables.get(claim["item"])
-        entry = {**claim, "scale": scale}
-        if table is None:
-            judged.append(entry | {"dataset": None, "metric": None} | verdict([], [], "lower"))
-            continue
-        column = table["columns"][claim["column"]]
-        metric = column["metric"]
-        sides = {}
-        for side in ("winner", "loser"):
-            row = table["rows"][claim[side]]
-            entry[side] = {"variant": claim[side], "label": row["label"]}
-            sides[side] = [run["metrics"][metric] for run in row["cells"][claim["column"]]["runs"]]
-        found = verdict(sides["winner"], sides["loser"], table["better"])
-        for side in ("winner", "loser"):
-            found[side] = entry.pop(side) | found[side] | {"values": sides[side]}
-        entry |= {"dataset": column["served_by"], "metric": metric, "paper_metric": table["paper_metric"],
-                  "better": table["better"]}  # fmt: skip
-        judged.append(entry | found)
-    return {"scale": scale, "test": "Welch's t-test, two-sided", "alpha": ALPHA, "claims": judged}
+    declared = [Claim.model_validate(claim) for claim in claims]
+    return {
+        "scale": scale,
+        "test": "Welch's t-test, two-sided; paired where a claim is about the course of training",
+        "alpha": ALPHA,
+        "claims": [{**c.model_dump(), "scale": scale, **_judge(c, items.get(c.item), results)} for c in declared],
+    }
+
+
+def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Result]) -> dict[str, Any]:
+    if made is None:
+        return {"dataset": None, "metric": None} | verdict([], [], "lower")
+    item, served = Item.model_validate(made["item"]), made["columns"][claim.column]
+
+    def of(variant: str) -> list[Result]:
+        runs = [r for r in results if (r.dataset, r.variant) == (served, variant) and r.seed in made["seeds"]]
+        return sorted(runs, key=lambda r: r.seed)
+
+    winners, losers = of(claim.winner), of(claim.loser or claim.winner)
+    metric = None
+    if some := winners or losers:
+        values = some[0].curve[-1] if claim.kind == "falls" else some[0].metrics
+        metric = only(item.metric, values, f"{claim.item}, {served}")
+    if claim.kind == "falls":
+        sides = {"winner": [r.curve[-1][metric] for r in winners], "loser": [r.curve[0][metric] for r in winners]}
+        labels = ("at the end", "at the first snapshot")
+    else:
+        sides = {"winner": [r.metrics[metric] for r in winners], "loser": [r.metrics[metric] for r in losers]}
+        labels = (item.rows[claim.winner].label, item.rows[claim.loser or claim.winner].label)
+    found = verdict(sides["winner"], sides["loser"], item.better, claim.kind, claim.margin)
+    for side, variant, label in zip(sides, (claim.winner, claim.loser), labels, strict=True):
+        found[side] |= {"variant": variant, "label": label, "values": sides[side]}
+    return {
+        "dataset": served,
+        "metric": metric,
+        "paper_metric": item.metric if item.paper_measures else None,
+        "better": item.better,
+    } | found
 
 
 def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
@@ -102,10 +148,10 @@ def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
         f"# Claims at scale `{scale}`",
         f"**{counts}.**",
         _RULE,
-        *_scope(claims, scale),
+        *scope(claims, scale),
     ]
     for paper in dict.fromkeys(c["paper"] for c in claims):
-        parts += [f"## {titles.get(paper, paper)}", _table([c for c in claims if c["paper"] == paper])]
+        parts += [f"## {titles.get(paper, paper)}", table([c for c in claims if c["paper"] == paper])]
     parts.append(
         "Every seed's value is in [claims.json](claims.json). Rebuild with `snakemake --cores 8` and "
         f"`scale: {scale}` in params.yaml."
@@ -113,11 +159,14 @@ def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _scope(claims: Sequence[Mapping[str, Any]], scale: str) -> list[str]:
+def scope(claims: Sequence[Mapping[str, Any]], scale: str) -> list[str]:
     """What the verdicts are not about."""
     run = [c for c in claims if c["metric"]]
     stand_ins = dict.fromkeys((c["column"], c["dataset"]) for c in run if c["dataset"] != c["column"])
-    metrics = dict.fromkeys((c["metric"], c["paper_metric"]) for c in run if c["metric"] != c["paper_metric"])
+    ours = list(dict.fromkeys(c["metric"] for c in run if c["paper_metric"] is None))
+    metrics = dict.fromkeys(
+        (c["metric"], c["paper_metric"]) for c in run if c["paper_metric"] and c["metric"] != c["paper_metric"]
+    )
     parts = []
     if stand_ins:
         pairs = text.listing([f"{text.dataset(c)} is served by {text.dataset(d)}" for c, d in stand_ins])
@@ -128,10 +177,14 @@ def _scope(claims: Sequence[Mapping[str, Any]], scale: str) -> list[str]:
     if metrics:
         pairs = text.listing([f"`{m}`, where the paper has {text.paper_metric(p)}" for m, p in metrics])
         parts.append(f"**Metric**: the runs are measured by {pairs}. A verdict is about the metric that it names.")
+    if ours:
+        names = text.listing([f"`{m}`" for m in ours])
+        parts.append(f"Where the paper shows pictures and prints no number, the metric is our choice: {names}.")
     return parts
 
 
-def _table(claims: Sequence[Mapping[str, Any]]) -> str:
+def table(claims: Sequence[Mapping[str, Any]]) -> str:
+    """The claims as a Markdown table."""
     effect = ["Difference [95 %]", "Relative", "g", "p"]
     header = ["Claim", "Tested on", "Claimed better", "Other", *effect, "Verdict"]
     return text.markdown_table(header, [_line(c) for c in claims], left=(0, 1, 2, 3, 8))
@@ -165,6 +218,7 @@ def _line(claim: Mapping[str, Any]) -> list[str]:
         else f"{s['label']} {text.DASH}"
         for s in (winner, loser)
     ]
-    reason = f" ({claim['reason']})" if claim["verdict"] == UNDECIDED else ""
+    plain = claim["kind"] == "better" and claim["verdict"] != UNDECIDED  # the columns say it all
+    reason = "" if plain else f" ({claim['reason']})"
     scope = f"**{claim['verdict']}** on {served} by `{claim['metric']}`{reason}"
     return [says, on, *sides, difference, relative, g, p, scope]

@@ -42,7 +42,7 @@ def frame(
         "title": item.title,
         "source": item.source,
         "reference": item.reference,
-        "paper_metric": item.metric,
+        "paper_metric": item.metric if item.paper_measures else None,
         "better": item.better,
         "paper_protocol": item.protocol,
         "notes": item.notes,
@@ -102,7 +102,6 @@ def ran(content: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def footnotes(content: Mapping[str, Any]) -> list[str]:
     """What a reader has to know about the numbers: one Markdown paragraph each."""
     columns = ran(content)
-    paper = text.paper_metric(content["paper_metric"])
     by_dataset = {c["served_by"]: c for c in columns.values()}
     notes = []
     if columns:
@@ -115,7 +114,10 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
         )
     ours = {c["metric"] for c in columns.values()}
     notes += [f"**Metric**: {sentence}" for sentence in _descriptions(columns, ours)]
-    if others := sorted(ours - {content["paper_metric"]}):
+    if content["paper_metric"] is None:
+        notes.append("**The paper** shows pictures here and prints no number: the metric is our choice.")
+    elif others := sorted(ours - {content["paper_metric"]}):
+        paper = text.paper_metric(content["paper_metric"])
         notes.append(
             f"**Not comparable with the paper's numbers**: the paper prints {paper}, ours are "
             f"{text.listing([f'`{m}`' for m in others])}, which is another quantity on another scale. "

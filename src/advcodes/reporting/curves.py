@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from advcodes.provenance import write_atomically
 from advcodes.reporting import text
 from advcodes.reporting.content import footnotes, frame, head, label, origin, ran
 from advcodes.reporting.items import Item
 from advcodes.reporting.results import Result
 from advcodes.reporting.statistics import mean_sd
 
+if TYPE_CHECKING:
+    from advcodes.reporting.request import Request
+
 _LOG_ABOVE = 5.0  #: ratio of largest to smallest value from which on the axis is logarithmic
 _COLORS = ("blue", "red", "green", "orange", "purple", "brown", "pink", "olive", "cyan", "gray")
+
+
+def render(request: Request, directory: Path, name: str) -> list[str]:
+    """Write ``<name>.md``, ``.json`` and ``.png``; returns their names."""
+    figure = content(request.item, request.scale, request.rows, request.columns, request.results)
+    picture = directory / f"{name}.png"
+    draw(figure, picture)
+    pages = {f"{name}.json": json.dumps(figure, indent=1, ensure_ascii=False) + "\n"}
+    pages[f"{name}.md"] = markdown(figure, picture.name, list(pages))
+    for file, page in pages.items():
+        write_atomically(directory / file, page)
+    return [*pages, picture.name]
 
 
 def content(
@@ -27,7 +44,7 @@ def content(
 
     Returns:
         The frame, with ``curves`` in each row: by column, points of ``images``, ``mean``, ``low`` and
-        ``high`` (extremes over seeds) and ``seeds`` (value by seed).
+        ``high`` (extremes over seeds) and ``seeds`` (value by seed); and ``panels``: title, column, rows.
     """
     figure = frame(item, scale, rows, columns, results, along_training=True)
     for i, (variant, row) in enumerate(figure["rows"].items()):
@@ -38,7 +55,17 @@ def content(
             runs = [r for r in results if (r.dataset, r.variant) == (column["served_by"], variant)]
             if runs:
                 row["curves"][name] = _points(runs, column["metric"])
+    figure["panels"] = _panels(item, figure)
     return figure
+
+
+def _panels(item: Item, figure: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The declared panels with rows that params.yaml adds in each; else one for each column that ran, with all rows."""
+    if not item.panels:
+        names = list(ran(figure)) or list(figure["columns"])[:1]
+        return [{"title": "", "column": name, "rows": list(figure["rows"])} for name in names]
+    added = [v for v, row in figure["rows"].items() if row["kind"] == "addition"]
+    return [{**panel.model_dump(), "rows": [*panel.rows, *added]} for panel in item.panels]
 
 
 def _points(runs: Sequence[Result], metric: str) -> list[dict[str, Any]]:
@@ -59,16 +86,17 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, ScalarFormatter
 
-    names = list(ran(figure)) or list(figure["columns"])[:1]
-    legend = _legend(figure)
-    drawing = Figure(figsize=(5.2 * len(names), 3.9), dpi=110, layout="constrained")
-    panels = drawing.subplots(1, len(names), squeeze=False)[0]
-    for name, panel in zip(names, panels, strict=True):
+    legend, shown = _legend(figure), figure["panels"]
+    drawing = Figure(figsize=(5.2 * len(shown), 3.9), dpi=110, layout="constrained")
+    panels = drawing.subplots(1, len(shown), squeeze=False)[0]
+    for declared, panel in zip(shown, panels, strict=True):
+        name = declared["column"]
         column = figure["columns"][name]
-        panel.set_title(text.column(name, column["served_by"]))
+        panel.set_title("\n".join(filter(None, [declared["title"], text.column(name, column["served_by"])])))
         panel.set_xlabel("training images seen")
         values = []
-        for row in figure["rows"].values():
+        for variant in declared["rows"]:
+            row = figure["rows"][variant]
             points = row["curves"].get(name)
             if not points:
                 continue

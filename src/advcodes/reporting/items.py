@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from advcodes.errors import AdvcodesError, did_you_mean
-from advcodes.schema import Model, Real
+from advcodes.schema import Model, Positive, Real
 from advcodes.yamlfile import read_yaml
 
 AFFECTS_RESULTS = False  # declarations enter a report's key as values
@@ -50,19 +50,31 @@ class Row(Model):
     style: Style | None = Field(None, description="colour and line in a figure of curves")
 
 
+class Panel(Model):
+    """One of several panels of curves."""
+
+    title: str
+    column: str
+    rows: list[str] = Field(min_length=1)
+
+
 class Item(Model):
     """One table or figure."""
 
     id: str
-    kind: Literal["table", "curves"]
+    kind: Literal["table", "curves", "grids", "codes", "interpolation", "priors"] = Field(
+        description="module of advcodes.reporting that renders it"
+    )
     title: str
     source: str = Field(description="Table 1, Figure 8: where it stands in the paper")
     reference: str = Field("", description="authors and number of the paper; set from its file")
-    metric: Literal["fid", "is"] = Field(description="what the paper measures")
+    metric: Literal["fid", "is", "energy_distance"] = Field(description="what the paper measures, or what we do")
+    paper_measures: bool = Field(True, description="false: the paper shows pictures, and the metric is our choice")
     better: Literal["lower", "higher"]
     protocol: str = Field(description="the paper's protocol, in words")
     columns: list[str] = Field(min_length=1, description="datasets of the paper, as named in params.yaml")
     rows: dict[str, Row] = Field(min_length=1, description="variants of params.yaml, in the paper's order")
+    panels: list[Panel] = Field([], description="panels of curves; one a column with all rows unless given")
     notes: list[str] = []
 
     @model_validator(mode="after")
@@ -70,8 +82,18 @@ class Item(Model):
         for column in self.columns:
             if self.columns.count(column) > 1:
                 raise ValueError(f"columns: {column!r} stands there twice")
-        if self.kind == "curves" and self.metric != "fid":
-            raise ValueError(f"metric: only `fid` is measured over training, got {self.metric!r}")
+        if self.kind == "curves" and self.metric == "is":
+            raise ValueError(f"metric: {self.metric!r} is not measured over training")
+        if self.panels and self.kind != "curves":
+            raise ValueError(f"panels: go with `kind: curves` only, not with {self.kind!r}")
+        for i, panel in enumerate(self.panels):
+            for what, name, known in (
+                ("column", panel.column, self.columns),
+                *(("row", row, self.rows) for row in panel.rows),
+            ):
+                if name not in known:
+                    near = did_you_mean(name, known)
+                    raise ValueError(f"panels.{i}: unknown {what} {name!r}{near} (known: {', '.join(known)})")
         for name, row in self.rows.items():
             for column in row.paper:
                 if column not in self.columns:
@@ -96,12 +118,26 @@ class Claim(Model):
 
     id: str
     paper: str
+    kind: Literal["better", "not_worse", "falls"] = Field(
+        "better",
+        description="`winner` is better than `loser`; is not worse by more than `margin`; or is better at the end of "
+        "its training than at the first snapshot",
+    )
     item: str = Field(description="id of the item whose numbers decide")
     says: str = Field(description="the claim, in our words")
     where: str = Field(description="section, table or figure of the paper")
     column: str
     winner: str = Field(description="variant that the paper says is better")
-    loser: str
+    loser: str | None = Field(None, description="the other one; none where the claim is about one")
+    margin: Positive | None = Field(None, description="of `not_worse`, as a share of the loser's mean")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Claim:
+        if (self.loser is None) != (self.kind == "falls"):
+            raise ValueError(f"loser: {'missing' if self.loser is None else 'goes not'} with `kind: {self.kind}`")
+        if (self.margin is None) == (self.kind == "not_worse"):
+            raise ValueError(f"margin: {'missing' if self.margin is None else 'goes not'} with `kind: {self.kind}`")
+        return self
 
 
 class _Paper(Model):
@@ -207,7 +243,7 @@ def _claims(directory: Path) -> tuple[Claim, ...]:
                 ("item", claim.item, items),
                 ("column", claim.column, item.columns if item else ()),
                 ("trained row", claim.winner, rows),
-                ("trained row", claim.loser, rows),
+                *([("trained row", claim.loser, rows)] if claim.loser is not None else []),
             ):
                 if name not in known:
                     near = did_you_mean(name, known)

@@ -57,3 +57,19 @@ def welch(a: Sequence[float], b: Sequence[float]) -> Test | None:
         result = ttest_ind(a, b, equal_var=False)
         interval = result.confidence_interval(0.95)
     return Test(float(result.pvalue), float(interval.low), float(interval.high))
+
+
+def paired(a: Sequence[float], b: Sequence[float]) -> Test | None:
+    """Paired t-test of a - b.
+
+    Returns:
+        None where it is undefined: fewer than 2 pairs, or differences without spread.
+    """
+    differences = [x - y for x, y in zip(a, b, strict=True)]
+    if len(differences) < 2 or stdev(differences) == 0:
+        return None
+    from scipy.stats import ttest_rel
+
+    result = ttest_rel(a, b)
+    interval = result.confidence_interval(0.95)
+    return Test(float(result.pvalue), float(interval.low), float(interval.high))

@@ -1,4 +1,4 @@
-"""The front page of the results, verdicts on the claims, and what `dvc metrics` and `dvc plots` compare."""
+"""Verdicts on the claims, and what `dvc metrics` and `dvc plots` compare."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import csv
 import io
 import itertools
 import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,25 +16,21 @@ from advcodes.errors import AdvcodesError
 from advcodes.params import Machine
 from advcodes.provenance import Artifact, write_atomically
 from advcodes.reporting import claims
-from advcodes.reporting.items import FRONT_ITEM
-from advcodes.reporting.results import Result, read_json, read_results
+from advcodes.reporting.results import Result, read_results
 from advcodes.reporting.statistics import mean_sd
 
 ROWS = 5000  #: most rows of losses.csv, which keeps it under 300 kB
 
 
 def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
-    """Write the summary of a scale: table1.md, metrics.json, curves.csv, losses.csv, <scale>/claims.*."""
+    """Write the summary of a scale: metrics.json, curves.csv, losses.csv, <scale>/claims.*."""
     config, inputs, out = artifact.config, artifact.inputs, artifact.directory
     scale = config["scale"]
-    contents = {i: read_json(_beside(inputs[i], ".json")) for i in config["items"]}
     results = read_results(inputs)
-    tables = {i: c for i, c in contents.items() if c["kind"] == "table"}
-    found = claims.content(scale, config["claims"], tables)
+    found = claims.content(scale, config["claims"], config["items"], results)
     trained = {r.removeprefix("run/"): a.directory for r, a in inputs.items() if r.startswith("run/")}
     (out / scale).mkdir(exist_ok=True)
     files = {
-        "table1.md": _front(inputs.get(FRONT_ITEM), scale),
         "metrics.json": json.dumps(metrics(results), indent=1) + "\n",
         "curves.csv": curves(results),
         "losses.csv": losses({run: directory / "losses.csv" for run, directory in trained.items()}),
@@ -47,25 +42,6 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     verdicts = [c["verdict"] for c in found["claims"]]
     counts = {v: verdicts.count(v) for v in (claims.HOLDS, claims.FAILS, claims.UNDECIDED)}
     return list(files), {"claims": counts}
-
-
-def _beside(item: Artifact, suffix: str) -> Path:
-    """A file of a rendered item: its manifest is called <item>.manifest.json."""
-    return item.directory / (item.manifest.name.removesuffix(".manifest.json") + suffix)
-
-
-def _front(item: Artifact | None, scale: str) -> str:
-    """The page of the front item with links that hold in the directory above."""
-    if item is None:
-        return f"`{FRONT_ITEM}` is not among `items` in params.yaml, so it was not made at scale `{scale}`.\n"
-    paper = FRONT_ITEM.partition("/")[0]
-    page = relink(_beside(item, ".md").read_text(), f"{scale}/{paper}")
-    return f"{page}\nVerdicts on what the papers claim: [{scale}/claims.md]({scale}/claims.md).\n"
-
-
-def relink(page: str, directory: str) -> str:
-    """Markdown of a page in ``directory``, moved here: relative links and images go through ``directory``."""
-    return re.sub(r"\]\((?![a-z]+:|[/#])", f"]({directory}/", page)
 
 
 def metrics(results: Iterable[Result]) -> dict[str, Any]:

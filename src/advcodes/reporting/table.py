@@ -2,14 +2,62 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from advcodes.reporting import text
+import numpy as np
+
+from advcodes.provenance import write_atomically
+from advcodes.reporting import images, text
 from advcodes.reporting.content import footnotes, frame, head, label, origin, other_metrics, ran
 from advcodes.reporting.items import Item
 from advcodes.reporting.results import Result
 from advcodes.reporting.statistics import mean_sd
+
+if TYPE_CHECKING:
+    from advcodes.reporting.request import Request
+
+_SHOWN = 24  #: images in a block of the sheet, at most
+
+
+def render(request: Request, directory: Path, name: str) -> list[str]:
+    """Write ``<name>.md``, ``.json``, ``.tex`` and a sheet of samples, ``.png``; returns their names."""
+    table = content(request.item, request.scale, request.rows, request.columns, request.results)
+    picture = directory / f"{name}.png"
+    caption = _samples(table, request, picture)
+    pages = {f"{name}.json": json.dumps(table, indent=1, ensure_ascii=False) + "\n", f"{name}.tex": tex(table)}
+    pages[f"{name}.md"] = markdown(table, picture.name, caption, list(pages))
+    for file, page in pages.items():
+        write_atomically(directory / file, page)
+    return [*pages, picture.name]
+
+
+def _samples(table: Mapping[str, Any], request: Request, path: Path) -> str:
+    """Draw samples of the first seed of every cell as a sheet; returns its caption."""
+    rows = {v: row for v, row in table["rows"].items() if row["kind"] != "cited"}
+    columns = ran(table) or table["columns"]
+    seeds = set()
+    blocks = []
+    for variant in rows:
+        blocks.append([])
+        for name in columns:
+            block: np.ndarray | str = "not run"
+            if found := request.of(name, variant):
+                seeds.add(found[0].seed)
+                block = request.samples(found[0])[:_SHOWN]
+                if block.ndim != 4:
+                    block = "no images"
+            blocks[-1].append(block)
+    heads = [text.column(name, c["served_by"]) for name, c in columns.items()]
+    shape = images.sheet(blocks, [label(row) for row in rows.values()], heads, path)
+    if not seeds:
+        return "Nothing was run at this scale."
+    return (
+        f"The first {shape[0] * shape[1]} samples of seed {text.listing([str(s) for s in sorted(seeds)])} "
+        "of each row, not selected; small images are enlarged without smoothing."
+    )
 
 
 def content(

@@ -1,0 +1,213 @@
+"""A figure of images that turn into one another: decoded from codes on the line between two encoded ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from advcodes.data.prepared import Prepared
+from advcodes.data.values import to_stored
+from advcodes.errors import AdvcodesError
+from advcodes.evaluation.sample import normalised
+from advcodes.provenance import write_atomically
+from advcodes.reporting import images, scatter, text
+from advcodes.reporting.content import footnotes, frame, head, label, origin
+from advcodes.reporting.statistics import mean_sd
+from advcodes.training.restore import Restored, restore
+
+if TYPE_CHECKING:
+    from advcodes.reporting.request import Request
+
+ROWS = 8
+STEPS = 8  #: generated images of a row: both ends' reconstructions and what lies between them
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Interpolations of one run.
+
+    Attributes:
+        real: the pairs, uint8 [R, 2, C, H, W].
+        generated: from the first image's reconstruction to the second's, uint8 [R, S, C, H, W].
+    """
+
+    real: np.ndarray
+    generated: np.ndarray
+
+
+def render(request: Request, directory: Path, name: str) -> list[str]:
+    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of interpolations; returns their names.
+
+    Raises:
+        AdvcodesError: a run cannot encode or decode, or its dataset has no images.
+    """
+    figure, blocks = content(request)
+    picture = directory / f"{name}.png"
+    if blocks:
+        drawn = images.transitions([(title, _rows(found)) for title, found in blocks], picture)
+    else:
+        drawn, _ = 0, images.sheet([["not run"]], [""], [request.item.title], picture)
+    pages = {f"{name}.json": scatter.to_json(figure)}
+    pages[f"{name}.md"] = markdown(figure, picture.name, drawn, list(pages))
+    for file, page in pages.items():
+        write_atomically(directory / file, page)
+    return [*pages, picture.name]
+
+
+def _rows(found: Transitions) -> np.ndarray:
+    return np.concatenate([found.real[:, :1], found.generated, found.real[:, 1:]], axis=1)
+
+
+def content(request: Request) -> tuple[dict[str, Any], list[tuple[str, Transitions]]]:
+    """Everything the figure says, as JSON, and what it shows: title and images of the first seed.
+
+    Returns:
+        The frame of :func:`~advcodes.reporting.content.frame`, with ``interpolation`` in each row: by column the
+        ``split``, ``first_seed``, ``runs`` by seed, each a list of what :func:`measure` gives, and ``metric`` of the
+        samples by seed.
+    """
+    item = request.item
+    figure = frame(item, request.scale, request.rows, request.columns, request.results)
+    blocks = []
+    for variant, row in figure["rows"].items():
+        row["interpolation"] = {}
+        for column, dataset in request.columns.items():
+            results = request.of(column, variant)
+            if not results:
+                continue
+            data, split, runs = request.prepared(column), results[0].protocol["split"], {}
+            if data.points:
+                raise AdvcodesError(
+                    f"{item.id}: {dataset!r} has points, no images; serve {column!r} by images (`stand_ins`)"
+                )
+            for result in results:
+                sampling = request.inputs[f"samples/{request.id(result)}"].config
+                found = interpolate(restore(request.run(result)), data, split, sampling)
+                runs[str(result.seed)] = measure(found)
+                if result is results[0]:
+                    title = f"{label(row)} on {text.column(column, dataset)}, seed {result.seed}"
+                    blocks.append((title, found))
+            metric = {str(r.seed): r.metrics[figure["columns"][column]["metric"]] for r in results}
+            row["interpolation"][column] = {
+                "split": split, "first_seed": results[0].seed, "runs": runs, "metric": metric
+            }  # fmt: skip
+    return figure, blocks
+
+
+def interpolate(restored: Restored, data: Prepared, split: str, sampling: Mapping[str, Any]) -> Transitions:
+    """Linear interpolation between codes of the split's images 0 and 1, 2 and 3, and so on.
+
+    Batch norm is treated as for samples, but re-estimated on reconstructions of training images: interpolated codes
+    are near the encoder's, not near the code generator's.
+
+    Args:
+        restored: a trained run.
+        data: all of its dataset.
+        split: whose images are the ends.
+        sampling: ``batch_norm``, ``batch_size``, ``reestimate_batches``.
+
+    Raises:
+        AdvcodesError: the method cannot encode or decode.
+    """
+    method, size = restored.method, sampling["batch_size"]
+    ends = np.array(data.split(split).images[: 2 * ROWS])
+    ends = ends[: len(ends) // 2 * 2]
+    training = data.split(restored.config["view"]["train_split"]).images
+    chosen = np.random.default_rng(0).permutation(len(training))[: sampling["reestimate_batches"] * size]
+
+    def passes() -> None:
+        for x in scatter.batches(restored, training[chosen], size):
+            method.reconstruct(x)
+
+    with torch.inference_mode(), normalised(method.networks.values(), sampling["batch_norm"], passes):
+        codes = torch.cat([method.encode(x) for x in scatter.batches(restored, ends)])
+        first, second = codes[0::2, None], codes[1::2, None]
+        weight = torch.linspace(0, 1, STEPS)[None, :, None]
+        between = torch.lerp(first, second, weight)
+        decoded = method.decode(between.flatten(0, 1))
+    stored = to_stored(decoded, restored.value_range).cpu().numpy()
+    return Transitions(ends.reshape(-1, 2, *ends.shape[1:]), stored.reshape(-1, STEPS, *ends.shape[1:]))
+
+
+def measure(found: Transitions) -> list[dict[str, Any]]:
+    """Numbers of each row, with pixels from 0 to 1.
+
+    Returns:
+        ``images``: the pair's positions in the split; ``mse``: of both ends' reconstructions; ``steps``: mean absolute
+        change of pixels from each generated image to the next; ``unevenness``: the largest step over the mean step, 1
+        if all are equal, 7 if one of the seven does it all; None if nothing changes at all.
+    """
+    real, generated = found.real.astype(np.float64) / 255, found.generated.astype(np.float64) / 255
+    pixels = tuple(range(2, real.ndim))
+    mse = np.square(generated[:, [0, -1]] - real).mean(pixels)
+    steps = np.abs(np.diff(generated, axis=1)).mean(pixels)
+    rows = []
+    for i, (error, step) in enumerate(zip(mse, steps, strict=True)):
+        even = round(float(step.max() / step.mean()), 3) if step.any() else None
+        pair = {"images": [2 * i, 2 * i + 1], "mse": error.round(5).tolist(), "steps": step.round(5).tolist()}
+        rows.append({**pair, "unevenness": even})
+    return rows
+
+
+def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequence[str] = ()) -> str:
+    """The page of the figure.
+
+    Args:
+        figure: from :func:`content`.
+        picture: PNG beside the page.
+        drawn: rows of each model in it.
+        files: beside the page, to be linked.
+    """
+    parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(_shown(figure))
+    if shown:
+        splits = text.listing(sorted({found["split"] for _, _, found in shown}))
+        parts += [
+            f"Leftmost and rightmost: images of split {splits}, the first {drawn} pairs, not selected. Between them: "
+            f"decoded codes, {STEPS} in equal steps from the left image's code to the right image's; the first and the "
+            "last of these are the two reconstructions. Small images are enlarged without smoothing.",
+            text.markdown_table(
+                [*_HEADER, scatter.metric_head(figure)], [_line(*entry) for entry in shown], left=(0, 1)
+            ),
+        ]
+    notes = _NOTES if shown else []
+    parts.append("\n".join(f"- {note}" for note in [*notes, *footnotes(figure), origin(figure, files)]))
+    return "\n\n".join(parts) + "\n"
+
+
+_HEADER = ("Model", "Dataset", "Seeds", "MSE of reconstructions ↓", "Largest / mean step", "Worst row")
+_NOTES = (
+    f"**Numbers**: means over {ROWS} rows, and over seeds (± sample standard deviation over seeds where there are "
+    "several).",
+    "**MSE of reconstructions**: of both ends' images, pixels from 0 to 1.",
+    f"**Largest / mean step**: how evenly a row goes from one end to the other. A step is the mean absolute change of "
+    f"pixels between neighbours; 1 means that all {STEPS - 1} are equal, {STEPS - 1} that one of them does it all. "
+    "Evenness alone does not show that the images between are good ones: a cross-fade of pixels has 1.",
+    "**Batch norm** is re-estimated on reconstructions of training images if `sampling.batch_norm` is `reestimate`, as "
+    "interpolated codes are like the encoder's.",
+)
+
+
+def _shown(figure: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, Mapping[str, Any]]]:
+    """Row, head of the column, and numbers of everything that ran."""
+    for row in figure["rows"].values():
+        for column, found in row["interpolation"].items():
+            yield row, text.column(column, figure["columns"][column]["served_by"]), found
+
+
+def _line(row: Mapping[str, Any], column: str, found: Mapping[str, Any]) -> list[str]:
+    runs = list(found["runs"].values())
+    mse = [fmean(m for r in rows for m in r["mse"]) for rows in runs]
+    even = [[r["unevenness"] for r in rows if r["unevenness"] is not None] for rows in runs]
+    known = [values for values in even if values]
+    cells = [text.plus_minus(*mean_sd(mse), text.decimals(mse))]
+    if known:
+        cells += [text.plus_minus(*mean_sd([fmean(v) for v in known]), 2), text.number(max(map(max, known)), 2)]
+    else:
+        cells += [text.DASH, text.DASH]
+    return [label(row), column, str(len(runs)), *cells, scatter.metric_cell(found["metric"])]

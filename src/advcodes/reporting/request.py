@@ -1,0 +1,69 @@
+"""What a table or figure is rendered from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from advcodes.data.prepared import Prepared, load
+from advcodes.provenance import Artifact
+from advcodes.reporting.items import Item
+from advcodes.reporting.results import Result, read_results
+
+
+@dataclass(frozen=True)
+class Request:
+    """An item, its runs, and where their files lie.
+
+    Attributes:
+        item: its declaration.
+        scale: at which it was run.
+        rows: variants that are trained: the paper's, then those that params.yaml adds.
+        columns: the paper's columns, and the dataset that served each (None: not run).
+        inputs: artifacts by role: ``<run>`` metrics, ``run/<run>``, ``samples/<run>``, ``data/<dataset>``, ...
+        results: of all runs.
+    """
+
+    item: Item
+    scale: str
+    rows: list[str]
+    columns: Mapping[str, str | None]
+    inputs: Mapping[str, Artifact]
+    results: list[Result]
+
+    @classmethod
+    def of_artifact(cls, config: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> Request:
+        """The request of an `item/...` artifact.
+
+        Raises:
+            AdvcodesError: an input is missing or malformed.
+        """
+        item = Item.model_validate(config["item"])
+        return cls(item, config["scale"], config["rows"], config["columns"], inputs, read_results(inputs))
+
+    def of(self, column: str, variant: str) -> list[Result]:
+        """Results of a row in a column, by seed."""
+        served = self.columns[column]
+        found = [r for r in self.results if (r.dataset, r.variant) == (served, variant)]
+        return sorted(found, key=lambda r: r.seed)
+
+    def id(self, result: Result) -> str:
+        """The run that gave a result: ``<scale>/<dataset>/<variant>/seed<k>``."""
+        return f"{self.scale}/{result.dataset}/{result.variant}/seed{result.seed}"
+
+    def run(self, result: Result) -> Path:
+        """Directory of the trained run."""
+        return self.inputs[f"run/{self.id(result)}"].directory
+
+    def samples(self, result: Result) -> np.ndarray:
+        """Generated images uint8 [N, C, H, W], or points float32 [N, D]; a memory map."""
+        path = self.inputs[f"samples/{self.id(result)}"].directory / "samples.npy"
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+
+    def prepared(self, column: str) -> Prepared:
+        """The dataset that serves a column."""
+        return load(self.inputs[f"data/{self.columns[column]}"].directory)

@@ -1,0 +1,86 @@
+"""Trained runs for figures that decode codes, with networks that a test gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from advcodes.methods.base import Examples, Method, MethodConfig
+from advcodes.reporting.items import Item
+from advcodes.reporting.request import Request
+from advcodes.reporting.results import Result
+from advcodes.training.restore import Restored, snapshots
+
+SAMPLING = {"batch_norm": "reestimate", "batch_size": 50, "reestimate_batches": 4}
+
+
+class Coder(Method):
+    """Encodes, decodes, and draws codes by ``code_generator`` from noise."""
+
+    name = "coder"
+    sampling_roles = ("code_generator", "decoder")
+    snapshot_roles = ("encoder",)
+
+    def encode(self, x: torch.Tensor) -> torch.Tensor:
+        return self.encoder(x)
+
+    def decode(self, c: torch.Tensor) -> torch.Tensor:
+        return self.decoder(c)
+
+    def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
+        return self.decode(self.encode(x))
+
+    def codes(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        return self.code_generator(self.noise(n, generator))
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        return self.decode(self.codes(n, generator))
+
+
+def coder(encoder: nn.Module, decoder: nn.Module, shift: float = 0.0, shape: tuple[int, ...] = (2,)) -> Restored:
+    """A trained run of these networks, with codes of two numbers that are noise, shifted."""
+    code_generator = nn.Linear(2, 2)
+    code_generator.weight.data, code_generator.bias.data = torch.eye(2), torch.full((2,), shift)
+    roles = {"code_generator": code_generator, "encoder": encoder, "decoder": decoder}
+    networks = {role: net.eval().requires_grad_(False) for role, net in roles.items()}
+    method = Coder(MethodConfig(latent_dim=2), networks, Examples(shape))
+    return Restored(method, shape, (0.0, 1.0), 10, 40, {"seed": 0, "view": {"train_split": "train"}})
+
+
+def request(
+    declared: Mapping[str, Any], prepared: Path, runs: Mapping[str, Path], samples: np.ndarray, **inputs: Any
+) -> Request:
+    """The request of a figure with one column: numbers are made up, trained runs and data are real.
+
+    Args:
+        declared: keys of the item that count.
+        prepared: the dataset that serves the column.
+        runs: directory of each by ``<variant>/seed<k>``.
+        samples: of every run.
+        inputs: other artifacts by role.
+    """
+    usual = {"reference": "Yuan et al.", "better": "lower", "protocol": "none", "paper_measures": False}
+    item = Item.model_validate({"title": "A figure", "source": "Figure 0", **usual, **declared})
+    dataset, made, results = prepared.name, {f"data/{prepared.name}": SimpleNamespace(directory=prepared), **inputs}, []
+    for name, directory in runs.items():
+        variant, seed = name.split("/seed")
+        made[f"run/demo/{dataset}/{name}"] = SimpleNamespace(directory=directory)
+        np.save(directory / "samples.npy", samples)
+        made[f"samples/demo/{dataset}/{name}"] = SimpleNamespace(directory=directory, config=SAMPLING)
+        metrics = {"fd_classifier": 3.0 + int(seed), "energy_distance": 0.25 + int(seed)}
+        protocol = {"n_generated": 2000, "n_reference": 300, "split": "test", "extractor": "classifier"}
+        results.append(
+            Result(
+                dataset=dataset, variant=variant, seed=int(seed), metrics=metrics, protocol=protocol,
+                curve=tuple({"step": s, "images": n, **metrics} for s, n in snapshots(directory)),
+                curve_protocol=protocol, floor={"metrics": metrics, "protocol": protocol}, images=192, batch_size=32,
+            )
+        )  # fmt: skip
+    served = dataset if runs else None
+    return Request(item, "demo", list(item.rows), {item.columns[0]: served}, made, results)
