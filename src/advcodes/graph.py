@@ -315,6 +315,9 @@ class Graph:
         Raises:
             AdvcodesError: no paper declares such an item.
         """
+        for name in self.params.per_item:
+            if name not in self.items:
+                raise unknown("item under per_item", name, self.items)
         found: dict[str, None] = {}
         papers = {i.partition("/")[0] for i in self.items}
         for name in self.params.items:

@@ -14,7 +14,7 @@ from advcodes.errors import AdvcodesError, did_you_mean
 from advcodes.explain import PathError, explain
 from advcodes.methods.base import MethodConfig
 from advcodes.nets.config import Architecture
-from advcodes.schema import Count, Model, Natural, Positive, Real
+from advcodes.schema import Count, Model, Natural, Positive, Real, Snapshots
 from advcodes.yamlfile import read_yaml
 
 AFFECTS_RESULTS = False
@@ -84,7 +84,7 @@ class Training(Model):
     flip: bool = Field(False, description="random horizontal flips")
     log_every: Count = Field(50, description="steps between lines of the log")
     checkpoint_seconds: Positive = Field(60.0, description="seconds between resumable checkpoints")
-    snapshots: Count | Annotated[list[Count], Field(min_length=1)] = Field(
+    snapshots: Snapshots = Field(
         5, description="generators kept for curves of the metric: how many, evenly spaced, or images seen at each"
     )
 

@@ -33,3 +33,13 @@ NonNegative = Annotated[Real, Field(ge=0)]
 Fraction = Annotated[Real, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(strict=True, gt=0)]
 Natural = Annotated[int, Field(strict=True, ge=0)]
+
+
+def _kept(value: Any) -> Any:
+    numbers = value if isinstance(value, list) else [value]
+    if not numbers or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in numbers):
+        raise ValueError("expected a count, or a list of images seen (one at least)")
+    return value
+
+
+Snapshots = Annotated[Count | Annotated[list[Count], Field(min_length=1)], BeforeValidator(_kept)]

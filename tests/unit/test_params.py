@@ -89,6 +89,25 @@ MISTAKES = [
         r"variants\.gan\.learning_rates\.generador: unknown role .*'generator'",
     ),
     ("variants.new", {"latent_dim": 3}, r"variants\.new\.method: missing"),
+    ("variants.acl_gan.betas", {"encodr": [0, 0.9]}, r"variants\.acl_gan\.betas\.encodr: unknown role .*'encoder'"),
+    (
+        "variants.acl_gan.prior",
+        "four_modes",
+        r"variants\.acl_gan: prior: four_modes lies in the plane: set `latent_dim: 2`, not 64",
+    ),
+    (
+        "variants.gan.training.batchsize",
+        3,
+        r"variants\.gan\.training\.batchsize: unknown key; did you mean 'batch_s",
+    ),
+    ("variants.vae_mnist.prior", "uniform", r"variants\.vae_mnist\.prior: input should be 'normal', got 'uniform'"),
+    ("training.snapshots", [], r"training\.snapshots: expected a count, or a list of images seen \(one at least\)"),
+    ("per_item.acl/fig11.seeds", [1, 1], r"per_item\.acl/fig11\.seeds: each seed once, got \[1, 1\]"),
+    (
+        "per_item.acl/fig9",
+        {"stand_ins": {"celeba": "shape"}},
+        r"per_item\.acl/fig9\.stand_ins\.celeba: unknown dataset 'shape'; did you mean 'shapes'",
+    ),
     (
         "architectures.infogan.family",
         "dcgan",

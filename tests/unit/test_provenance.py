@@ -16,7 +16,8 @@ from advcodes import provenance
 from advcodes.errors import AdvcodesError
 from advcodes.graph import Graph, Run
 from advcodes.params import resolve
-from advcodes.provenance import Artifact
+from advcodes.provenance import Artifact, ancestors_first
+from advcodes.reporting.items import read_items
 
 
 @pytest.fixture
@@ -240,7 +241,7 @@ def test_a_learning_rate_touches_exactly_its_variant(tree: dict[str, Any]):
     ids = changed(before, tree)
     runs = {i for i in ids if i.startswith(("train/", "sample/", "evaluate/"))}
     assert runs and all("/gan/" in i for i in runs)
-    assert stages(ids) == {"train", "sample", "evaluate", "item", "summary"}
+    assert stages(ids) == {"train", "sample", "evaluate", "item", "front", "summary"}
 
 
 def test_the_machine_and_the_log_touch_nothing(tree: dict[str, Any]):
@@ -254,13 +255,13 @@ def test_the_machine_and_the_log_touch_nothing(tree: dict[str, Any]):
 def test_another_metric_retrains_nothing(tree: dict[str, Any]):
     before = keys(tree)
     tree["metrics"]["prc_neighborhood"] = 5
-    assert stages(changed(before, tree)) == {"reference", "evaluate", "item", "summary"}
+    assert stages(changed(before, tree)) == {"reference", "evaluate", "item", "front", "summary"}
 
 
 def test_a_new_variant_row_touches_only_reports(tree: dict[str, Any]):
     before = keys(tree)
     tree["variants"]["gan_z8"] = {"method": "gan", "latent_dim": 8, "items": ["acl/table1"]}
-    assert stages(changed(before, tree)) == {"item", "summary"}
+    assert stages(changed(before, tree)) == {"item", "front", "summary"}
     assert "train/demo/digits/gan_z8/seed0" in keys(tree)
 
 
@@ -289,3 +290,49 @@ def test_an_unknown_item_is_named(tree: dict[str, Any]):
     tree["items"] = ["acl/tabel1"]
     with pytest.raises(AdvcodesError, match="unknown item 'acl/tabel1'; did you mean 'acl/table1'"):
         Graph(resolve(tree)).chosen()
+
+
+def test_settings_of_an_unknown_item_are_named(tree: dict[str, Any]):
+    tree["per_item"]["acl/fig12"] = {"seeds": [0]}
+    with pytest.raises(AdvcodesError, match="unknown item under per_item 'acl/fig12'; did you mean 'acl/fig1"):
+        Graph(resolve(tree)).chosen()
+
+
+def test_a_papers_key_stands_for_all_its_items_once(tree: dict[str, Any]):
+    tree["items"] = ["acl/fig6", "acl"]
+    chosen = Graph(resolve(tree)).chosen()
+    assert chosen[0] == "acl/fig6" and sorted(chosen) == sorted(i for i in read_items() if i.startswith("acl/"))
+
+
+def test_one_item_can_have_its_own_seeds_and_stand_ins(tree: dict[str, Any]):
+    tree["scales"]["demo"]["per_item"] = {"acl/fig10": {"seeds": [4], "stand_ins": {"celeba": "shapes"}}}
+    graph = Graph(resolve(tree))
+    runs = {i: graph.runs(graph.items[i]) for i in ("acl/fig9", "acl/fig10", "acl/fig11")}
+    assert runs["acl/fig10"] == [Run("demo", "shapes", "acl_gan", 4)]
+    assert {r.dataset for r in runs["acl/fig9"]} == {"digits"} and {r.seed for r in runs["acl/fig9"]} == {0, 1, 2}
+    assert {r.seed for r in runs["acl/fig11"]} == {0, 1, 2, 3, 4}
+    assert graph.item("acl/fig10").config["columns"] == {"celeba": "shapes"}
+
+
+def test_a_variant_can_train_in_its_own_way_and_that_is_part_of_its_key(tree: dict[str, Any]):
+    run = Run("demo", "digits", "gan", 0)
+    usual = Graph(resolve(tree)).train(run)
+    tree["variants"]["gan"]["training"] = {"batch_size": 32, "snapshots": [640, 1280]}
+    own = Graph(resolve(tree)).train(run)
+    assert own.config["training"] == usual.config["training"] | {"batch_size": 32, "snapshots": [640, 1280]}
+    assert own.key != usual.key and own.config["method"] == usual.config["method"]
+
+
+def test_table1_needs_its_own_runs_only(tree: dict[str, Any]):
+    graph = Graph(resolve(tree))
+    trained = {a.id for a in ancestors_first([graph.front()]) if a.id.startswith("train/")}
+    assert trained == {f"train/{r.id}" for r in graph.runs(graph.items["acl/table1"])}
+    assert trained < {a.id for a in graph.everything() if a.id.startswith("train/")}
+
+
+def test_an_items_key_depends_on_its_own_kind(tree: dict[str, Any]):
+    graph = Graph(resolve(tree))
+    for item, kind in (("acl/table1", "table"), ("acl/fig6", "grids"), ("acl/fig11", "priors")):
+        drawn = {m for m in graph.item(item).spec["code"] if m.startswith("advcodes.reporting.")}
+        kinds = {f"advcodes.reporting.{k}" for k in ("table", "curves", "grids", "codes", "interpolation", "priors")}
+        assert drawn & kinds == {f"advcodes.reporting.{kind}"}

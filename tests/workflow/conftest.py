@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow.project import Project, once
+from workflow.project import Project, jobs, once
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +25,7 @@ def _built(shared: Path) -> tuple[Project, str]:
     def make(root: Path) -> str:
         project = Project.create(root, shared / "home")
         output = project.run("snakemake", "--cores", "8", "reports/table1.md")
+        assert jobs(project.run("snakemake", "--cores", "8")) == {"summary": 1}  # all else is behind the table
         project.commit("results")
         return output
 

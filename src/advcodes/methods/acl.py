@@ -9,7 +9,7 @@ from pydantic import Field
 
 from advcodes import losses
 from advcodes.errors import AdvcodesError
-from advcodes.methods.autoencoder import Autoencoder
+from advcodes.methods.autoencoder import Autoencoder, log_codes
 from advcodes.methods.base import PRIORS, Examples, Method, MethodConfig, Net, Optimiser, Phase, Prior, Step
 from advcodes.methods.gan import GAN, WGANGP
 from advcodes.registry import register
@@ -89,7 +89,7 @@ class CodeLearning(Method):
         """ACL Eq. 1 for D_c. The real codes are its fixed target: "assume p_c(c) is fixed" (section 3.2)."""
         codes, generated = self.real_codes(step).detach(), self.generated_codes(step).detach()
         step.log("accuracy", lambda: self.acl.accuracy(codes, generated))
-        self.log_codes(step, codes, generated)
+        log_codes(step, codes, generated)
         return self.acl.discriminator_loss(codes, generated)
 
     def generate_codes(self, step: Step) -> dict[str, Tensor]:

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 
+def log_codes(step: Step, real: Tensor, generated: Tensor) -> None:
+    """Log what is known of an encoder's codes [N, d] and of those that samples are decoded from."""
+    step.log("rank_real", lambda: losses.codes.effective_rank(real))
+    step.log("rank_generated", lambda: losses.codes.effective_rank(generated))
+    step.log("mismatch", lambda: losses.codes.mismatch(real, generated))
+
+
 class Autoencoder(Method):
     """What autoencoders share: an encoder, a decoder, and the squared error between images and reconstructions."""
 
@@ -116,7 +123,7 @@ class VAE(FromPrior):
         mean, sd = self.posterior(step.images)
         noise = self.noise(len(mean))
         codes = mean + sd * noise
-        self.log_codes(step, codes, noise)
+        log_codes(step, codes, noise)
         return {
             "likelihood": self.negative_log_likelihood(self.decoder(codes), step.images),
             "kl": self.config.kl_weight * losses.variational.kl_to_standard_normal(mean, sd),
@@ -167,7 +174,7 @@ class AAE(FromPrior):
         codes, noise = self.real_codes(step).detach(), self.noise(len(step.images))
         real, fake = self.code_discriminator(noise), self.code_discriminator(codes)
         step.log("accuracy", lambda: losses.gan.accuracy(real, fake))
-        self.log_codes(step, codes, noise)
+        log_codes(step, codes, noise)
         return {"real": losses.gan.discriminator_real(real), "fake": losses.gan.discriminator_fake(fake)}
 
     def confuse(self, step: Step) -> dict[str, Tensor]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field, model_validator
 
 from advcodes.errors import AdvcodesError
-from advcodes.schema import Count, Fraction, Model, NonNegative, Positive
+from advcodes.schema import Count, Fraction, Model, NonNegative, Positive, Snapshots
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -38,9 +38,7 @@ class VariantTraining(Model):
     """What a variant may set otherwise than `training` does for all; null leaves it."""
 
     batch_size: Count | None = Field(None, description="images a step")
-    snapshots: Count | Annotated[list[Count], Field(min_length=1)] | None = Field(
-        None, description="generators kept: how many, or images seen at each"
-    )
+    snapshots: Snapshots | None = Field(None, description="generators kept: how many, or images seen at each")
 
 
 class MethodConfig(Model):
@@ -188,15 +186,6 @@ class Method:
             mode = torch.randint(len(MODES), (n,), **kwargs)
             z = torch.tensor(MODES, device=z.device)[mode] + MODE_SD * z
         return z.to(device)
-
-    @staticmethod
-    def log_codes(step: Step, real: Tensor, generated: Tensor) -> None:
-        """Log what is known of an encoder's codes [N, d] and of those that samples are decoded from."""
-        from advcodes.losses.codes import effective_rank, mismatch
-
-        step.log("rank_real", lambda: effective_rank(real))
-        step.log("rank_generated", lambda: effective_rank(generated))
-        step.log("mismatch", lambda: mismatch(real, generated))
 
     def state(self) -> dict[str, Any]:
         """State beyond networks and optimisers (a controller's, say): tensors and plain numbers."""
