@@ -153,6 +153,8 @@ def test_an_improvement_in_training_is_paired_by_seed(tmp_path):
     assert claims.verdict(end, start, "lower")["verdict"] == "undecided"
     assert found["winner"]["label"] == "at the end" and found["loser"]["values"] == start
     page = claims.markdown({"scale": "demo", "claims": [found]}, {})
+    assert "compares its last snapshot with its first, by a paired t-test over seeds" in page
+    assert "a one-sided test at 2.5 % each way" in page.replace("\n", " ")
     assert "| at the end 4.00 ± 3.95 (3 seeds) | at the first snapshot 5.00 ± 4.00 (3 seeds) |" in page
 
 

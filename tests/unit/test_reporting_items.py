@@ -88,6 +88,12 @@ def test_curves_are_of_what_is_measured_over_training(papers):
         read_items(directory)
 
 
+def test_a_table_has_the_papers_numbers(papers):
+    directory = papers(("kind: table", "kind: table\n    paper_measures: false"))
+    with pytest.raises(AdvcodesError, match=r"items.table1.paper_measures: `false` goes with figures only"):
+        read_items(directory)
+
+
 @pytest.mark.parametrize(
     ("kind", "panel", "message"),
     [
@@ -134,6 +140,13 @@ def test_malformed_claims(papers, change, message):
 def test_claims_that_do_not_fit_their_kind(papers, change, message):
     with pytest.raises(AdvcodesError, match=re.escape(f"acl.yaml: claims.c1.{message}")):
         read_claims(papers(change))
+
+
+def test_a_course_of_training_is_claimed_of_what_is_measured_over_it(papers):
+    directory = papers((", loser: gan", ", kind: falls"), ("metric: fid", "metric: is"))
+    message = r"claims.c1.kind: 'falls' needs a metric over training, which 'is' of its item is not"
+    with pytest.raises(AdvcodesError, match=message):
+        read_claims(directory)
 
 
 def test_a_claim_stands_twice(papers):

@@ -285,6 +285,13 @@ def test_points_are_not_drawn_as_images(tmp_path):
     assert rows(page)["GAN"][0] == "3.00 (1 seed)"
 
 
+def test_a_paper_can_print_an_energy_distance(tmp_path):
+    inputs = run(tmp_path, "demo/digits/gan/seed0", 0.25, names=("energy_distance",))
+    page, _, directory = rendered(tmp_path, item(metric="energy_distance"), inputs)
+    assert "CIFAR-10: paper, energy distance ↓" in page and "Not comparable" not in page
+    assert "paper, energy distance" in (directory / "table1.tex").read_text()
+
+
 def test_other_items_are_rebuilt_under_their_own_name(tmp_path):
     other = item(id="khan/table1")
     content = table.content(other, "demo", other.variants, {"cifar10": None, "celeba": None}, [])

@@ -26,8 +26,9 @@ samples. p is that of Welch's two-sided t-test over seeds (a seed is one trainin
 number of claims.
 
 A claim that a row is *not worse* names a margin, a share of the other row's mean: it {HOLDS} where the whole interval
-lies above minus the margin, {FAILS} where all of it lies below, and is undecided otherwise. A claim that a
-row *improves in training* compares its last snapshot with its first, by a paired t-test over seeds."""
+lies above minus the margin, {FAILS} where all of it lies below, and is undecided otherwise: a one-sided test at 2.5 %
+each way, while the p printed beside it is still that of the difference. A claim that a row *improves in training*
+compares its last snapshot with its first, by a paired t-test over seeds."""
 
 
 def verdict(

@@ -25,8 +25,8 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         page = relink(beside(item, ".md").read_text(), f"{scale}/{FRONT_ITEM.partition('/')[0]}")
         page += (
             f"\n## What the paper claims of it\n\n{claims.table(found['claims'])}\n\n"
-            f"How a verdict is reached, and the claims about everything else: `{scale}/claims.md`, which "
-            "`snakemake` writes beside the other items.\n"
+            f"How a verdict is reached, and the verdicts on all other claims: [{scale}/claims.md]({scale}/claims.md), "
+            "which `snakemake --cores 8` writes.\n"
         )
     write_atomically(artifact.directory / "table1.md", page)
     return ["table1.md"], {}

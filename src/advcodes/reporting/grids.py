@@ -83,7 +83,7 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
         seeds = sorted({s["shown"] for row in figure["rows"].values() for s in row["scores"].values()})
         split = text.listing(list(dict.fromkeys(c["protocol"]["split"] for c in columns.values())))
         parts.append(
-            f"The first {side * side} images of split {split}, and the first {side * side} samples of seed "
+            f"Up to {side * side} of each: the first images of split {split}, and the first samples of seed "
             f"{text.listing([str(s) for s in seeds])} of each row, not selected; small images are enlarged without "
             "smoothing."
         )

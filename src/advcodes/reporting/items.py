@@ -84,6 +84,8 @@ class Item(Model):
                 raise ValueError(f"columns: {column!r} stands there twice")
         if self.kind == "curves" and self.metric == "is":
             raise ValueError(f"metric: {self.metric!r} is not measured over training")
+        if self.kind == "table" and not self.paper_measures:
+            raise ValueError("paper_measures: `false` goes with figures only; a table prints the paper's numbers")
         if self.panels and self.kind != "curves":
             raise ValueError(f"panels: go with `kind: curves` only, not with {self.kind!r}")
         for i, panel in enumerate(self.panels):
@@ -250,5 +252,7 @@ def _claims(directory: Path) -> tuple[Claim, ...]:
                     raise AdvcodesError(f"{here}: unknown {what} {name!r}{near} (known: {', '.join(known)})")
             if claim.winner == claim.loser:
                 raise AdvcodesError(f"{here}: winner and loser are both {claim.winner!r}; a claim compares two rows")
+            if claim.kind == "falls" and items[claim.item].metric == "is":
+                raise AdvcodesError(f"{here}.kind: 'falls' needs a metric over training, which 'is' of its item is not")
             claims[claim.id] = claim
     return tuple(claims.values())

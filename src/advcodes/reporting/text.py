@@ -15,7 +15,7 @@ _DATASETS = {
     "celeba": "CelebA",
     "flowers102": "Flowers-102",
 }
-_METRICS = {"fid": "FID", "is": "Inception Score"}
+_METRICS = {"fid": "FID", "is": "Inception Score", "energy_distance": "energy distance"}
 _FEW, _MANY = 2, 6
 
 
