@@ -165,7 +165,7 @@ def test_only_the_items_own_seeds_count(tmp_path):
 
 
 def test_a_metric_of_our_choice_is_called_that(tmp_path):
-    declared = item(paper_measures=False)
+    declared = item(kind="grids", paper_measures=False)
     page = claims.markdown(judged(tmp_path, {"acl_gan": (1.0, 1.1), "gan": (2.0, 2.1)}, declared=declared), {})
     assert "the paper shows pictures and prints no number, the metric is our choice: `fd_classifier`." in page
     assert "where the paper has" not in page
