@@ -65,6 +65,11 @@ def run_of(wildcards):
     return Run(wildcards.scale, wildcards.dataset, wildcards.variant, int(wildcards.seed))
 
 
+def item_of(wildcards):
+    GRAPH.check_scale(wildcards.scale, f"reports/{wildcards.scale}/{wildcards.paper}/{wildcards.item}")
+    return GRAPH.item(f"{wildcards.paper}/{wildcards.item}")
+
+
 def inputs_of(find):
     """Inputs of a rule whose artifact `find(wildcards)` gives.
 

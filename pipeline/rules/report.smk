@@ -1,6 +1,6 @@
 rule render:
     input:
-        inputs_of(lambda w: GRAPH.item(f"{w.paper}/{w.item}")),
+        inputs_of(item_of),
     output:
         page="reports/{scale}/{paper}/{item}.md",
         picture=report(
@@ -16,7 +16,7 @@ rule render:
     conda:
         "../envs/advcodes.yaml"
     params:
-        key=key_of(lambda w: GRAPH.item(f"{w.paper}/{w.item}")),
+        key=key_of(item_of),
     shell:
         "advcodes render {wildcards.paper}/{wildcards.item} --key {params.key} 2>&1 | tee {log}"
 

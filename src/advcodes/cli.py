@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from advcodes import __version__, registry
-from advcodes.errors import AdvcodesError, unknown
+from advcodes.errors import AdvcodesError
 from advcodes.graph import DATA, Graph, Run
 from advcodes.params import Params, json_schema, read
 from advcodes.provenance import Artifact
@@ -71,12 +71,6 @@ def _stage(find: Callable[[Graph, str], Artifact]) -> Callable[[argparse.Namespa
         produce(find(graph, args.what), graph.params, args.key)
 
     return command
-
-
-def _item(graph: Graph, what: str) -> Artifact:
-    if what not in graph.items:
-        raise unknown("item", what, graph.items)
-    return graph.item(what)
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -244,7 +238,7 @@ def parser() -> argparse.ArgumentParser:
     )
     stage("reference", "features of the real images", _stage(lambda g, w: g.reference(w)), "dataset")
     stage("evaluate", "measure a run's samples", _stage(lambda g, w: g.metrics(Run.parse(w))), "run", **run_help)
-    stage("render", "render a table or figure", _stage(_item), "item")
+    stage("render", "render a table or figure", _stage(lambda g, w: g.item(w)), "item")
     for name, text, find in (
         ("front", "write reports/table1.md", Graph.front),
         ("summary", "write claims, and what dvc compares", Graph.summary),

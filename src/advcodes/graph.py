@@ -56,6 +56,17 @@ class Graph:
     data: Path = DATA
     reports: Path = REPORTS
 
+    def check_scale(self, scale: str, what: str) -> None:
+        """See that something is asked for at the scale that params.yaml is at.
+
+        Raises:
+            AdvcodesError: it is not.
+        """
+        if scale != self.params.scale:
+            raise AdvcodesError(
+                f"{what}: params.yaml is at scale {self.params.scale!r}; set `scale: {scale}` there first"
+            )
+
     # -- data ---------------------------------------------------------------------------------------------------
 
     @functools.cache  # noqa: B019 - a graph lives as long as the process
@@ -83,10 +94,7 @@ class Graph:
         p = self.params
         if run.variant not in p.variants:
             raise unknown("variant", run.variant, p.variants)
-        if run.scale != p.scale:
-            raise AdvcodesError(
-                f"run {run.id}: params.yaml is at scale {p.scale!r}; set `scale: {run.scale}` there first"
-            )
+        self.check_scale(run.scale, f"run {run.id}")
         if run.dataset not in p.datasets:
             raise unknown("dataset", run.dataset, p.datasets)
         variant, view = p.variants[run.variant], p.datasets[run.dataset]
@@ -225,6 +233,8 @@ class Graph:
     @functools.cache  # noqa: B019
     def item(self, item_id: str) -> Artifact:
         """A rendered table or figure: reports/<scale>/<item>.{md,json,...}."""
+        if item_id not in self.items:
+            raise unknown("item", item_id, self.items)
         item = self.items[item_id]
         p = self.params
         config = {

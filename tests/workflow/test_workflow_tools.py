@@ -37,6 +37,18 @@ def test_a_mistake_in_params_yaml_is_one_line_from_both_tools(built: Project):
         assert "Traceback" not in output
 
 
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("reports/laptop/acl/fig6.png", "fig6: params.yaml is at scale 'demo'; set `scale: laptop` there first"),
+        ("reports/demo/acl/fig66.png", "unknown item 'acl/fig66'; did you mean 'acl/fig6'?"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_before_anything_is_trained(built: Project, target: str, message: str):
+    output = built.snakemake(target, ok=False)
+    assert message in output and not jobs(output)
+
+
 def test_lint_passes(built: Project):
     assert "your workflow is in a good condition" in built.run("snakemake", "--lint")
 
