@@ -38,7 +38,7 @@ on.
 **Reading its phases.** For each batch of real images they run in the order given. A phase computes its losses and
 makes one Adam step of their sum for the networks that it *updates*; all others are frozen meanwhile. In formulas x is
 an image, c its code, z noise, d the size of codes, E an encoder, G a generator (of images, or G_z of codes), D a
-discriminator. Numbers after "facts" are sections of the notes on the papers from which this project was written.
+discriminator. Numbers after "facts" are sections of [facts](facts.md): what the papers state, and the readings taken.
 
 **What a method can** is what `advcodes.load(run)` answers: `sample(n)` images, `encode(x)` images into codes,
 `decode(c)` codes into images, `reconstruct(x)`, which is both in a row, and `inpaint(x, mask)`.

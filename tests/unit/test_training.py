@@ -371,3 +371,58 @@ def test_batch_of_points_passes_unchanged(prepared: Path):
     data = TrainingData(prepared / "gaussians", "train", (0.0, 1.0), 16, 0, CPU, flip=True, channels_last=True)
     batch = data.batch(0)
     assert isinstance(batch, Batch) and batch.images.shape == (16, 2) and batch.images.abs().max() > 1
+
+
+def test_snapshots_at_given_lengths_keep_what_figures_need(prepared: Path, tmp_path: Path):
+    """ACL-AE's snapshots encode, too: a figure shows both kinds of codes during training."""
+    run(run_config("acl_ae", training__snapshots=[64, 160, 99_999]), prepared, tmp_path / "a")
+    assert snapshots(tmp_path / "a") == [(2, 64), (5, 160), (10, 320)]
+    x = torch.rand(4, 1, 8, 8)
+    codes = [restore(tmp_path / "a", step=step).method.encode(x) for step in (2, 5, 10)]
+    assert not torch.allclose(codes[0], codes[1]) and not torch.allclose(codes[1], codes[2])
+    held = checkpoint.load(tmp_path / "a/snapshots/000000002.pt")["networks"]
+    assert set(held) == {"decoder", "code_generator", "encoder"}
+
+
+def test_a_phase_repeats_with_new_draws_on_the_same_batch(prepared: Path):
+    data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
+    method = build_method(run_config("aae", method__encoder_steps=3), data.examples, CPU)
+    loop, seen, confuse = Loop(method, method.phases(method.config)), [], method.confuse
+
+    def watched(step: Any) -> dict[str, torch.Tensor]:
+        seen.append([p.detach().clone() for p in method.encoder.parameters()])
+        return confuse(step)
+
+    method.confuse = watched
+    loop.train_step(data.batch(0))
+    assert len(seen) == 3
+    assert not torch.equal(seen[0][0], seen[1][0]) and not torch.equal(seen[1][0], seen[2][0])
+
+
+def test_betas_follow_the_role(prepared: Path):
+    data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
+    config = run_config(
+        "acl_ae", method__betas={"code_generator": [0, 0.99]}, method__optimiser={"betas": [0.9, 0.999]}
+    )
+    method = build_method(config, data.examples, CPU)
+    optimisers = Loop(method, method.phases(method.config)).optimisers
+    assert [g["betas"] for g in optimisers["generate_codes"].param_groups] == [(0, 0.99)]
+    assert {g["betas"] for g in optimisers["reconstruction"].param_groups} == {(0.9, 0.999)}
+
+
+def test_a_run_of_another_version_is_named(tmp_path: Path):
+    (tmp_path / "run.json").write_text('{"config": {}, "shape": [1, 8, 8], "steps": 1, "images": 1, "snapshots": [1]}')
+    with pytest.raises(AdvcodesError, match=r"run.json: lacks examples: written by another version; train again"):
+        restore(tmp_path)
+
+
+def test_a_forward_pass_shared_within_another_keeps_its_gradients(prepared: Path):
+    """`once` inside `once` must leave frozen and thawed what the outer pass had."""
+    data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
+    method = build_method(run_config("acl_gan", method__fakes="encoded"), data.examples, CPU)
+    before = [p.detach().clone() for p in method.generator.parameters()]
+    Loop(method, [p for p in method.phases(method.config) if p.name in ("discriminate", "generate")]).train_step(
+        data.batch(0)
+    )
+    pairs = zip(before, method.generator.parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in pairs), "the fakes carry no gradient into the generator"
