@@ -60,7 +60,7 @@ def train_own(
     seed: int = 0,
     settings: list[str] | None = None,
 ) -> Path:
-    """Prepare the images, train, and draw a grid of samples for every snapshot.
+    """Prepare the images, train, and draw a grid of samples for every snapshot (of a method that can sample).
 
     Everything goes to ``out``: ``prepared/``, ``runs/`` (checkpoints, losses), ``grid_<images seen>.png`` and
     ``samples.png``. Calling it again goes on where it stopped.
@@ -83,6 +83,9 @@ def train_own(
     artifact = graph.train(Run(params.scale, "images", method, seed))
     for needed in ancestors_first([artifact]):
         produce(needed, params)
+    if not registry.method(method).can("sample"):
+        print(f"{method} cannot sample, so there is no grid\nadvcodes.load({str(artifact.directory)!r})")
+        return artifact.directory
     side = params.sampling.grid
     for step, seen in snapshots(artifact.directory):
         restored = restore(artifact.directory, pick(params.machine), step)

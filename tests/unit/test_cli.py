@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import advcodes
 from advcodes.cli import main, parser
@@ -95,3 +97,24 @@ def test_a_loaded_run_samples_encodes_and_decodes(prepared: Path, tmp_path: Path
         advcodes.load(str(tmp_path / "gan")).encode(images)
     with pytest.raises(AdvcodesError, match="no trained run here"):
         advcodes.load("demo/digits/none/seed0")
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "message"),
+    [
+        ("ae", 0, "ae cannot sample, so there is no grid"),
+        ("acl_sgan", 1, "supervision: auto needs labels, and this dataset has none"),
+    ],
+)
+def test_own_images_with_a_method_that_cannot_do_all(
+    method: str, status: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    (tmp_path / "images").mkdir()
+    random = np.random.default_rng(0)
+    for i in range(120):
+        Image.fromarray(random.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / f"images/{i}.png")
+    small = (f"--set=architectures.infogan.{s}" for s in ("width=4", "features=8"))
+    arguments = ["--data", str(tmp_path / "images"), "--out", str(tmp_path / "out"), "--size", "8", "--images", "64"]
+    assert main(["train", *arguments, "--method", method, *small, "--set=training.batch_size=32"]) == status
+    said = capsys.readouterr()
+    assert message in said.out + said.err
