@@ -16,10 +16,9 @@ from typing import Any
 
 import yaml
 
-from advcodes.cli import produce
+from advcodes.cli import produce_all
 from advcodes.graph import Graph, Run
 from advcodes.params import merge, resolve
-from advcodes.provenance import ancestors_first
 from advcodes.reporting import text
 from advcodes.reporting.statistics import mean_sd
 
@@ -47,8 +46,7 @@ def measure(tree: dict[str, Any], name: str, args: argparse.Namespace) -> list[l
     curves = []
     for seed in args.seeds:
         artifact = graph.metrics(Run(args.scale, args.dataset, name, seed))
-        for needed in ancestors_first([artifact]):
-            produce(needed, params)
+        produce_all(artifact, params)
         curve = json.loads((artifact.directory / "metrics.json").read_text())["curve"]
         curves.append([next(v for k, v in point.items() if k.startswith(("fd_", "fid"))) for point in curve])
     return curves

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from advcodes.cli import produce
+from advcodes.cli import produce_all
 from advcodes.data.prepared import load as load_prepared
 from advcodes.data.values import to_float
 from advcodes.evaluation import reference as references
@@ -27,7 +27,6 @@ from advcodes.evaluation.metrics import frechet_distance, statistics
 from advcodes.evaluation.sample import generate, normalised
 from advcodes.graph import Graph, Run
 from advcodes.params import read
-from advcodes.provenance import ancestors_first
 from advcodes.reporting import text
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training import device
@@ -99,8 +98,7 @@ def main() -> None:
     runs = asked or [run for run in graph.all_runs() if (graph.train(run).directory / "run.json").exists()]
     distances, errors = (defaultdict(lambda: defaultdict(list)) for _ in range(2))
     for dataset in dict.fromkeys(run.dataset for run in runs):
-        for needed in ancestors_first([graph.reference(dataset)]):
-            produce(needed, graph.params)
+        produce_all(graph.reference(dataset), graph.params)
     with device.claimed(graph.params.machine) as where:
         for run in runs:
             restored = restore(graph.train(run).directory, where)

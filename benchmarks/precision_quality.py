@@ -17,10 +17,9 @@ from pathlib import Path
 import yaml
 from scipy.stats import ttest_ind
 
-from advcodes.cli import produce
+from advcodes.cli import produce_all
 from advcodes.graph import Graph, Run
 from advcodes.params import merge, resolve
-from advcodes.provenance import ancestors_first
 
 
 def measure(out: Path, precision: str, args: argparse.Namespace) -> list[float]:
@@ -35,8 +34,7 @@ def measure(out: Path, precision: str, args: argparse.Namespace) -> list[float]:
     distances = []
     for seed in args.seeds:
         artifact = graph.metrics(Run(args.scale, args.dataset, args.variant, seed))
-        for needed in ancestors_first([artifact]):
-            produce(needed, params)
+        produce_all(artifact, params)
         metrics = json.loads((artifact.directory / "metrics.json").read_text())["metrics"]
         distances.append(next(v for k, v in metrics.items() if k.startswith(("fd_", "fid"))))
     return distances

@@ -17,7 +17,7 @@ from advcodes import __version__, registry
 from advcodes.errors import AdvcodesError
 from advcodes.graph import DATA, Graph, Run
 from advcodes.params import Params, json_schema, read
-from advcodes.provenance import Artifact
+from advcodes.provenance import Artifact, ancestors_first
 from advcodes.versions import record
 
 AFFECTS_RESULTS = False
@@ -52,6 +52,12 @@ def produce(artifact: Artifact, params: Params, key: str | None = None) -> bool:
         files, facts = make(artifact, params.machine, **kwargs)
         artifact.finish(files, facts=facts)
     return True
+
+
+def produce_all(artifact: Artifact, params: Params) -> None:
+    """Make an artifact and everything that it is made from, as far as it is not fresh."""
+    for needed in ancestors_first([artifact]):
+        produce(needed, params)
 
 
 def _graph() -> Graph:

@@ -62,8 +62,8 @@ def explain(
         keys, text = cause.path, str(cause)
     elif first["type"] == "extra_forbidden":
         allowed = _allowed(first["loc"], model, tags)
-        text = f"unknown key{did_you_mean(path[-1], allowed)}" + (
-            f" (allowed: {', '.join(allowed)})" if allowed else ""
+        text = (
+            reason(first) + did_you_mean(path[-1], allowed) + (f" (allowed: {', '.join(allowed)})" if allowed else "")
         )
     elif first["type"] == "union_tag_invalid":
         tag, what = str(first["ctx"]["tag"]), first["ctx"]["discriminator"].strip("'")
@@ -72,18 +72,24 @@ def explain(
         text = f"unknown {what} {tag!r}{did_you_mean(tag, known)} (known: {', '.join(known)})"
     elif first["type"] == "union_tag_not_found":
         keys += "." + first["ctx"]["discriminator"].strip("'")
-        text = "missing"
-    elif first["type"] == "missing":
-        text = "missing"
+        text = reason(first)
     else:
-        text = first["msg"].removeprefix("Value error, ")
-        text = text[0].lower() + text[1:]
-        if not isinstance(first["input"], dict | list):
-            text += f", got {first['input']!r}"
+        text = reason(first)
     if _has(overrides, keys.split(".")):
         keys = f"{place}.{keys}"
     more = len(error.errors()) - 1
     return f"{keys}: {text}" + (f" [and {more} more]" if more else "")
+
+
+def reason(problem: Mapping[str, Any]) -> str:
+    """What is wrong, without the key, of one of pydantic's problems."""
+    if problem["type"] in ("missing", "union_tag_not_found"):
+        return "missing"
+    if problem["type"] == "extra_forbidden":
+        return "unknown key"
+    text = problem["msg"].removeprefix("Value error, ")
+    text = text[0].lower() + text[1:]
+    return text if isinstance(problem["input"], dict | list) else f"{text}, got {problem['input']!r}"
 
 
 def _has(tree: Any, path: list[str]) -> bool:

@@ -11,7 +11,6 @@ from advcodes import registry
 from advcodes.errors import AdvcodesError
 from advcodes.graph import Graph, Run
 from advcodes.params import merge, resolve
-from advcodes.provenance import ancestors_first
 
 AFFECTS_RESULTS = False
 
@@ -71,7 +70,7 @@ def train_own(
     Raises:
         AdvcodesError: bad images, an unknown method or setting.
     """
-    from advcodes.cli import produce
+    from advcodes.cli import produce_all
     from advcodes.evaluation.sample import generate
     from advcodes.reporting.images import grid
     from advcodes.training.device import pick
@@ -81,8 +80,7 @@ def train_own(
     params = resolve(tree, "command line")
     graph = Graph(params, data=out, reports=out / "reports")
     artifact = graph.train(Run(params.scale, "images", method, seed))
-    for needed in ancestors_first([artifact]):
-        produce(needed, params)
+    produce_all(artifact, params)
     if not registry.method(method).can("sample"):
         print(f"{method} cannot sample, so there is no grid\nadvcodes.load({str(artifact.directory)!r})")
         return artifact.directory

@@ -149,7 +149,7 @@ def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
         f"# Claims at scale `{scale}`",
         f"**{counts}.**",
         _RULE,
-        *scope(claims, scale),
+        *_scope(claims, scale),
     ]
     for paper in dict.fromkeys(c["paper"] for c in claims):
         parts += [f"## {titles.get(paper, paper)}", table([c for c in claims if c["paper"] == paper])]
@@ -160,7 +160,7 @@ def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def scope(claims: Sequence[Mapping[str, Any]], scale: str) -> list[str]:
+def _scope(claims: Sequence[Mapping[str, Any]], scale: str) -> list[str]:
     """What the verdicts are not about."""
     run = [c for c in claims if c["metric"]]
     stand_ins = dict.fromkeys((c["column"], c["dataset"]) for c in run if c["dataset"] != c["column"])

@@ -16,9 +16,8 @@ from advcodes.data.values import to_stored
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation.features import Extractor, load_extractor
 from advcodes.evaluation.sample import normalised
-from advcodes.provenance import write_atomically
 from advcodes.reporting import scatter, text
-from advcodes.reporting.content import footnotes, frame, head, label, origin
+from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import Restored, restore
 
@@ -58,11 +57,8 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
     """
     figure, picture = content(request), directory / f"{name}.png"
     draw(figure, picture)
-    pages = {f"{name}.json": scatter.to_json(figure)}
-    pages[f"{name}.md"] = markdown(figure, picture.name, list(pages))
-    for file, page in pages.items():
-        write_atomically(directory / file, page)
-    return [*pages, picture.name]
+    files = {"json": scatter.to_json(figure)}
+    return write_pages(picture, files, lambda names: markdown(figure, picture.name, names))
 
 
 def content(request: Request) -> dict[str, Any]:

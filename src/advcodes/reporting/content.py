@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from advcodes.provenance import write_atomically
 from advcodes.reporting import text
 from advcodes.reporting.items import FRONT_ITEM, Item
 from advcodes.reporting.results import Result, only, shared
@@ -79,6 +82,29 @@ def _column(item: Item, served: str | None, results: Sequence[Result], along_tra
         # Real images were scored with the tables' number of images, not with the curves'.
         "floor": {} if along_training else {k: runs[0].floor[k] for k in ("metrics", "protocol")},
     }
+
+
+def as_json(value: Any) -> str:
+    """JSON that a person can read, too."""
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def write_pages(picture: Path, files: Mapping[str, str], page: Callable[[Sequence[str]], str]) -> list[str]:
+    """Write an item's files beside its picture, and last the page that links them.
+
+    Args:
+        picture: PNG, already drawn: ``<item>.png``.
+        files: text of ``<item>.<suffix>`` by suffix.
+        page: Markdown, given the names of ``files``.
+
+    Returns:
+        Names of all files of the item.
+    """
+    pages = {f"{picture.stem}.{suffix}": content for suffix, content in files.items()}
+    pages[f"{picture.stem}.md"] = page(list(pages))
+    for name, content in pages.items():
+        write_atomically(picture.with_name(name), content)
+    return [*pages, picture.name]
 
 
 def label(row: Mapping[str, Any]) -> str:

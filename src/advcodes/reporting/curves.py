@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advcodes.provenance import write_atomically
 from advcodes.reporting import text
-from advcodes.reporting.content import footnotes, frame, head, label, origin, ran
+from advcodes.reporting.content import as_json, footnotes, frame, head, label, origin, ran, write_pages
 from advcodes.reporting.items import Item
 from advcodes.reporting.results import Result
 from advcodes.reporting.statistics import mean_sd
@@ -26,11 +24,7 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
     figure = content(request.item, request.scale, request.rows, request.columns, request.results)
     picture = directory / f"{name}.png"
     draw(figure, picture)
-    pages = {f"{name}.json": json.dumps(figure, indent=1, ensure_ascii=False) + "\n"}
-    pages[f"{name}.md"] = markdown(figure, picture.name, list(pages))
-    for file, page in pages.items():
-        write_atomically(directory / file, page)
-    return [*pages, picture.name]
+    return write_pages(picture, {"json": as_json(figure)}, lambda names: markdown(figure, picture.name, names))
 
 
 def content(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from advcodes.provenance import write_atomically
 from advcodes.reporting import images, text
-from advcodes.reporting.content import footnotes, frame, head, label, origin, ran
+from advcodes.reporting.content import as_json, footnotes, frame, head, label, origin, ran, write_pages
 from advcodes.reporting.statistics import mean_sd
 
 if TYPE_CHECKING:
@@ -25,11 +23,7 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
     figure = content(request)
     picture = directory / f"{name}.png"
     side = draw(request, figure, picture)
-    pages = {f"{name}.json": json.dumps(figure, indent=1, ensure_ascii=False) + "\n"}
-    pages[f"{name}.md"] = markdown(figure, picture.name, side, list(pages))
-    for file, page in pages.items():
-        write_atomically(directory / file, page)
-    return [*pages, picture.name]
+    return write_pages(picture, {"json": as_json(figure)}, lambda names: markdown(figure, picture.name, side, names))
 
 
 def content(request: Request) -> dict[str, Any]:

@@ -15,9 +15,8 @@ from advcodes.data.prepared import Prepared
 from advcodes.data.values import to_stored
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation.sample import normalised
-from advcodes.provenance import write_atomically
 from advcodes.reporting import images, scatter, text
-from advcodes.reporting.content import footnotes, frame, head, label, origin
+from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import Restored, restore
 
@@ -53,11 +52,8 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
         drawn = images.transitions([(title, _rows(found)) for title, found in blocks], picture)
     else:
         drawn, _ = 0, images.sheet([["not run"]], [""], [request.item.title], picture)
-    pages = {f"{name}.json": scatter.to_json(figure)}
-    pages[f"{name}.md"] = markdown(figure, picture.name, drawn, list(pages))
-    for file, page in pages.items():
-        write_atomically(directory / file, page)
-    return [*pages, picture.name]
+    files = {"json": scatter.to_json(figure)}
+    return write_pages(picture, files, lambda names: markdown(figure, picture.name, drawn, names))
 
 
 def _rows(found: Transitions) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from advcodes.errors import AdvcodesError, did_you_mean
+from advcodes.explain import reason
 from advcodes.schema import Model, Positive, Real
 from advcodes.yamlfile import read_yaml
 
@@ -172,16 +173,7 @@ def _first(error: ValidationError) -> str:
     """The first problem: path of the key, what is wrong."""
     first = error.errors()[0]
     keys = ".".join(map(str, first["loc"]))
-    if first["type"] == "missing":
-        text = "missing"
-    elif first["type"] == "extra_forbidden":
-        text = "unknown key"
-    else:
-        text = first["msg"].removeprefix("Value error, ")
-        text = text[0].lower() + text[1:]
-        if not isinstance(first["input"], dict | list):
-            text += f", got {first['input']!r}"
-    return f"{keys}: {text}" if keys else text
+    return f"{keys}: {reason(first)}" if keys else reason(first)
 
 
 def read_items(directory: Path | None = None) -> dict[str, Item]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from advcodes.errors import AdvcodesError
 from advcodes.params import Machine
 from advcodes.provenance import Artifact, write_atomically
 from advcodes.reporting import claims
+from advcodes.reporting.content import as_json
 from advcodes.reporting.results import Result, read_results
 from advcodes.reporting.statistics import mean_sd
 
@@ -31,11 +31,11 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     trained = {r.removeprefix("run/"): a.directory for r, a in inputs.items() if r.startswith("run/")}
     (out / scale).mkdir(exist_ok=True)
     files = {
-        "metrics.json": json.dumps(metrics(results), indent=1) + "\n",
+        "metrics.json": as_json(metrics(results)),
         "curves.csv": curves(results),
         "losses.csv": losses({run: directory / "losses.csv" for run, directory in trained.items()}),
         f"{scale}/claims.md": claims.markdown(found, config["papers"]),
-        f"{scale}/claims.json": json.dumps(found, indent=1, ensure_ascii=False) + "\n",
+        f"{scale}/claims.json": as_json(found),
     }
     for name, content in files.items():
         write_atomically(out / name, content)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from advcodes.provenance import write_atomically
 from advcodes.reporting import images, text
-from advcodes.reporting.content import footnotes, frame, head, label, origin, other_metrics, ran
+from advcodes.reporting.content import (
+    as_json,
+    footnotes,
+    frame,
+    head,
+    label,
+    origin,
+    other_metrics,
+    ran,
+    write_pages,
+)  # fmt: skip
 from advcodes.reporting.items import Item
 from advcodes.reporting.results import Result
 from advcodes.reporting.statistics import mean_sd
@@ -27,11 +35,8 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
     table = content(request.item, request.scale, request.rows, request.columns, request.results)
     picture = directory / f"{name}.png"
     caption = _samples(table, request, picture)
-    pages = {f"{name}.json": json.dumps(table, indent=1, ensure_ascii=False) + "\n", f"{name}.tex": tex(table)}
-    pages[f"{name}.md"] = markdown(table, picture.name, caption, list(pages))
-    for file, page in pages.items():
-        write_atomically(directory / file, page)
-    return [*pages, picture.name]
+    files = {"json": as_json(table), "tex": tex(table)}
+    return write_pages(picture, files, lambda names: markdown(table, picture.name, caption, names))
 
 
 def _samples(table: Mapping[str, Any], request: Request, path: Path) -> str:
