@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -16,6 +17,9 @@ from advcodes.reporting.items import Item
 from advcodes.reporting.request import Request
 from advcodes.reporting.results import Result
 from advcodes.training.restore import Restored, snapshots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SAMPLING = {"batch_norm": "reestimate", "batch_size": 50, "reestimate_batches": 4}
 
@@ -84,3 +88,14 @@ def request(
         )  # fmt: skip
     served = dataset if runs else None
     return Request(item, "demo", list(item.rows), {item.columns[0]: served}, made, results)
+
+
+def would_be_saved(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], object]) -> Figure:
+    """The matplotlib figure that ``draw`` would save."""
+    from matplotlib.figure import Figure
+
+    saved = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda self, *args, **kwargs: saved.append(self))
+        draw()
+    return saved[0]

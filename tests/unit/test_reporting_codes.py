@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, coder, request
+from figure_fakes import SAMPLING, coder, request, would_be_saved
 from torch import nn
 
 from advcodes.data.prepared import load
@@ -131,16 +131,7 @@ def figure(**changes):
 @pytest.fixture
 def drawn(monkeypatch):
     """Axes of the figure that would be saved."""
-    from matplotlib.figure import Figure
-
-    def draw(content):
-        saved = []
-        with monkeypatch.context() as patch:
-            patch.setattr(Figure, "savefig", lambda self, *args, **kwargs: saved.append(self))
-            codes.draw(content, None)
-        return saved[0].axes
-
-    return draw
+    return lambda content: would_be_saved(monkeypatch, lambda: codes.draw(content, None)).axes
 
 
 def test_both_panels_have_the_same_axes_and_colours(drawn):

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from figure_fakes import would_be_saved
 from PIL import Image
 from reporting_fakes import CURVES, item, render_artifact, run
 
@@ -58,18 +59,13 @@ def test_page_states_the_curves_protocol(figure):
 
 def drawn(tmp_path, monkeypatch, declared, values, columns=None):
     """The matplotlib figure that would be saved."""
-    from matplotlib.figure import Figure
-
     from advcodes.reporting.results import read_results
 
-    saved = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **kwargs: saved.append(self))
     columns = columns or {"cifar10": "digits", "celeba": None}
     content = curves.content(
         declared, "demo", [*declared.variants, "extra"], columns, read_results(inputs_of(tmp_path, values))
     )
-    curves.draw(content, tmp_path / "x.png")
-    return saved[0].axes
+    return would_be_saved(monkeypatch, lambda: curves.draw(content, tmp_path / "x.png")).axes
 
 
 def test_lines_bands_and_labels(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import request
+from figure_fakes import request, would_be_saved
 
 from advcodes.data.prepared import load
 from advcodes.errors import AdvcodesError
@@ -154,16 +154,7 @@ def figure():
 @pytest.fixture
 def drawn(monkeypatch):
     """The matplotlib figure that would be saved."""
-    from matplotlib.figure import Figure
-
-    def draw(content):
-        saved = []
-        with monkeypatch.context() as patch:
-            patch.setattr(Figure, "savefig", lambda self, *args, **kwargs: saved.append(self))
-            priors.draw(content, None)
-        return saved[0]
-
-    return draw
+    return lambda content: would_be_saved(monkeypatch, lambda: priors.draw(content, None))
 
 
 def test_strips_are_in_the_papers_order(figure, drawn):

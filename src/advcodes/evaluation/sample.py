@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from advcodes.data.values import to_stored
 from advcodes.errors import AdvcodesError
+from advcodes.methods.base import Method
 from advcodes.params import Machine
 from advcodes.progress import Progress
 from advcodes.provenance import Artifact
@@ -68,14 +69,8 @@ def generate(restored: Restored, n: int, config: Mapping[str, Any], seed: int, w
     for_samples, for_statistics = (
         torch.Generator().manual_seed(int(s)) for s in np.random.SeedSequence(seed).generate_state(2)
     )
-    networks = [method.networks[role] for role in method.sampling_roles or method.networks]
     progress, images = Progress(what, n, "images"), []
-
-    def passes() -> None:
-        for _ in range(config["reestimate_batches"]):
-            method.sample(size, for_statistics)
-
-    with torch.inference_mode(), normalised(networks, config["batch_norm"], passes):
+    with torch.inference_mode(), normalised_for_samples(method, config, for_statistics):
         for start in range(0, n, size):
             # Always whole batches: each image is then the same for every n, also where batches have statistics of
             # their own.
@@ -90,6 +85,19 @@ def generate(restored: Restored, n: int, config: Mapping[str, Any], seed: int, w
             images.append(to_stored(batch, restored.value_range, points).cpu().numpy())
             progress.at(min(start + size, n))
     return np.concatenate(images)
+
+
+def normalised_for_samples(
+    method: Method, config: Mapping[str, Any], generator: torch.Generator
+) -> contextlib.AbstractContextManager[None]:
+    """Batch norm as `sampling` of params.yaml (``config``) has it for samples; ``generator`` fixes those it draws."""
+
+    def passes() -> None:
+        for _ in range(config["reestimate_batches"]):
+            method.sample(config["batch_size"], generator)
+
+    networks = [method.networks[role] for role in method.sampling_roles or method.networks]
+    return normalised(networks, config["batch_norm"], passes)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from advcodes.data.prepared import Prepared
 from advcodes.data.values import to_stored
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation.features import Extractor, load_extractor
-from advcodes.evaluation.sample import normalised
+from advcodes.evaluation.sample import normalised_for_samples
 from advcodes.reporting import scatter, text
 from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
 from advcodes.reporting.statistics import mean_sd
@@ -70,37 +70,33 @@ def content(request: Request) -> dict[str, Any]:
     """
     item = request.item
     figure = frame(item, request.scale, request.rows, request.columns, request.results)
-    for variant, row in figure["rows"].items():
-        row["codes"] = {}
-        for column, dataset in request.columns.items():
-            results = request.of(column, variant)
-            if not results:
-                continue
-            split = request.prepared(column).split(results[0].protocol["split"])
-            extractor = load_extractor(request.inputs[f"extractor/{dataset}"].directory, "classifier")
-            if not extractor.classes:
-                raise AdvcodesError(
-                    f"{item.id}: {dataset!r} has no classes to colour codes by; serve {column!r} by a dataset that has"
-                    " (stand_ins in params.yaml)"
-                )
-            runs = {
-                r.seed: codes_of(
-                    restore(request.run(r)),
-                    split,
-                    extractor,
-                    request.inputs[f"samples/{request.id(r)}"].config,
-                    r.seed,
-                )
-                for r in results
-            }
-            names = list(split.classes) or [str(c) for c in range(int(split.labels.max()) + 1)]
-            found = panel(runs, names)
-            row["codes"][column] = {
-                "split": results[0].protocol["split"],
-                "classifier_accuracy": extractor.about["accuracy"],
-                **found,
-                "metric": {str(r.seed): r.metrics[figure["columns"][column]["metric"]] for r in results},
-            }
+    for row, column, results in request.cells(figure, "codes"):
+        dataset = request.columns[column]
+        split = request.prepared(column).split(results[0].protocol["split"])
+        extractor = load_extractor(request.inputs[f"extractor/{dataset}"].directory, "classifier")
+        if not extractor.classes:
+            raise AdvcodesError(
+                f"{item.id}: {dataset!r} has no classes to colour codes by; serve {column!r} by a dataset that has"
+                " (stand_ins in params.yaml)"
+            )
+        runs = {
+            r.seed: codes_of(
+                restore(request.run(r)),
+                split,
+                extractor,
+                request.inputs[f"samples/{request.id(r)}"].config,
+                r.seed,
+            )
+            for r in results
+        }
+        names = list(split.classes) or [str(c) for c in range(int(split.labels.max()) + 1)]
+        found = panel(runs, names)
+        row["codes"][column] = {
+            "split": results[0].protocol["split"],
+            "classifier_accuracy": extractor.about["accuracy"],
+            **found,
+            "metric": {str(r.seed): r.metrics[figure["columns"][column]["metric"]] for r in results},
+        }
     return figure
 
 
@@ -117,14 +113,7 @@ def codes_of(restored: Restored, data: Prepared, extractor: Extractor, sampling:
     images, method = data.images[: scatter.MEASURED], restored.method
     n, points = len(images), data.points
     real, generated = scatter.encoded(restored, images), scatter.generated(restored, n, seed)
-    statistics = torch.Generator().manual_seed(seed)
-
-    def passes() -> None:
-        for _ in range(sampling["reestimate_batches"]):
-            method.sample(sampling["batch_size"], statistics)
-
-    networks = [method.networks[role] for role in method.sampling_roles]
-    with torch.inference_mode(), normalised(networks, sampling["batch_norm"], passes):
+    with torch.inference_mode(), normalised_for_samples(method, sampling, torch.Generator().manual_seed(seed)):
         decoded = [to_stored(method.decode(c), restored.value_range, points) for c in generated.split(scatter.BATCH)]
     _, logits = extractor.features(torch.cat(decoded).cpu().numpy(), "classes of decoded codes")
     return Codes(real.numpy(), data.labels[:n], generated.numpy(), logits.argmax(1).numpy())

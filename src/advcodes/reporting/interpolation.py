@@ -71,28 +71,24 @@ def content(request: Request) -> tuple[dict[str, Any], list[tuple[str, Transitio
     item = request.item
     figure = frame(item, request.scale, request.rows, request.columns, request.results)
     blocks = []
-    for variant, row in figure["rows"].items():
-        row["interpolation"] = {}
-        for column, dataset in request.columns.items():
-            results = request.of(column, variant)
-            if not results:
-                continue
-            data, split, runs = request.prepared(column), results[0].protocol["split"], {}
-            if data.points:
-                raise AdvcodesError(
-                    f"{item.id}: {dataset!r} has points, no images; serve {column!r} by images (`stand_ins`)"
-                )
-            for result in results:
-                sampling = request.inputs[f"samples/{request.id(result)}"].config
-                found = interpolate(restore(request.run(result)), data, split, sampling)
-                runs[str(result.seed)] = measure(found)
-                if result is results[0]:
-                    title = f"{label(row)} on {text.column(column, dataset)}, seed {result.seed}"
-                    blocks.append((title, found))
-            metric = {str(r.seed): r.metrics[figure["columns"][column]["metric"]] for r in results}
-            row["interpolation"][column] = {
-                "split": split, "first_seed": results[0].seed, "runs": runs, "metric": metric
-            }  # fmt: skip
+    for row, column, results in request.cells(figure, "interpolation"):
+        dataset = request.columns[column]
+        data, split, runs = request.prepared(column), results[0].protocol["split"], {}
+        if data.points:
+            raise AdvcodesError(
+                f"{item.id}: {dataset!r} has points, no images; serve {column!r} by images (`stand_ins`)"
+            )
+        for result in results:
+            sampling = request.inputs[f"samples/{request.id(result)}"].config
+            found = interpolate(restore(request.run(result)), data, split, sampling)
+            runs[str(result.seed)] = measure(found)
+            if result is results[0]:
+                title = f"{label(row)} on {text.column(column, dataset)}, seed {result.seed}"
+                blocks.append((title, found))
+        metric = {str(r.seed): r.metrics[figure["columns"][column]["metric"]] for r in results}
+        row["interpolation"][column] = {
+            "split": split, "first_seed": results[0].seed, "runs": runs, "metric": metric
+        }  # fmt: skip
     return figure, blocks
 
 

@@ -52,30 +52,25 @@ def content(request: Request) -> dict[str, Any]:
     """
     item = request.item
     figure = frame(item, request.scale, request.rows, request.columns, request.results)
-    for variant, row in figure["rows"].items():
-        row["strips"] = {}
-        for column in request.columns:
-            results = request.of(column, variant)
-            if not results:
-                continue
-            split = results[0].protocol["split"]
-            data = np.array(request.prepared(column).split(split).images[: scatter.MEASURED])
-            runs = {r.seed: codes_over_training(request.run(r), data, r.seed, item.id) for r in results}
-            points = strip(runs[results[0].seed], restore(request.run(results[0])), results[0].seed)
-            row["strips"][column] = {
-                "split": split,
-                "seed": results[0].seed,
-                **points,
-                "data": scatter.coordinates(data[:DRAWN]),
-                "generated": scatter.coordinates(request.samples(results[0])[:DRAWN]),
-                "measured": len(data),
-                "mismatch": _curve({r.seed: _mismatches(runs[r.seed]) for r in results}),
-                DISTANCE: _curve({r.seed: _distances(r, item.id) for r in results}),
-                "final": {
-                    DISTANCE: _final({r.seed: r.metrics[only(DISTANCE, r.metrics, item.id)] for r in results}),
-                    "mismatch": _final({s: _mismatches(runs[s])[-1][2] for s in runs}),
-                },
-            }
+    for row, column, results in request.cells(figure, "strips"):
+        split = results[0].protocol["split"]
+        data = np.array(request.prepared(column).split(split).images[: scatter.MEASURED])
+        runs = {r.seed: codes_over_training(request.run(r), data, r.seed, item.id) for r in results}
+        points = strip(runs[results[0].seed], restore(request.run(results[0])), results[0].seed)
+        row["strips"][column] = {
+            "split": split,
+            "seed": results[0].seed,
+            **points,
+            "data": scatter.coordinates(data[:DRAWN]),
+            "generated": scatter.coordinates(request.samples(results[0])[:DRAWN]),
+            "measured": len(data),
+            "mismatch": _curve({r.seed: _mismatches(runs[r.seed]) for r in results}),
+            DISTANCE: _curve({r.seed: _distances(r, item.id) for r in results}),
+            "final": {
+                DISTANCE: _final({r.seed: r.metrics[only(DISTANCE, r.metrics, item.id)] for r in results}),
+                "mismatch": _final({s: _mismatches(runs[s])[-1][2] for s in runs}),
+            },
+        }
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,14 @@ class Request:
         served = self.columns[column]
         found = [r for r in self.results if (r.dataset, r.variant) == (served, variant)]
         return sorted(found, key=lambda r: r.seed)
+
+    def cells(self, figure: Mapping[str, Any], key: str) -> Iterator[tuple[dict[str, Any], str, list[Result]]]:
+        """Row of a figure, column, and its results by seed, of all that ran; ``row[key]`` is empty, for the column."""
+        for variant, row in figure["rows"].items():
+            row[key] = {}
+            for column in self.columns:
+                if results := self.of(column, variant):
+                    yield row, column, results
 
     def id(self, result: Result) -> str:
         """The run that gave a result: ``<scale>/<dataset>/<variant>/seed<k>``."""
