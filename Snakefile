@@ -22,6 +22,7 @@ rule all:
 
 
 include: "pipeline/rules/data.smk"
+include: "pipeline/rules/text.smk"
 include: "pipeline/rules/train.smk"
 include: "pipeline/rules/sample.smk"
 include: "pipeline/rules/evaluate.smk"

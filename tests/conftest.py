@@ -6,10 +6,12 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
+CAPTION = 6  #: numbers of a caption's embedding
 ROOT = Path(__file__).parents[1]
 torch.set_num_threads(1)
 
@@ -33,7 +35,10 @@ def _root(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory, _tree: dict[str, Any]) -> Path:
-    """Prepared `digits` and `gaussians`, made once: <prepared>/digits and <prepared>/gaussians."""
+    """Prepared `digits` and `gaussians`, made once: <prepared>/digits and <prepared>/gaussians.
+
+    Captions of `digits` lie in <prepared>/captions: six numbers that say the class.
+    """
     from advcodes.cli import produce
     from advcodes.graph import Graph
     from advcodes.params import resolve
@@ -42,7 +47,20 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, _tree: dict[str, Any]) ->
     graph = Graph(resolve(_tree), data=folder)
     for dataset in ("digits", "gaussians"):
         produce(graph.prepared(dataset), graph.params)
-    return folder / "prepared"
+    found = folder / "prepared"
+    labels = np.load(found / "digits" / "labels.npy")
+    captions = np.random.default_rng(0).standard_normal((10, CAPTION), np.float32)
+    (found / "captions").mkdir()
+    np.save(found / "captions" / "embeddings.npy", captions[labels])
+    np.save(found / "captions" / "starts.npy", np.arange(len(labels) + 1))
+    return found
+
+
+def captions_for(method: str, prepared: Path) -> Path | None:
+    """Where training of a method finds captions of `digits`, if it asks for them."""
+    from advcodes import registry
+
+    return prepared / "captions" if registry.method(method).asks == "text" else None
 
 
 def run_config(method: str, *, architecture: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 rule prepare_all:
     input:
-        lambda w: manifests(GRAPH.prepared(r.dataset) for r in GRAPH.all_runs()),
+        lambda w: manifests(a for r in GRAPH.all_runs() for a in GRAPH.train(r).inputs.values()),
 
 
 rule prepare:

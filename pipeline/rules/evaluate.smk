@@ -3,9 +3,13 @@ rule evaluate_all:
         lambda w: manifests(GRAPH.metrics(r) for r in GRAPH.all_runs()),
 
 
+def task_of(wildcards):
+    return planned(lambda w: GRAPH.classifier_at(w.dataset, w.hash), wildcards).config.get("task", "auto")
+
+
 rule classifier:
     input:
-        inputs_of(lambda w: GRAPH.extractor(w.dataset)),
+        inputs_of(lambda w: GRAPH.classifier_at(w.dataset, w.hash)),
     output:
         "data/evaluation/extractors/classifier/{dataset}/{hash}/manifest.json",
     log:
@@ -14,9 +18,10 @@ rule classifier:
         "../envs/advcodes.yaml"
     threads: GRAPH.params.machine.threads
     params:
-        key=key_of(lambda w: GRAPH.extractor(w.dataset)),
+        key=key_of(lambda w: GRAPH.classifier_at(w.dataset, w.hash)),
+        task=task_of,
     shell:
-        "advcodes extractor {wildcards.dataset} --key {params.key} 2>&1 | tee {log}"
+        "advcodes extractor {wildcards.dataset} --task {params.task} --key {params.key} 2>&1 | tee {log}"
 
 
 rule inception:

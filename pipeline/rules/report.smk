@@ -51,3 +51,12 @@ rule summary:
         key=key_of(lambda w: GRAPH.summary()),
     shell:
         "advcodes summary --key {params.key} 2>&1 | tee {log}"
+
+
+for paper in sorted({item.partition("/")[0] for item in GRAPH.items}):
+
+    rule:
+        name:
+            paper
+        input:
+            manifests(GRAPH.item(i) for i in GRAPH.items if i.startswith(f"{paper}/")),

@@ -16,6 +16,7 @@ from advcodes.errors import AdvcodesError, unknown
 from advcodes.losses import gan, hinge, wasserstein
 from advcodes.methods.base import Examples
 from advcodes.nets.code import CodeDiscriminator, CodeGenerator
+from advcodes.nets.config import CodeNets
 
 GAMES = {"gan": gan, "hinge": hinge, "wgan_gp": wasserstein}
 PENALTY = 10.0  #: weight of the gradient penalty (facts 5.2)
@@ -57,8 +58,7 @@ class AdversarialCodeLearning(nn.Module):
             raise unknown("game of codes", game, GAMES)
         self.latent_dim, self.game, self.learning_rates = latent_dim, game, learning_rates
         if networks is None:
-            code = SimpleNamespace(width=width, hidden_layers=hidden_layers, slope=0.2, dropout=0.0)
-            settings = SimpleNamespace(code=code)
+            settings = SimpleNamespace(code=CodeNets(width=width, hidden_layers=hidden_layers))
             networks = tuple(net(settings, Examples(), latent_dim) for net in (CodeGenerator, CodeDiscriminator))
         self.code_generator, self.code_discriminator = networks
         self._optimisers: tuple[torch.optim.Optimizer, ...] = ()

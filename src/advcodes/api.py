@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advcodes.evaluation.sample import generate
+from advcodes.data.values import to_float
+from advcodes.errors import AdvcodesError
+from advcodes.evaluation.sample import generate, shown
 from advcodes.params import Sampling
-from advcodes.training.restore import Restored, restore
+from advcodes.training.restore import SENTENCES, Restored, restore
 
 AFFECTS_RESULTS = False
 
@@ -22,17 +25,32 @@ class TrainedRun:
     Images are float32 [N, C, H, W] in :attr:`value_range`.
     """
 
-    def __init__(self, restored: Restored):
-        self._restored = restored
+    def __init__(self, restored: Restored, directory: Path):
+        self._restored, self.directory = restored, directory
         self.method = restored.method
         self.shape, self.value_range, self.config = restored.shape, restored.value_range, restored.config
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` generated images, rounded to 8 bits as metrics see them; the same for the same seed."""
-        from advcodes.data.values import to_float
-
         stored = generate(self._restored, n, Sampling().model_dump(), seed)
         return to_float(torch.from_numpy(np.asarray(stored)), self.value_range)
+
+    def say(self, sentences: Sequence[str], n: int, seed: int = 0) -> Tensor:
+        """Images of sentences, [S, n, C, H, W], with the same ``n`` draws of noise for each sentence.
+
+        Raises:
+            AdvcodesError: the method is not asked in words, or no word of a sentence is known.
+        """
+        from advcodes.text import encoder
+
+        if self.method.asks != "text":
+            raise AdvcodesError(
+                f"{self.method.name} is asked for {self.method.asks or 'nothing'}, not in words; use a run of a method "
+                "that is told captions, such as lpaae_text"
+            )
+        conditions = encoder.load(self.directory / SENTENCES).embed(list(sentences))
+        stored = shown(self._restored, conditions, n, Sampling().model_dump(), seed)
+        return to_float(torch.from_numpy(stored), self.value_range).transpose(0, 1)
 
     def encode(self, x: Tensor) -> Tensor:
         """Codes [N, latent_dim] of images."""
@@ -61,4 +79,4 @@ def load(run: str | Path, device: Any = "cpu") -> TrainedRun:
     directory = Path(run)
     if not directory.is_dir():
         directory = Path("data/runs") / run
-    return TrainedRun(restore(directory, device))
+    return TrainedRun(restore(directory, device), directory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import functools
 import importlib
 import json
 import os
@@ -11,11 +12,11 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from advcodes import __version__, registry
 from advcodes.errors import AdvcodesError
-from advcodes.graph import DATA, Graph, Run
+from advcodes.graph import DATA, Graph, Run, Task
 from advcodes.params import Params, json_schema, read
 from advcodes.provenance import Artifact, ancestors_first
 from advcodes.versions import record
@@ -79,6 +80,11 @@ def _stage(find: Callable[[Graph, str], Artifact]) -> Callable[[argparse.Namespa
     return command
 
 
+def _extractor(args: argparse.Namespace) -> None:
+    find = Graph.extractor if args.task is None else functools.partial(Graph.classifier, task=args.task)
+    _stage(lambda g, what: find(g, what or ""))(args)
+
+
 def _train(args: argparse.Namespace) -> None:
     if args.data is None:
         if args.what is None:
@@ -100,6 +106,8 @@ def _train(args: argparse.Namespace) -> None:
 
 def _sample(args: argparse.Namespace) -> None:
     if args.out is None:
+        if args.text is not None:
+            raise AdvcodesError("sample: --text goes with --out, the grid of images of that sentence")
         _stage(lambda g, what: g.samples(Run.parse(what)))(args)
         return
     import advcodes
@@ -107,15 +115,16 @@ def _sample(args: argparse.Namespace) -> None:
     from advcodes.reporting.images import grid
 
     run = advcodes.load(args.what)
-    images = to_stored(run.sample(args.n, args.seed), run.value_range).numpy()
+    images = run.sample(args.n, args.seed) if args.text is None else run.say([args.text], args.n, args.seed)[0]
     side = max(1, int(args.n**0.5))
-    grid(images, -(-args.n // side), side, Path(args.out))
+    grid(to_stored(images, run.value_range).numpy(), -(-args.n // side), side, Path(args.out))
     print(args.out)
 
 
 def _list(args: argparse.Namespace) -> None:
     graph = _graph()
     p = graph.params
+    wide = 2 + max(map(len, (*p.variants, *registry.methods())))
     if args.what in ("datasets", "all"):
         print(f"datasets (scale {p.scale}):")
         for name in p.datasets:
@@ -126,11 +135,11 @@ def _list(args: argparse.Namespace) -> None:
     if args.what in ("methods", "all"):
         print("methods:")
         for name, cls in registry.methods().items():
-            print(f"  {name:<14}{(cls.__doc__ or '').strip().partition(chr(10))[0]}")
+            print(f"  {name:<{wide}}{(cls.__doc__ or '').strip().partition(chr(10))[0]}")
     if args.what in ("variants", "all"):
         print("variants:")
         for name, v in p.variants.items():
-            print(f"  {name:<16}{v.method:<14}{', '.join(v.items)}")
+            print(f"  {name:<{wide}}{v.method:<{wide}}{', '.join(v.items)}")
     if args.what in ("items", "all"):
         print("items:")
         for name, item in graph.items.items():
@@ -196,9 +205,10 @@ def _schema(args: argparse.Namespace) -> None:
 def _docs(args: argparse.Namespace) -> None:
     from advcodes import docs
 
-    docs.PATH.parent.mkdir(exist_ok=True)
-    docs.PATH.write_text(docs.methods_page())
-    print(docs.PATH)
+    for path, content in docs.pages().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+        print(path)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -221,6 +231,7 @@ def parser() -> argparse.ArgumentParser:
 
     run_help = {"help": "scale/dataset/variant/seed<k>"}
     stage("prepare", "make a dataset's array", _stage(lambda g, w: g.prepared(w)), "dataset")
+    stage("text", "train a sentence encoder and embed a dataset's captions", _stage(lambda g, w: g.text(w)), "dataset")
     sub = stage("train", "train a run, or on your own images", _train, "run", nargs="?", **run_help)
     own = sub.add_argument_group("own images")
     own.add_argument("--data", type=Path, help="folder or zip of images")
@@ -235,13 +246,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", help="write a PNG grid there instead")
     sub.add_argument("-n", type=int, default=64, help="images in the grid")
     sub.add_argument("--seed", type=int, default=0, help="of the grid's noise")
-    stage(
-        "extractor",
-        "train or fetch the feature extractor",
-        _stage(lambda g, w: g.extractor(w or "")),
-        "dataset",
-        nargs="?",
-    )
+    sub.add_argument("--text", help="sentence that the grid's images shall show (methods that are told captions)")
+    sub = stage("extractor", "train or fetch the feature extractor", _extractor, "dataset", nargs="?")
+    sub.add_argument("--task", choices=get_args(Task),
+                     help="train the dataset's classifier for this, whatever `metrics.extractor` is")  # fmt: skip
     stage("reference", "features of the real images", _stage(lambda g, w: g.reference(w)), "dataset")
     stage("evaluate", "measure a run's samples", _stage(lambda g, w: g.metrics(Run.parse(w))), "run", **run_help)
     stage("render", "render a table or figure", _stage(lambda g, w: g.item(w)), "item")
@@ -259,7 +267,7 @@ def parser() -> argparse.ArgumentParser:
         "--reason", required=True, help="why they are equal; recorded in every manifest"
     )
     add("schema", "write pipeline/params.schema.json", _schema)
-    add("docs", "write docs/methods.md from the methods' own words", _docs)
+    add("docs", "write docs/methods.md and docs/networks.md from the code", _docs)
     return top
 
 

@@ -1,4 +1,4 @@
-"""docs/methods.md: every method as the registry, its phases and its configuration model describe it."""
+"""docs/methods.md and docs/networks.md: methods and networks as their own code describes them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ import inspect
 import itertools
 import re
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import yaml
 
-from advcodes import registry
-from advcodes.methods.base import Method, MethodConfig, Phase
+from advcodes import params, registry
+from advcodes.methods.base import Examples, Method, MethodConfig, Net, Phase
 from advcodes.reporting.text import listing, markdown_table
 from advcodes.schema import Model
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from advcodes.nets.config import Architecture
+
 AFFECTS_RESULTS = False
-PATH = Path("docs/methods.md")
+METHODS = Path("docs/methods.md")
+NETWORKS = Path("docs/networks.md")
 PACKAGE = "advcodes.methods."
 ABILITIES = ("sample", "encode", "decode", "reconstruct", "inpaint")
 INTRODUCTION = """\
@@ -32,8 +38,8 @@ one as it is with its default hyperparameters; `variants` in `params.yaml` sets 
 the rows of tables. A file of `src/advcodes/methods` is a family.
 
 **Reading a method's networks.** The kind of a network is looked up in the architecture that the variant names
-(`infogan` for images, `mlp` for points), which fixes layers and widths; options are what the method itself insists
-on.
+(family `infogan`, `residual`, `dcgan` or `resnet` for images, `mlp` for images and points), which fixes layers and
+widths: [networks](networks.md) lists them. Options are what the method itself insists on.
 
 **Reading its phases.** For each batch of real images they run in the order given. A phase computes its losses and
 makes one Adam step of their sum for the networks that it *updates*; all others are frozen meanwhile. In formulas x is
@@ -155,3 +161,123 @@ def _prose(text: str | None) -> str:
     """A docstring as Markdown: its code marks are Sphinx's."""
     text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text or "")
     return text.replace("``", "`")
+
+
+# -- networks ---------------------------------------------------------------------------------------------------
+
+NETWORKS_INTRODUCTION = """\
+# Networks
+
+<!-- `advcodes docs` writes this page from networks as they are built: edit src/advcodes/nets, or `architectures` in
+params.yaml. -->
+
+What the networks of some methods consist of at scale `paper`: each is built for the size of images given, and a forward
+pass tells its layers. Sizes are channels, rows and columns; *parameters* are learned numbers, those of batch norm (BN)
+and biases included. Lines with - belong to the block above them; `skip` is what a residual block adds to its main path.
+A larger or smaller side has more or fewer stages (but for `infogan`). "Facts" are in [facts](facts.md).
+"""
+
+
+class Shown(NamedTuple):
+    """A section of docs/networks.md: what a method builds of an architecture.
+
+    Attributes:
+        title: of the section.
+        architecture: its name in params.yaml.
+        method: whose networks they are.
+        examples: that they are built for.
+        latent_dim: size of codes.
+        only: roles that are shown; all if empty.
+        about: what is to be said of them.
+    """
+
+    title: str
+    architecture: str
+    method: str
+    examples: Examples
+    latent_dim: int
+    only: tuple[str, ...] = ()
+    about: str = ""
+
+
+_CIFAR = Examples((3, 32, 32), (-1.0, 1.0), classes=10)
+SHOWN = [
+    Shown("LPAAE", "lpaae", "lpaae", _CIFAR, 64, (),
+          "Tables A.1 to A.3 of the paper (without a condition), read as facts 5.11 and 7.3 say."),
+    Shown("LPAAE with labels", "lpaae", "lpaae_supervised", _CIFAR, 64,
+          ("code_generator", "code_discriminator", "recogniser"), "Where a label changes a network, or adds one."),
+    Shown("LPAAE from text", "lpaae", "lpaae_text", Examples((3, 64, 64), (-1.0, 1.0), text=200), 128, (),
+          "One more stage each way than for sides of 32 (assumed); sentences are 200 numbers."),
+    Shown("LPAAE on MNIST", "lpaae", "lpaae", Examples((1, 28, 28), (-1.0, 1.0), classes=10), 64,
+          ("encoder", "decoder"), "Images of 28 are padded to 32 (assumed)."),
+    Shown("DCGAN and LSGAN", "dcgan", "gan", _CIFAR, 128, (), "Facts 5.3 and 5.4."),
+    Shown("WGAN-GP", "dcgan", "wgan_gp", _CIFAR, 128, ("discriminator",),
+          "The generator is DCGAN's; the critic has no batch norm (facts 5.2)."),
+    Shown("WGAN-GP, ResNet", "wgan_gp_resnet", "wgan_gp", _CIFAR, 128, (), "Facts 5.2."),
+    Shown("ACL-GAN", "infogan", "acl_gan", Examples((3, 32, 32)), 64, (),
+          "Facts 5.1 and 5.10; `acl_gan_gp` is the same without batch norm in the critic."),
+    Shown("AAE on MNIST", "mnist_aae", "aae", Examples((1, 28, 28)), 10, (), "Facts 5.8."),
+]  # fmt: skip
+
+
+def networks_page(architectures: Mapping[str, Architecture]) -> str:
+    """The whole of docs/networks.md: a section for each of :data:`SHOWN` whose architecture is there, by its name."""
+    parts = [NETWORKS_INTRODUCTION]
+    for shown in SHOWN:
+        if shown.architecture in architectures:
+            parts += _networks(shown, architectures[shown.architecture])
+    return "\n".join(parts) + "\n"
+
+
+def _networks(shown: Shown, architecture: Architecture) -> Iterator[str]:
+    import torch
+
+    from advcodes.nets.build import build
+
+    config = registry.method(shown.method).Config(latent_dim=shown.latent_dim)
+    nets = registry.method(shown.method).nets(config)
+    with torch.device("meta"):  # sizes without numbers: nothing is allocated or computed
+        built = build(architecture, nets, shown.examples, shown.latent_dim)
+    size = "x".join(map(str, shown.examples.shape))
+    yield (
+        f"\n## {shown.title}\n\nArchitecture `{shown.architecture}`, method `{shown.method}`, images {size}, "
+        f"d = {shown.latent_dim}. {shown.about}"
+    )
+    for role in shown.only or nets:
+        options = "".join(f", `{k}: {_value(v)}`" for k, v in nets[role].options.items() if v is not None)
+        yield f"\n### {shown.title}: {role}\n\nKind `{nets[role].kind}`{options}.\n"
+        yield _layers(built[role], _inputs(nets[role], built, shown))
+
+
+def _inputs(net: Net, built: dict[str, nn.Module], shown: Shown) -> list[Tensor]:
+    """What a network is given: one example, code, draw of noise or hidden layer, and its condition if it has one."""
+    import torch
+
+    told = shown.examples.condition_size(net.options.get("condition"))
+    sizes: dict[str, tuple[int, ...]] = {
+        "encoder": shown.examples.shape,
+        "discriminator": shown.examples.shape,
+        "code_generator": (net.options.get("noise") or shown.latent_dim - told,),
+    }
+    shapes = [sizes.get(net.kind, (shown.latent_dim,))]
+    if net.kind == "recogniser":
+        shapes = [(built["discriminator"].head.in_features,)]
+    elif told:
+        shapes.append((told,))
+    return [torch.empty(1, *shape, device="meta") for shape in shapes]
+
+
+def _layers(net: nn.Module, inputs: list[Tensor]) -> str:
+    from advcodes.nets.layers import layers
+
+    rows = []
+    for line in layers(net.eval(), *inputs):
+        parameters = f"{line.parameters:,}" if line.parameters else ""
+        rows.append(["- " * line.depth + line.about, "x".join(map(str, line.output)), parameters])
+    total = sum(p.numel() for p in net.parameters())
+    return markdown_table(["layer", "output", "parameters"], [*rows, ["**total**", "", f"**{total:,}**"]])
+
+
+def pages() -> dict[Path, str]:
+    """Content of every page that `advcodes docs` writes, by its path."""
+    return {METHODS: methods_page(), NETWORKS: networks_page(params.read(scale="paper").architectures)}

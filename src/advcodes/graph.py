@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from advcodes import registry
 from advcodes.errors import AdvcodesError, unknown
@@ -18,6 +18,7 @@ from advcodes.reporting.items import FRONT_ITEM, Item, paper_titles, read_claims
 AFFECTS_RESULTS = False
 DATA = Path("data")
 REPORTS = Path("reports")
+Task = Literal["auto", "statements"]  #: that a classifier of a dataset is trained for
 _MEASURED = ("compute", "is_splits", "kid_subsets", "kid_subset_size", "prc_neighborhood")  # of `metrics`
 
 
@@ -86,6 +87,16 @@ class Graph:
         modules = ("advcodes.data.prepare", f"advcodes.data.{_module_of(source)}")
         return Artifact(f"prepared/{dataset}", self.data / "prepared" / dataset / "manifest.json", seen, {}, modules)
 
+    @functools.cache  # noqa: B019
+    def text(self, dataset: str) -> Artifact:
+        """The sentence encoder of a dataset's captions, and their embeddings: data/prepared/text/<dataset>/<hash>."""
+        data = self.prepared(dataset)
+        view = self.params.datasets[dataset]
+        config = {**_plain(self.params.text), "train_split": view.train_split, "test_split": view.test_split}
+        place = f"text/{dataset}/{digest(config)[:8]}"  # those of several scales lie side by side
+        manifest = self.data / "prepared" / place / "manifest.json"
+        return Artifact(place, manifest, config, {"data": data}, ("advcodes.text.encoder",))
+
     # -- training -----------------------------------------------------------------------------------------------
 
     @functools.cache  # noqa: B019
@@ -99,7 +110,8 @@ class Graph:
             raise unknown("dataset", run.dataset, p.datasets)
         variant, view = p.variants[run.variant], p.datasets[run.dataset]
         architecture = p.architectures[view.architecture or variant.architecture]
-        hyperparameters = {k: v for k, v in _plain(variant).items() if k not in ("items", "architecture", "training")}
+        elsewhere = ("items", "architecture", "training", "value_range")  # none of these, or resolved below
+        hyperparameters = {k: v for k, v in _plain(variant).items() if k not in elsewhere}
         training = _plain(p.training_of(run.variant))
         del training["log_every"], training["checkpoint_seconds"]  # these never change results
         config = {
@@ -107,7 +119,7 @@ class Graph:
             "architecture": _plain(architecture),
             "training": training,
             "budget": _plain(p.budget.get(run.dataset, p.budget["default"])),
-            "view": {"range": list(view.range), "train_split": view.train_split},
+            "view": {"range": list(variant.value_range or view.range), "train_split": view.train_split},
             "seed": run.seed,
         }
         method = registry.method(variant.method)
@@ -116,9 +128,14 @@ class Graph:
             f"train/{run.id}",
             self.data / "runs" / run.id / "manifest.json",
             config,
-            {"data": self.prepared(run.dataset)},
+            {"data": self.prepared(run.dataset)} | self._captions(run),
             modules,
         )
+
+    def _captions(self, run: Run) -> dict[str, Artifact]:
+        """Captions of the run's dataset, where its method asks for text."""
+        asks_text = registry.method(self.params.variants[run.variant].method).asks == "text"
+        return {"text": self.text(run.dataset)} if asks_text else {}
 
     # -- evaluation ---------------------------------------------------------------------------------------------
 
@@ -136,8 +153,15 @@ class Graph:
         )
 
     @functools.cache  # noqa: B019
-    def classifier(self, dataset: str) -> Artifact:
-        """A classifier of a dataset: it stands in for Inception, and says of what class an image looks."""
+    def classifier(self, dataset: str, task: Task = "auto") -> Artifact:
+        """A classifier of a dataset: it stands in for Inception, and says what an image looks like.
+
+        Args:
+            dataset: its name.
+            task: ``auto``: classes, where there are such; ``statements``: binary attributes and classes together,
+                on noisy images, to read what captions say.
+        """
+        data = self.prepared(dataset)
         m, root = self.params.metrics, self.data / "evaluation" / "extractors"
         view = self.params.datasets[dataset]
         config = {
@@ -145,15 +169,35 @@ class Graph:
             **_plain(m.classifier),
             "train_split": view.train_split,
             "test_split": view.test_split,
+            **({} if task == "auto" else {"task": task}),
         }
         place = f"classifier/{dataset}/{digest(config)[:8]}"  # protocols of several scales lie side by side
         return Artifact(
             f"extractor/{place}",
             root / place / "manifest.json",
             config,
-            {"data": self.prepared(dataset)},
+            {"data": data},
             ("advcodes.evaluation.classifier",),
         )
+
+    def classifier_at(self, dataset: str, hash_: str) -> Artifact:
+        """The classifier of a dataset that lies in the directory of this name.
+
+        Raises:
+            AdvcodesError: params.yaml asks for none there.
+        """
+        found = {a.directory.name: a for task in get_args(Task) for a in [self.classifier(dataset, task)]}
+        if hash_ not in found:
+            raise AdvcodesError(
+                f"classifier {dataset}/{hash_}: params.yaml asks for {' and '.join(found)} of this dataset; its "
+                "metrics.classifier has other settings"
+            )
+        return found[hash_]
+
+    def reference_split(self, dataset: str) -> str:
+        """Split of a dataset that samples are compared with."""
+        view = self.params.datasets[dataset]
+        return view.test_split if self.params.metrics.reference_split == "test" else view.train_split
 
     @functools.cache  # noqa: B019
     def reference(self, dataset: str) -> Artifact:
@@ -161,7 +205,7 @@ class Graph:
         m, view = self.params.metrics, self.params.datasets[dataset]
         config = {
             "extractor": m.extractor,
-            "split": view.test_split if m.reference_split == "test" else view.train_split,
+            "split": self.reference_split(dataset),
             "n_reference": m.n_reference,
             # What real training images score under the same protocol is measured here, once for all runs.
             "floor_split": view.train_split,
@@ -182,11 +226,15 @@ class Graph:
         """Generated images of one run: data/evaluation/samples/<run>."""
         p = self.params
         config = {"n_generated": p.metrics.n_generated, **_plain(p.sampling)}
+        inputs = {"run": self.train(run), **self._captions(run)}
+        if "text" in inputs:  # samples show what the reference's captions say
+            config["split"] = self.reference_split(run.dataset)
+            inputs["data"] = self.prepared(run.dataset)
         return Artifact(
             f"sample/{run.id}",
             self.data / "evaluation" / "samples" / run.id / "manifest.json",
             config,
-            {"run": self.train(run)},
+            inputs,
             ("advcodes.evaluation.sample",),
         )
 
@@ -205,30 +253,61 @@ class Graph:
             "run": self.train(run),
             "extractor": self.extractor(run.dataset),
             "reference": self.reference(run.dataset),
+            **self._captions(run),  # snapshots show what they say, too
         }
+        modules = ["advcodes.evaluation.evaluate"]
+        asks = registry.method(p.variants[run.variant].method).asks
+        if asks == "text":
+            inputs["data"] = self.prepared(run.dataset)
+        # Of `shapes` alone a classifier can tell what captions say.
+        if asks in ("labels", "clusters") or (asks == "text" and p.source(run.dataset) == "shapes"):
+            config["asks"] = asks
+            inputs["data"] = self.prepared(run.dataset)
+            if asks == "text":
+                inputs["statements"] = self.classifier(run.dataset, "statements")
+            else:
+                inputs["classifier"] = self.classifier(run.dataset)
+            modules.append("advcodes.evaluation.conditional")
         return Artifact(
             f"evaluate/{run.id}",
             self.data / "evaluation" / "metrics" / run.id / "manifest.json",
             config,
             inputs,
-            ("advcodes.evaluation.evaluate",),
+            tuple(modules),
         )
 
     # -- reports ------------------------------------------------------------------------------------------------
 
     def rows(self, item: Item) -> list[str]:
-        """Variants that an item trains: the paper's rows, then those that params.yaml adds."""
-        return [
-            *item.variants,
-            *(v for v, c in self.params.variants.items() if item.id in c.items and v not in item.variants),
-        ]
+        """Variants that an item trains: the paper's rows, then those that params.yaml adds.
+
+        Raises:
+            AdvcodesError: params.yaml adds a variant of a cited row's name.
+        """
+        added = [v for v, c in self.params.variants.items() if item.id in c.items and v not in item.variants]
+        for variant in added:
+            if variant in item.rows:
+                raise AdvcodesError(
+                    f"params.yaml: variants.{variant}.items: row {variant!r} of {item.id} is a cited number, which is "
+                    "not trained; give the variant another name"
+                )
+        return [*item.variants, *added]
 
     def runs(self, item: Item) -> list[Run]:
         """Every run that an item needs at this scale."""
         p = self.params
-        served = dict.fromkeys(d for c in item.columns if (d := p.served(c, item.id)) is not None)
+        columns: dict[str, list[str]] = {}  # by the dataset that serves them
+        for column in item.columns:
+            if (dataset := p.served(column, item.id)) is not None:
+                columns.setdefault(dataset, []).append(column)
         seeds = p.seeds_of(item.id)
-        return [Run(p.scale, d, v, s) for d in served for v in self.rows(item) if v in p.variants for s in seeds]
+        return [
+            Run(p.scale, d, v, s)
+            for d, served in columns.items()
+            for v in self.rows(item)
+            if v in p.variants and any(item.trains(v, c) for c in served)
+            for s in seeds
+        ]
 
     @functools.cache  # noqa: B019
     def item(self, item_id: str) -> Artifact:
@@ -248,7 +327,7 @@ class Graph:
         if item.kind != "curves":
             inputs |= {f"samples/{r.id}": self.samples(r) for r in runs}
             inputs |= {f"data/{d}": self.prepared(d) for d in datasets}
-        if item.kind == "codes":
+        if item.kind in ("codes", "conditional"):
             inputs |= {f"extractor/{d}": self.classifier(d) for d in datasets}
         return Artifact(
             f"item/{p.scale}/{item_id}",

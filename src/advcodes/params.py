@@ -14,7 +14,7 @@ from advcodes.errors import AdvcodesError, did_you_mean
 from advcodes.explain import PathError, explain
 from advcodes.methods.base import MethodConfig
 from advcodes.nets.config import Architecture
-from advcodes.schema import Count, Model, Natural, Positive, Real, Snapshots
+from advcodes.schema import Count, Fraction, Model, Natural, Positive, Real, Snapshots
 from advcodes.yamlfile import read_yaml
 
 AFFECTS_RESULTS = False
@@ -143,6 +143,25 @@ class Metrics(Model):
     classifier: Classifier = Classifier()
 
 
+class Text(Model):
+    """The encoder of sentences that text-conditioned methods are told by; trained by the pipeline on each dataset."""
+
+    word: Count = Field(300, description="numbers in a word's embedding")
+    hidden: Count = Field(
+        100, description="units of each direction of the GRU; sentences' embeddings have twice as many"
+    )
+    pool: Literal["mean", "last"] = Field(
+        "mean", description="of the GRU's states: their mean, or each direction's last"
+    )
+    steps: Count = Field(1000, description="updates")
+    batch_size: Annotated[Count, Field(ge=2)] = Field(64, description="sets of captions that are told apart at a time")
+    lr: Positive = Field(2e-3, description="highest learning rate of Adam")
+    temperature: Positive = Field(0.1, description="of the contrastive loss (InfoNCE)")
+    word_dropout: Fraction = Field(0.1, description="share of words replaced by the unknown word in training")
+    min_count: Count = Field(2, description="words that training captions have less often are unknown")
+    seed: Natural = 0
+
+
 class PerItem(Model):
     """Where one table or figure differs from the rest; null leaves it."""
 
@@ -187,6 +206,7 @@ class Params(Model):
     training: Training = Training()
     sampling: Sampling = Sampling()
     metrics: Metrics = Metrics()
+    text: Text = Text()
     datasets: dict[str, View]
     architectures: dict[str, Architecture]
     variants: dict[str, Any]
@@ -265,6 +285,8 @@ class Params(Model):
         for name, variant in self.variants.items():
             here = f"variants.{name}"
             check(f"{here}.architecture", variant.architecture, self.architectures, "architecture")
+            if variant.value_range not in (None, (0.0, 1.0), (-1.0, 1.0)):
+                raise PathError(f"{here}.value_range", f"expected [0, 1] or [-1, 1], got {list(variant.value_range)}")
             roles = registry.method(variant.method).nets(variant)
             for key in ("learning_rates", "betas"):
                 for role in getattr(variant, key):

@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from advcodes.data.prepared import load
+from advcodes.data import generated
+from advcodes.data.prepared import Prepared, load
 from advcodes.evaluation.classifier import BATCH, accuracy_of, train
+from advcodes.evaluation.conditional import statements
 from advcodes.evaluation.features import Extractor
 from advcodes.evaluation.metrics import frechet_distance, statistics
+from advcodes.params import Machine
 from evaluation_fakes import digit_labels, digits
 
 CONFIG = {"width": 16, "epochs": 8, "batch_size": 128, "lr": 2e-3, "precision": "float32"}
@@ -43,3 +46,24 @@ def test_it_learns_without_classes(task: str, tmp_path: Path):
     network, found, _ = train(data.split("train"), CONFIG, torch.device("cpu"))
     assert found.name == task
     assert accuracy_of(network, data.split("test"), found) > {"attributes": 0.95, "rotations": 0.85}[task]
+
+
+def test_it_reads_what_captions_say_of_scenes_and_of_noisy_ones():
+    """Position, too, although features are averaged over the image: zero padding tells where the border is."""
+    count = 2400
+    source = generated.read({"source": "shapes", "seed": 0, "count": count}, Machine(device="cpu"), Path())
+    images = np.stack([np.asarray(source.image(i)) for i in range(count)]).transpose(0, 3, 1, 2)
+    splits = {"train": (0, 2000), "test": (2000, count)}
+    data = Prepared("shapes", images, source.labels, source.attributes, None, splits, generated.SHAPES,
+                    generated.ATTRIBUTES, {})  # fmt: skip
+    config = CONFIG | {"width": 12, "epochs": 13, "batch_size": 64, "lr": 8e-3, "task": "statements"}
+    network, task, _ = train(data.split("train"), config, torch.device("cpu"))
+    assert (task.name, task.outputs) == ("statements", 11 + 6)
+    test = data.split("test")
+    true = statements(test.labels, test.attributes.astype(int) * 2 - 1, test.attribute_names)
+    noisy = np.clip(test.images + np.random.default_rng(0).normal(0, 15, test.images.shape), 0, 255).astype(np.uint8)
+    for images, enough in ((test.images, 0.9), (noisy, 0.85)):
+        logits = Extractor(network, "", BATCH, "none", False).features(images)[1].numpy()
+        seen = statements(logits[:, 11:].argmax(1), logits[:, :11], test.attribute_names)
+        right = {name: float((seen[name] == true[name]).mean()) for name in true}
+        assert min(right.values()) > enough, right

@@ -20,7 +20,7 @@ from advcodes.methods.base import Examples
 from advcodes.params import Sampling
 from advcodes.training.restore import Restored, build_method, restore
 from advcodes.training.train import train
-from conftest import run_config
+from conftest import CAPTION, captions_for, run_config
 
 CPU = torch.device("cpu")
 #: A trained method's samples (reconstructions, where it cannot sample) must come so many times closer to the test
@@ -43,8 +43,8 @@ def test_it_learns_the_digits(name: str, prepared: Path, tmp_path: Path):
         budget__images=64 * 900,
     )
     torch.manual_seed(0)
-    untrained = build_method(config, Examples((1, 8, 8), classes=10), CPU)
-    train(config, prepared / "digits", tmp_path, CPU)
+    untrained = build_method(config, Examples((1, 8, 8), classes=10, text=CAPTION), CPU)
+    train(config, prepared / "digits", tmp_path, CPU, text=captions_for(name, prepared))
     data = np.array(load(prepared / "digits").split("test").images).reshape(500, -1) / 255
 
     def distance(run: Restored) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes.methods.base import Examples, Method, MethodConfig
+from advcodes.methods.base import Conditional, Examples, Method, MethodConfig
 from advcodes.reporting.items import Item
 from advcodes.reporting.request import Request
 from advcodes.reporting.results import Result
@@ -55,6 +56,66 @@ def coder(encoder: nn.Module, decoder: nn.Module, shift: float = 0.0, shape: tup
     networks = {role: net.eval().requires_grad_(False) for role, net in roles.items()}
     method = Coder(MethodConfig(latent_dim=2), networks, Examples(shape))
     return Restored(method, shape, (0.0, 1.0), 10, 40, {"seed": 0, "view": {"train_split": "train"}})
+
+
+class Asked(Conditional, Coder):
+    """Codes are what is asked for beside the first number of the noise; one of three labels, unless a test says so."""
+
+    name = "asked"
+    asks = "labels"
+    choices = 3
+
+    def conditions(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        return torch.randint(self.choices, (n,), generator=generator)
+
+    def codes_given(self, conditions: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        told = conditions.float() if conditions.ndim == 1 else conditions[:, 0]
+        return torch.stack([told, noise[:, 0]], 1)
+
+
+class Clustered(Asked):
+    """The same, asked for one of four clusters."""
+
+    asks = "clusters"
+    choices = 4
+
+
+class Told(Asked):
+    """The same, asked in words: the first number of a sentence's embedding counts."""
+
+    asks = "text"
+
+
+class Pixels(nn.Module):
+    """Images of one brightness: fifty times what was asked for, and the noise between -10 and 10."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__()
+        self.shape = shape
+        self.weight = nn.Parameter(torch.tensor([50.0, 10.0]))
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        level = self.weight[0] * codes[:, 0] + self.weight[1] * codes[:, 1].tanh() + 50
+        return (level / 255)[:, None, None, None].expand(-1, *self.shape)
+
+
+def asked_run(kind: type[Asked], shape: tuple[int, ...], encoder: nn.Module | None = None) -> Restored:
+    """A trained run that is asked for something, whose images are :class:`Pixels`."""
+    networks = {"code_generator": nn.Linear(1, 1), "encoder": encoder or nn.Flatten(), "decoder": Pixels(shape)}
+    method = kind(
+        MethodConfig(latent_dim=2), {r: net.eval() for r, net in networks.items()}, Examples(shape, classes=3)
+    )
+    return Restored(method, shape, (0.0, 1.0), 10, 40, {"seed": 0, "view": {"train_split": "train"}})
+
+
+def pretend(root: Path, names: Iterable[str]) -> dict[str, Path]:
+    """Directories of runs ``<variant>/seed<k>`` that were never trained."""
+    seen = {"config": {"training": {"batch_size": 32}}, "examples": {}, "steps": 6, "images": 192, "snapshots": [6]}
+    directories = {name: root / name for name in names}
+    for directory in directories.values():
+        directory.mkdir(parents=True)
+        (directory / "run.json").write_text(json.dumps(seen))
+    return directories
 
 
 def request(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +58,11 @@ def test_shapes_are_the_same_everywhere():
     source = read("shapes", count=120)
     everything = pixels(source).tobytes() + source.labels.tobytes() + source.attributes.tobytes()
     assert hashlib.sha256(everything).hexdigest()[:16] == "a454c49feebfc485"
-    assert source.captions[0] == ["a large green star on a light background, lower left"]
+    assert source.captions[0] == [
+        "a large green star on a light background, lower left",
+        "at the bottom left of a bright picture there is a big green star without an outline",
+        "green and plain, the star is large; it lies at the left, in the lower half, and the ground is light",
+    ]
 
 
 def test_shapes_come_in_all_kinds():
@@ -107,17 +112,24 @@ def test_pictures_show_what_attributes_and_captions_say():
     assert (nearest == source.attributes[:, :6].argmax(1))[plain].all()
     assert area[source.labels == 1].mean() > area[source.labels == 5].mean()  # squares cover more than diamonds
 
+    # Each wording says each thing; what is not outlined need not be called plain.
+    said = {
+        "large": ({"large", "big"}, {"small", "little", "tiny"}),
+        "outlined": ({"outlined", "with"}, {"plain", "without"}),
+        "dark background": ({"dark"}, {"light", "bright"}),
+        "top": ({"upper", "top"}, {"lower", "bottom"}),
+        "left": ({"left"}, {"right"}),
+    }
     for sentences, label, row in zip(source.captions, source.labels, source.attributes, strict=True):
-        words = dict(zip(source.attribute_names, row, strict=True))
-        (text,) = sentences
-        assert source.classes[label] in text and names[row[:6].argmax()] in text
-        assert (
-            "large" in text,
-            "outlined" in text,
-            "dark background" in text,
-            "upper" in text,
-            "left" in text,
-        ) == tuple(bool(words[w]) for w in ("large", "outlined", "dark background", "top", "left"))
+        is_ = dict(zip(source.attribute_names, row, strict=True))
+        assert len(sentences) == 3
+        for number, text in enumerate(sentences):
+            words = set(re.findall(r"\w+", text))
+            assert words & set(source.classes) == {source.classes[label]}
+            assert words & set(names) == {names[row[:6].argmax()]}
+            for attribute, (yes, no) in said.items():
+                assert bool(words & yes) == is_[attribute], text
+                assert bool(words & no) == (not is_[attribute]) or (attribute == "outlined" and number == 0), text
 
 
 def test_outlines_are_of_the_other_brightness():

@@ -515,6 +515,39 @@ def test_captions(flowers, place):
     assert read("flowers102").captions == [[f"flower {i}", f"petals of {i}"] for i in ORDER]
 
 
+WRITTEN = {
+    "as Windows does": (
+        b"the flower\x92s petals\r\n\r\n are caf\xe9 brown \r\n",
+        ["the flower\u2019s petals", "are caf\xe9 brown"],
+    ),
+    "in UTF-8": ("petals of caf\xe9 brown".encode(), ["petals of caf\xe9 brown"]),
+    "with a mark at the beginning": (b"\xef\xbb\xbfpink petals\n", ["pink petals"]),
+    "by an old Mac": (b"pink petals\rwhite petals", ["pink petals", "white petals"]),
+    "with a byte that no encoding has": (b"pink \x81 petals", ["pink \ufffd petals"]),
+    "twelve times": (b"pink\n" * 12, ["pink"] * 12),
+}
+
+
+@pytest.mark.parametrize("how", WRITTEN)
+def test_captions_written(flowers, how):
+    _, lists, archive, captions = flowers
+    text, sentences = WRITTEN[how]
+    captions["text_c10/class_00002/image_00005.txt"] = text
+    _plain(lists | {"102flowers.tgz": archive}, MIRROR)
+    _plain(captions, MIRROR)
+    assert read("flowers102").captions[ORDER.index(5)] == sentences
+
+
+@pytest.mark.parametrize("text", [b"", b" \r\n\n", b"\xef\xbb\xbf"])
+def test_captions_of_an_image_that_is_not_described(flowers, text):
+    _, lists, archive, captions = flowers
+    captions["text_c10/class_00002/image_00005.txt"] = text
+    _plain(lists | {"102flowers.tgz": archive}, MIRROR)
+    _plain(captions, MIRROR)
+    with pytest.raises(AdvcodesError, match=r"mirror/text_c10/class_00002/image_00005.txt: no sentence in it; copy"):
+        read("flowers102")
+
+
 def test_flowers102_in_part(flowers):
     images, lists, _, captions = flowers
     _plain(images | lists | captions, MIRROR / "flowers102")

@@ -1,14 +1,16 @@
-"""docs/methods.md is what the registry gives, and the registry's words arrive there whole."""
+"""docs/methods.md and docs/networks.md are what the code gives, and its words arrive there whole."""
 
 from __future__ import annotations
 
+import re
+import shutil
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from pydantic import Field
 
-from advcodes import docs, registry
+from advcodes import docs, params, registry
 from advcodes.cli import main
 from advcodes.methods.base import Method, MethodConfig, Net, Optimiser, Phase
 from advcodes.schema import Count
@@ -64,7 +66,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_the_page_in_the_repository_is_what_the_registry_gives():
-    assert docs.PATH.read_text() == docs.methods_page(), "run `advcodes docs` and commit docs/methods.md"
+    assert docs.METHODS.read_text() == docs.methods_page(), "run `advcodes docs` and commit docs/methods.md"
 
 
 def test_every_method_has_its_section():
@@ -101,8 +103,48 @@ def test_what_all_methods_share_is_said_once(page: str):
     assert all(f"| `{name}" in shared for name in MethodConfig.model_fields)
 
 
-def test_the_command_writes_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+def test_the_page_of_networks_in_the_repository_is_what_they_are():
+    page = docs.networks_page(params.read(scale="paper").architectures)
+    assert docs.NETWORKS.read_text() == page, "run `advcodes docs` and commit docs/networks.md"
+    assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == [shown.title for shown in docs.SHOWN]
+
+
+def test_a_network_of_the_page_is_that_of_the_table():
+    """LPAAE's image discriminator (table A.3), counted by hand; lost rows restored as facts 5.11 has them."""
+    page = docs.networks_page(params.read(scale="paper").architectures)
+    table = page.partition("### LPAAE: discriminator\n")[2].partition("\n#")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    assert rows[2:] == [
+        ["input", "3x32x32", ""],
+        ["conv 4x4, stride 2, pad 1, LReLU 0.2", "64x16x16", f"{16 * 3 * 64 + 64:,}"],
+        ["conv 4x4, stride 2, pad 1, BN, LReLU 0.2", "128x8x8", f"{16 * 64 * 128 + 128 + 2 * 128:,}"],
+        ["conv 4x4, stride 2, pad 1, BN, LReLU 0.2", "256x4x4", f"{16 * 128 * 256 + 256 + 2 * 256:,}"],
+        ["linear, LReLU 0.2", "1000", f"{4096 * 1000 + 1000:,}"],
+        ["linear", "1", "1,001"],
+        ["**total**", "", "**4,757,649**"],
+    ]
+
+
+def test_lines_of_a_table_add_up_to_its_total():
+    page = docs.networks_page(params.read(scale="paper").architectures)
+    tables = page.split("\n### ")[1:]
+    for table in tables:
+        cells = [line.split("|")[-2].strip().replace(",", "") for line in table.splitlines() if line.startswith("| ")]
+        *lines, total = [int(cell.strip("*")) for cell in cells[2:] if cell]
+        assert sum(lines) == total, table
+    assert len(tables) > len(docs.SHOWN)
+
+
+def test_networks_of_an_architecture_that_is_not_there_are_left_out():
+    some = {"dcgan": params.read(scale="paper").architectures["dcgan"]}
+    assert re.findall("^## (.*)", docs.networks_page(some), re.MULTILINE) == ["DCGAN and LSGAN", "WGAN-GP"]
+
+
+def test_the_command_writes_the_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    shutil.copy("params.yaml", tmp_path)
+    shutil.copytree("pipeline/papers", tmp_path / "pipeline/papers")
     monkeypatch.chdir(tmp_path)
     assert main(["docs"]) == 0
-    assert capsys.readouterr().out == "docs/methods.md\n"
-    assert (tmp_path / "docs/methods.md").read_text() == docs.methods_page()
+    assert capsys.readouterr().out == "docs/methods.md\ndocs/networks.md\n"
+    written = docs.pages()
+    assert {path.read_text() for path in written} == set(written.values()) and len(written) == 2

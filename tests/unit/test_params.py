@@ -110,8 +110,8 @@ MISTAKES = [
     ),
     (
         "architectures.infogan.family",
-        "dcgan",
-        r"architectures\.infogan\.family: unknown family 'dcgan'.*\(known: infogan, mlp\)",
+        "vgg",
+        r"architectures\.infogan\.family: unknown family 'vgg'.*\(known: dcgan, infogan, mlp, residual, resnet\)",
     ),
     ("architectures.infogan.widht", 3, r"architectures\.infogan\.widht: unknown key; did you mean 'width'"),
     ("datasets.cifar", {}, r"datasets\.cifar\.source: missing: 'cifar' is no built-in dataset"),
@@ -129,7 +129,7 @@ MISTAKES = [
     (
         "datasets.mnist.architecture",
         "vgg",
-        r"datasets\.mnist\.architecture: unknown architecture 'vgg' \(known: autoencoder, infogan, mlp, ",
+        r"datasets\.mnist\.architecture: unknown architecture 'vgg' \(known: autoencoder, dcgan, infogan, ",
     ),
     (
         "stand_ins.cifar100",

@@ -334,5 +334,8 @@ def test_an_items_key_depends_on_its_own_kind(tree: dict[str, Any]):
     graph = Graph(resolve(tree))
     for item, kind in (("acl/table1", "table"), ("acl/fig6", "grids"), ("acl/fig11", "priors")):
         drawn = {m for m in graph.item(item).spec["code"] if m.startswith("advcodes.reporting.")}
-        kinds = {f"advcodes.reporting.{k}" for k in ("table", "curves", "grids", "codes", "interpolation", "priors")}
+        kinds = {
+            f"advcodes.reporting.{k}"
+            for k in ("table", "curves", "grids", "codes", "interpolation", "priors", "conditional", "sentences")
+        }
         assert drawn & kinds == {f"advcodes.reporting.{kind}"}

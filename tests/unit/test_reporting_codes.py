@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, coder, request, would_be_saved
+from figure_fakes import SAMPLING, Asked, Clustered, asked_run, coder, request, would_be_saved
 from torch import nn
 
 from advcodes.data.prepared import load
@@ -18,8 +18,8 @@ from advcodes.evaluation import classifier
 from advcodes.evaluation.features import Extractor, load_extractor
 from advcodes.methods.base import Examples, MethodConfig
 from advcodes.methods.gan import GAN
-from advcodes.reporting import codes, scatter
-from advcodes.reporting.codes import Codes
+from advcodes.reporting import clouds, codes, scatter
+from advcodes.reporting.clouds import Codes
 from advcodes.training import checkpoint
 from advcodes.training.restore import restore
 from advcodes.training.train import train
@@ -52,12 +52,12 @@ def test_codes_of_a_run(points):
     double = nn.Linear(2, 2, bias=False)
     double.weight.data = 2 * torch.eye(2)
     test = points.split("test")
-    found = codes.codes_of(coder(double, nn.Identity(), shift=1.0), test, SIDE, SAMPLING, 3)
+    found = clouds.codes_of(coder(double, nn.Identity(), shift=1.0), test, SIDE, SAMPLING, 3)
     np.testing.assert_allclose(found.real, 2 * test.images, rtol=1e-6)
     np.testing.assert_array_equal(found.labels, test.labels)
     assert found.generated.shape == (1000, 2) and abs(found.generated.mean() - 1) < 0.1
     np.testing.assert_array_equal(found.seen, found.generated[:, 0] > 0)
-    again = codes.codes_of(coder(double, nn.Identity(), shift=1.0), test, SIDE, SAMPLING, 3)
+    again = clouds.codes_of(coder(double, nn.Identity(), shift=1.0), test, SIDE, SAMPLING, 3)
     np.testing.assert_array_equal(found.generated, again.generated)
 
 
@@ -67,7 +67,7 @@ def test_decoded_codes_are_normalised_as_samples_are(points):
     share = {}
     for mode in ("reestimate", "running"):
         run = coder(nn.Identity(), nn.BatchNorm1d(2), shift=5.0)
-        share[mode] = codes.codes_of(run, test, SIDE, SAMPLING | {"batch_norm": mode}, 0).seen.mean()
+        share[mode] = clouds.codes_of(run, test, SIDE, SAMPLING | {"batch_norm": mode}, 0).seen.mean()
     assert share["running"] == 1 and 0.4 < share["reestimate"] < 0.6
 
 
@@ -84,10 +84,10 @@ def two_runs(dim: int = 2) -> dict[int, Codes]:
 
 def test_panel_has_numbers_of_all_seeds_and_points_of_the_first():
     runs = two_runs()
-    found = codes.panel(runs, ["a", "b", "c"])
+    found = clouds.panel(runs, ["a", "b", "c"])
     assert found["seed"] == 4 and found["dimensions"] == 2 and found["projection"] is None
-    assert len(found["real"]["x"]) == len(found["generated"]["label"]) == codes.DRAWN < 600
-    np.testing.assert_allclose(found["real"]["y"], runs[4].real[: codes.DRAWN, 1], atol=1e-3)
+    assert len(found["real"]["x"]) == len(found["generated"]["label"]) == clouds.DRAWN < 600
+    np.testing.assert_allclose(found["real"]["y"], runs[4].real[: clouds.DRAWN, 1], atol=1e-3)
     assert found["real"]["label"][:4] == [0, 1, 2, 0]
     good, bad = found["runs"]["4"], found["runs"]["7"]
     assert abs(good["mismatch"]) < 0.01 and bad["mismatch"] > 0.9
@@ -98,24 +98,24 @@ def test_panel_has_numbers_of_all_seeds_and_points_of_the_first():
 def test_codes_of_more_dimensions_are_projected_together():
     rng = np.random.default_rng(0)
     groups = np.concatenate([rng.standard_normal((60, 5)), rng.standard_normal((60, 5)) + 20]).astype(np.float32)
-    plane = codes.projected(groups)
+    plane = clouds.projected(groups)
     assert plane.shape == (120, 2)
     apart = np.linalg.norm(plane[:60].mean(0) - plane[60:].mean(0))
     assert apart > 2 * max(plane[:60].std(), plane[60:].std())
-    np.testing.assert_array_equal(plane, codes.projected(groups))
-    found = codes.panel({0: Codes(groups[:60], np.zeros(60, int), groups[60:], np.zeros(60, int))}, ["a"])
+    np.testing.assert_array_equal(plane, clouds.projected(groups))
+    found = clouds.panel({0: Codes(groups[:60], np.zeros(60, int), groups[60:], np.zeros(60, int))}, ["a"])
     assert "t-SNE" in found["projection"] and found["dimensions"] == 5
     np.testing.assert_allclose(found["generated"]["x"], plane[60:, 0], atol=0.01)
 
 
 def test_codes_in_the_plane_or_on_a_line_stay():
-    np.testing.assert_array_equal(codes.projected(np.array([[1.0, 2.0]])), [[1, 2]])
-    np.testing.assert_array_equal(codes.projected(np.array([[3.0], [4.0]])), [[3, 0], [4, 0]])
+    np.testing.assert_array_equal(clouds.projected(np.array([[1.0, 2.0]])), [[1, 2]])
+    np.testing.assert_array_equal(clouds.projected(np.array([[3.0], [4.0]])), [[3, 0], [4, 0]])
 
 
 def figure(**changes):
     """A figure of one row."""
-    found = {"split": "test", "classifier_accuracy": 0.97, **codes.panel(two_runs(), ["a", "b", "c"])}
+    found = {"split": "test", "classifier_accuracy": 0.97, **clouds.panel(two_runs(), ["a", "b", "c"])}
     return {
         "item": "acl/fig1",
         "title": "Codes",
@@ -209,10 +209,10 @@ def test_files_of_a_figure(asked, tmp_path):
     assert all(0 < (tmp_path / f"fig1.{end}").stat().st_size < 300_000 for end in ("json", "md", "png"))
     found = json.loads((tmp_path / "fig1.json").read_text())["rows"]["acl_ae_2d"]["codes"]["mnist"]
     test = asked.prepared("mnist").split("test")
-    assert found["real"]["label"] == test.labels[: codes.DRAWN].tolist() and found["classes"] == list("0123456789")
+    assert found["real"]["label"] == test.labels[: clouds.DRAWN].tolist() and found["classes"] == list("0123456789")
     extractor = load_extractor(asked.inputs["extractor/digits"].directory, "classifier")
-    expected = codes.codes_of(restore(asked.run(asked.results[0])), test, extractor, SAMPLING, 0)
-    assert found["generated"]["label"] == expected.seen[: codes.DRAWN].tolist()
+    expected = clouds.codes_of(restore(asked.run(asked.results[0])), test, extractor, SAMPLING, 0)
+    assert found["generated"]["label"] == expected.seen[: clouds.DRAWN].tolist()
     assert found["metric"] == {"0": 3} and found["runs"].keys() == {"0"}
     page = (tmp_path / "fig1.md").read_text()
     assert "12.5 % right on test images" in page and "coloured by the class that a classifier" in page
@@ -231,3 +231,154 @@ def test_a_dataset_without_classes_is_refused(asked, tmp_path):
 def test_a_page_without_runs(asked, tmp_path):
     codes.render(dataclasses.replace(asked, columns={"mnist": None}, results=[]), tmp_path, "fig1")
     assert "**Not run** at this scale: MNIST." in (tmp_path / "fig1.md").read_text()
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Codes that are asked for
+
+
+@pytest.mark.parametrize(("kind", "choices"), [(Asked, ("left", "right")), (Clustered, ("0", "1", "2", "3"))])
+def test_colours_of_what_was_asked_need_no_classifier(points, kind, choices):
+    run = asked_run(kind, (2,), encoder=nn.Identity())
+    test = dataclasses.replace(points.split("test"), classes=("left", "right"))
+    found = clouds.codes_of(run, test, None, SAMPLING, 3)
+    assert found.choices == choices and len(found.generated) == len(found.real) == 1000
+    np.testing.assert_array_equal(found.generated[:, 0], found.seen)  # the first number of a code is what was asked
+    drawn = torch.Generator().manual_seed(3)
+    np.testing.assert_array_equal(run.method.codes(1000, drawn), found.generated)
+    alone = clouds.codes_of(run, test, None, SAMPLING, 3, ["generated"])
+    assert alone.real.shape == (0, 2) and len(alone.labels) == 0 and len(alone.generated) == scatter.MEASURED
+
+
+def test_generated_codes_are_normalised_as_samples_are(points):
+    """A code generator's batch norm centres codes, whatever its running statistics are."""
+
+    class Normalised(Asked):
+        sampling_roles = ("code_generator", "decoder")
+
+        def codes_given(self, conditions, noise):
+            return self.code_generator(5 + noise)
+
+    run = asked_run(Normalised, (2,), encoder=nn.Identity())
+    norm = nn.BatchNorm1d(2).eval().requires_grad_(False)
+    networks = {**run.method.networks, "code_generator": norm, "decoder": nn.Identity()}
+    run = dataclasses.replace(run, method=Normalised(run.method.config, networks, run.method.examples))
+    means = {}
+    for mode in ("reestimate", "running"):
+        found = clouds.codes_of(run, points.split("test"), None, SAMPLING | {"batch_norm": mode}, 0)
+        means[mode] = found.generated.mean()
+    assert abs(means["reestimate"]) < 0.2 and means["running"] == pytest.approx(5, abs=0.2)
+    assert float(norm.running_mean.sum()) == 0  # left as it was
+
+
+def two_asked(sides=2) -> dict[int, Codes]:
+    """Three clusters far apart; labels of what is encoded are of two kinds, at random."""
+    rng = np.random.default_rng(0)
+    made = {}
+    for seed in (4, 7):
+        seen = np.arange(1500) % 3
+        generated = (rng.standard_normal((1500, 2)) + 20 * seen[:, None]).astype(np.float32)
+        real = rng.standard_normal((1500 * (sides == 2), 2)).astype(np.float32)
+        labels = rng.integers(0, 2, len(real))
+        made[seed] = Codes(real, labels, generated, seen, ("0", "1", "2"))
+    return made
+
+
+def test_a_panel_of_what_was_asked():
+    found = clouds.panel(two_asked(), ["a", "b"])
+    assert found["classes"] == ["a", "b"] and found["choices"] == ["0", "1", "2"]
+    assert len(found["real"]["x"]) == len(found["generated"]["x"]) == clouds.DRAWN
+    numbers = found["runs"]["7"]
+    assert numbers["knn_generated"] == 1 and 0.4 < numbers["knn_real"] < 0.6 and numbers["mismatch"] > 0.5
+    assert not any(key.startswith("share") for key in numbers)
+
+
+def test_a_panel_of_generated_codes_alone():
+    found = clouds.panel(two_asked(sides=1), ["a", "b"])
+    assert "real" not in found and len(found["generated"]["x"]) == 2 * clouds.DRAWN
+    assert found["runs"]["4"].keys() == {"measured", "rank_generated", "knn_generated"}
+    assert found["runs"]["4"]["measured"] == 1500
+
+
+def test_neighbours_agree_with_scikit_learn():
+    from sklearn.model_selection import LeaveOneOut, cross_val_score
+    from sklearn.neighbors import KNeighborsClassifier
+
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 120)
+    codes_ = (rng.standard_normal((120, 4)) + 1.2 * labels[:, None]).astype(np.float32)
+    expected = cross_val_score(KNeighborsClassifier(clouds.NEIGHBOURS), codes_, labels, cv=LeaveOneOut()).mean()
+    assert clouds.neighbours(codes_, labels) == pytest.approx(expected) and 0.5 < expected < 0.95
+    assert clouds.neighbours(codes_[:3], np.array([0, 1, 1])) == 0  # ties go to the first label
+
+
+def asked_figure(asks, sides=2):
+    found = {
+        "split": "test",
+        "asks": asks,
+        **clouds.panel(two_asked(sides), ["a", "b", "c"]),
+        "metric": {"4": 0.5, "7": 0.7},
+    }
+    column = {"served_by": "digits", "metric": None}
+    row = {"label": "LPAAE", "kind": "trained", "codes": {"mnist": found}}
+    facts = {"paper_metric": None, "better": "higher", "paper_protocol": "t-SNE", "notes": []}
+    return figure(columns={"mnist": column}, rows={"lpaae": row}, **facts)
+
+
+def test_clusters_have_names_and_a_legend_of_their_own(drawn):
+    left, right = drawn(asked_figure("clusters"))
+    assert [t.get_text() for t in left.get_legend().get_texts()] == ["a", "b", "c"]
+    assert [t.get_text() for t in right.get_legend().get_texts()] == ["0", "1", "2"]
+    assert (left.get_legend().get_title().get_text(), right.get_legend().get_title().get_text()) == ("class", "cluster")
+
+
+def test_generated_codes_alone_stand_side_by_side(drawn):
+    content = asked_figure("labels", sides=1)
+    codes_ = content["rows"]["lpaae"]["codes"]["mnist"]
+    content["rows"]["lpaae"]["codes"] = {c: codes_ for c in ("mnist", "svhn", "cifar10", "celeba")}
+    content["columns"] = {c: {"served_by": "digits"} for c in content["rows"]["lpaae"]["codes"]}
+    panels = drawn(content)
+    titles = ["LPAAE, MNIST (served by digits)", "LPAAE, SVHN (served by digits)", "LPAAE, CIFAR-10 (served by digits)"]
+    assert [p.get_title() for p in panels] == [*titles, "LPAAE, CelebA (served by digits)", "", ""]
+    assert [p.axison for p in panels] == [True] * 4 + [False] * 2
+    assert sum(len(dots.get_offsets()) for dots in panels[0].collections) == 2 * clouds.DRAWN
+
+
+def page(content):
+    return codes.markdown(content, "f.png", ["f.json"])
+
+
+def test_the_page_of_clusters():
+    found = page(asked_figure("clusters"))
+    assert "Right: as many codes that the code generator makes of noise and a cluster drawn at random" in found
+    assert "colours of classes and of clusters have nothing to do with each other" in found
+    assert "| Neighbours of the same class, E(x), in % | Neighbours asked for the same, G_z(z), in % |" in found
+    assert "| 100.0 ± 0.0 | 0.600 ± 0.141 |" in found and "**Neighbours**: how well classes or clusters" in found
+    assert "Classifier" not in found and "Share of each class" not in found
+
+
+def test_the_page_of_generated_codes_alone():
+    found = page(asked_figure("labels", sides=1))
+    assert "1,000 codes that the code generator makes of noise and a class drawn at random, coloured by this" in found
+    assert "| Model | Dataset | d | Effective rank of G_z(z) | Neighbours asked for the same, G_z(z), in % |" in found
+    assert "Left:" not in found and "Mismatch" not in found
+
+
+@pytest.mark.parametrize(("sides", "panels"), [(["encoded", "generated"], 2), (["generated"], 1)])
+def test_files_of_codes_by_label(prepared, tmp_path, monkeypatch, sides, panels):
+    """From a run that was trained for a few steps."""
+    monkeypatch.setattr(clouds, "DRAWN", 60)
+    config = run_config("lpaae_supervised", budget__images=64, training__snapshots=1)
+    (tmp_path / "run").mkdir()
+    train(config, prepared / "digits", tmp_path / "run", torch.device("cpu"))
+    network = classifier.Classifier((1, 8, 8), 10, 4)
+    about = {"shape": [1, 8, 8], "outputs": 10, "width": 4, "task": "classes", "accuracy": 0.125}
+    checkpoint.save(tmp_path / "classifier.pt", {**about, "state": network.state_dict()})
+    declared = {**FIGURE, "sides": sides, "rows": {"lpaae": {"label": "LPAAE"}}}
+    extractor = {"extractor/digits": SimpleNamespace(directory=tmp_path)}
+    made = request(declared, prepared / "digits", {"lpaae/seed0": tmp_path / "run"}, np.zeros(0), **extractor)
+    codes.render(made, tmp_path, "fig11")
+    found = json.loads((tmp_path / "fig11.json").read_text())["rows"]["lpaae"]["codes"]["mnist"]
+    assert found["asks"] == "labels" and found["choices"] == list("0123456789")
+    assert ("real" in found) == (panels == 2) and len(found["generated"]["x"]) == 120 / panels
+    assert (tmp_path / "fig11.png").stat().st_size < 300_000

@@ -11,6 +11,7 @@ from reporting_fakes import ITEM, artifact, item, render_artifact, run
 
 from advcodes.params import Machine
 from advcodes.reporting import images, render
+from advcodes.reporting.blocks import panels
 from evaluation_fakes import write_prepared
 
 GRIDS = {
@@ -71,6 +72,6 @@ def test_what_was_not_run_is_said(tmp_path):
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 64, 64)])
 def test_pictures_stay_small(tmp_path, shape):
     noise = np.random.default_rng(0).integers(0, 256, (64, *shape), dtype=np.uint8)
-    side = images.panels([(f"grid {i}", noise) for i in range(4)], 2, tmp_path / "p.png")
+    side = panels([[("one", noise), ("two", noise)]] * 2, tmp_path / "p.png")
     assert 4 <= side <= 8
     assert (tmp_path / "p.png").stat().st_size <= images.LIMIT

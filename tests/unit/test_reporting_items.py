@@ -7,7 +7,7 @@ import re
 import pytest
 
 from advcodes.errors import AdvcodesError
-from advcodes.reporting.items import Item, paper_titles, read_claims, read_items
+from advcodes.reporting.items import ANY, Item, paper_titles, read_claims, read_items
 
 PAPER = """\
 paper: acl
@@ -62,7 +62,8 @@ def test_a_declaration_is_read_and_its_json_is_the_same_item(papers):
         (("[cifar10, celeba]", "[cifar10, celeba, cifar10]"), "items.table1.columns: 'cifar10' stands there twice"),
         (("[cifar10, celeba]", "[]"), "items.table1.columns: list should have at least 1 item"),
         (("    metric: fid\n", ""), "items.table1.metric: missing"),
-        (("metric: fid", "metric: FID"), "items.table1.metric: input should be 'fid', 'is' or 'energy_distance', got"),
+        (("metric: fid", "metric: FID"),
+         "items.table1.metric: input should be 'fid', 'is', 'energy_distance', 'label_accuracy', "),
         (("kind: table", "kind: curve"), "items.table1.kind: input should be 'table', 'curves', 'grids', "),
         (("label: ACL-GAN", "label: ACL-GAN, colour: blue"), "items.table1.rows.acl_gan.colour: unknown key"),
         (("label: ACL-GAN", "style: {color: blue}"), "items.table1.rows.acl_gan.label: missing"),
@@ -143,10 +144,120 @@ def test_claims_that_do_not_fit_their_kind(papers, change, message):
 
 
 def test_a_course_of_training_is_claimed_of_what_is_measured_over_it(papers):
-    directory = papers((", loser: gan", ", kind: falls"), ("metric: fid", "metric: is"))
+    directory = papers((", loser: gan", ", kind: falls"), ("metric: fid", "metric: is"), ("lower", "higher"))
     message = r"claims.c1.kind: 'falls' needs a metric over training, which 'is' of its item is not"
     with pytest.raises(AdvcodesError, match=message):
         read_claims(directory)
+
+
+ROW = ("label: ACL-GAN", "label: ACL-GAN, {}")
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("columns: [celebA]", "rows.acl_gan.columns: unknown column 'celebA'; did you mean 'celeba'? (columns: "),
+        ("columns: [celeba, celeba]", "rows.acl_gan.columns: 'celeba' stands there twice"),
+        ("columns: []", "rows.acl_gan.columns: list should have at least 1 item"),
+        ("cited: elsewhere, columns: [celeba]", "rows.acl_gan.columns: go with trained rows only, and this one is"),
+        ("marks: [A]", "rows.acl_gan.marks: unknown mark 'A' (marks: none)"),
+    ],
+)  # fmt: skip
+def test_malformed_rows(papers, keys, message):
+    with pytest.raises(AdvcodesError, match=re.escape(f"items.table1.{message}")):
+        read_items(papers((ROW[0], ROW[1].format(keys))))
+
+
+def test_marks_are_those_of_the_item(papers):
+    marked = ("    rows:\n", "    marks: {A: learned prior}\n    rows:\n")
+    item = read_items(papers(marked, (ROW[0], ROW[1].format("marks: [A]"))))["acl/table1"]
+    assert item.rows["acl_gan"].marks == ["A"] and Item.model_validate(item.declaration()) == item
+
+
+@pytest.mark.parametrize(
+    ("marks", "message"), [("[A, B]", "unknown mark 'B' (marks: A)"), ("[A, A]", "'A' stands there twice")]
+)
+def test_malformed_marks(papers, marks, message):
+    marked = ("    rows:\n", "    marks: {A: learned prior}\n    rows:\n")
+    directory = papers(marked, (ROW[0], ROW[1].format(f"marks: {marks}")))
+    with pytest.raises(AdvcodesError, match=re.escape(f"items.table1.rows.acl_gan.marks: {message}")):
+        read_items(directory)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("marks: {A: a}\n    kind: grids", "marks: go with `kind: table` only, not with 'grids'"),
+        ("sides: [generated]\n    kind: table", "sides: go with `kind: codes` only, not with 'table'"),
+        ("sides: [encoded]\n    kind: codes", "sides: lack 'generated'; a figure of codes shows the code generator's"),
+        ("sides: [generated, generated]\n    kind: codes", "sides: 'generated' stands there twice"),
+        ("sentences: [a]\n    kind: table", "sentences: go with `kind: sentences` only, not with 'table'"),
+        ("swap: {word: a, by: [b, c]}\n    kind: table", "swap: goes with `kind: sentences` only, not with 'table'"),
+        ("kind: sentences", "sentences: missing with `kind: sentences`"),
+        ("sentences: {cifar10: [a]}\n    kind: sentences", "sentences: none for column 'celeba' (there are: cifar10)"),
+        ("sentences: {cifar10: []}\n    kind: sentences", "sentences.cifar10: list should have at least 1 item"),
+        ("sentences: [a red star]\n    swap: {word: blue, by: [a, b]}\n    kind: sentences",
+         "swap.word: 'blue' is no word of 'a red star'"),
+        ("sentences: [a reddish star]\n    swap: {word: red, by: [a, b]}\n    kind: sentences",
+         "swap.word: 'red' is no word of 'a reddish star'"),
+        ("sentences: [red]\n    swap: {word: red, by: [red, blue, red]}\n    kind: sentences",
+         "swap.by: 'red' stands there twice"),
+        ("sentences: [red]\n    swap: {word: red, by: [blue]}\n    kind: sentences",
+         "swap.*.by: list should have at least 2 items"),
+        ("sentences: {cifar10: [red], celeba: [red]}\n    swap: {mnist: {word: red, by: [a, b]}}\n    kind: sentences",
+         "swap.mnist: there are no sentences for 'mnist'"),
+        ("kind: table\n    better: higher", "better: of 'fid', lower values are better, not higher"),
+    ],
+)  # fmt: skip
+def test_options_that_do_not_fit_their_kind(papers, keys, message):
+    text = PAPER.replace("    better: lower\n", "") if "better" in keys else PAPER
+    text = text.replace("kind: table", keys, 1)
+    if "better" not in text:
+        text = text.replace("    metric: fid\n", "    metric: fid\n    better: lower\n")
+    with pytest.raises(AdvcodesError, match=re.escape(f"items.table1.{message}")):
+        read_items(papers(text=text))
+
+
+def test_a_panel_shows_rows_that_are_trained_for_its_column(papers):
+    panel = ("    rows:\n", "    panels: [{title: t, column: cifar10, rows: [acl_gan]}]\n    rows:\n")
+    directory = papers(("kind: table", "kind: curves"), panel, (ROW[0], ROW[1].format("columns: [celeba]")))
+    with pytest.raises(AdvcodesError, match=r"panels.0: row 'acl_gan' is not trained for column 'cifar10'"):
+        read_items(directory)
+
+
+def test_a_claim_is_about_rows_that_are_trained_for_its_column(papers):
+    directory = papers((ROW[0], ROW[1].format("columns: [celeba]")))
+    with pytest.raises(
+        AdvcodesError, match=r"claims.c1: row 'acl_gan' of acl/table1 is not trained for column 'cifar10'"
+    ):
+        read_claims(directory)
+
+
+def test_sentences_hold_on_any_dataset_or_on_those_named(papers):
+    keys = "sentences: [a Red star, red]\n    swap: {word: red, by: [blue, 'a\\b']}\n    kind: sentences"
+    item = read_items(papers(text=PAPER.replace("kind: table", keys, 1)))["acl/table1"]
+    assert item.sentences == {ANY: ["a Red star", "red"]} and Item.model_validate(item.declaration()) == item
+    assert item.swap[ANY].of("a Red star, red") == ["a blue star, blue", r"a a\b star, a\b"]
+    assert item.swap[ANY].marked("a Red star") == "a [Red] star"
+
+
+def test_a_claim_names_a_metric_of_its_own(papers):
+    own = (", says: s", ", metric: label_accuracy, says: s")
+    assert read_claims(papers(own))[0].metric == "label_accuracy"
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("metric: accuracy", "claims.c1.metric: input should be 'fid', 'is'"),
+        ("kind: falls, metric: label_accuracy",
+         "claims.c1.kind: 'falls' needs a metric over training, which 'label_accuracy' is not"),
+    ],
+)  # fmt: skip
+def test_malformed_metrics_of_claims(papers, keys, message):
+    change = (", loser: gan, says: s", f", {keys}, says: s") if "falls" in keys else (", says: s", f", {keys}, says: s")
+    with pytest.raises(AdvcodesError, match=re.escape(message)):
+        read_claims(papers(change))
 
 
 def test_a_claim_stands_twice(papers):

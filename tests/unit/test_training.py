@@ -22,7 +22,7 @@ from advcodes.training.loop import Loop, snapshot_steps, total_steps
 from advcodes.training.restore import build_method, restore, snapshots
 from advcodes.training.seed import epoch_order, random_state, restore_random_state, seed_all
 from advcodes.training.train import train
-from conftest import run_config
+from conftest import captions_for, run_config
 
 METHODS = sorted(registry.methods())
 CPU = torch.device("cpu")
@@ -34,7 +34,9 @@ class Killed(Exception):
 
 def run(config: dict[str, Any], prepared: Path, to: Path, **kw: Any) -> tuple[list[str], dict[str, Any]]:
     to.mkdir(exist_ok=True)
-    return train(config, prepared / "digits", to, CPU, key=kw.pop("key", "k"), log_every=kw.pop("log_every", 5), **kw)
+    text = captions_for(config["method"]["method"], prepared)
+    kw = {"key": "k", "log_every": 5, **kw}
+    return train(config, prepared / "digits", to, CPU, text=text, **kw)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

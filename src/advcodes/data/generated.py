@@ -129,7 +129,7 @@ def _shapes(config: Mapping[str, Any]) -> Source:
         classes=SHAPES,
         attributes=attributes,
         attribute_names=ATTRIBUTES,
-        captions=[[_caption(SHAPES[c], a)] for c, a in zip(labels, attributes.astype(bool), strict=True)],
+        captions=[_captions(SHAPES[c], a) for c, a in zip(labels, attributes.astype(bool), strict=True)],
         files=[
             {
                 "name": f"{count} scenes, seed {config['seed']}",
@@ -140,13 +140,20 @@ def _shapes(config: Mapping[str, Any]) -> Source:
     )
 
 
-def _caption(shape: str, attributes: np.ndarray) -> str:
+def _captions(shape: str, attributes: np.ndarray) -> list[str]:
+    """Three wordings, each of which says everything: colour, shape, size, outline, ground, row and column."""
     is_ = dict(zip(ATTRIBUTES, attributes, strict=True))
     colour = next(c for c in COLOURS if is_[c])
-    size, outlined = "large" if is_["large"] else "small", "outlined " if is_["outlined"] else ""
-    ground = "dark" if is_["dark background"] else "light"
-    row, column = "upper" if is_["top"] else "lower", "left" if is_["left"] else "right"
-    return f"a {size} {outlined}{colour} {shape} on a {ground} background, {row} {column}"
+    large, outlined, dark, top = (is_[a] for a in ("large", "outlined", "dark background", "top"))
+    column = "left" if is_["left"] else "right"
+    return [
+        f"a {'large' if large else 'small'} {'outlined ' if outlined else ''}{colour} {shape} on a "
+        f"{'dark' if dark else 'light'} background, {'upper' if top else 'lower'} {column}",
+        f"at the {'top' if top else 'bottom'} {column} of a {'dark' if dark else 'bright'} picture there is a "
+        f"{'big' if large else 'little'} {colour} {shape} {'with' if outlined else 'without'} an outline",
+        f"{colour} and {'outlined' if outlined else 'plain'}, the {shape} is {'large' if large else 'tiny'}; it lies "
+        f"at the {column}, in the {'upper' if top else 'lower'} half, and the ground is {'dark' if dark else 'light'}",
+    ]
 
 
 def _draw(bits: np.random.PCG64, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

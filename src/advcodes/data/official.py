@@ -285,9 +285,19 @@ def _captions(search: Search, images: Sequence[str]) -> list[list[str]] | None:
             raise AdvcodesError(
                 f"{tree.roots[0]}: no captions for {image} in text_c10/ (expected {stem}.txt); copy it again"
             )
-        lines = tree.read(texts[stem]).decode("utf-8", "replace").splitlines()
-        captions.append([line.strip() for line in lines if line.strip()])
+        sentences = [line.strip() for line in _decoded(tree.read(texts[stem])).splitlines() if line.strip()]
+        if not sentences:
+            raise AdvcodesError(f"{tree.where(texts[stem])}: no sentence in it; copy text_c10/ again")
+        captions.append(sentences)
     return captions
+
+
+def _decoded(text: bytes) -> str:
+    """UTF-8, or else what Windows wrote; a mark at the beginning goes."""
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return text.decode("cp1252", "replace")
 
 
 READERS: dict[str, Callable[[Search, Mapping[str, Any]], Source]] = {

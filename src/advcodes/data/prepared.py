@@ -53,8 +53,8 @@ class Prepared:
         """Whether the rows are points instead of images."""
         return self.images.ndim == 2
 
-    def split(self, name: str) -> Prepared:
-        """Only the rows of one split, or of several that follow each other (``train+val+test``).
+    def rows(self, name: str) -> slice:
+        """Rows of one split, or of several that follow each other (``train+val+test``).
 
         Raises:
             AdvcodesError: there is no such split; the message names those that exist.
@@ -69,15 +69,22 @@ class Prepared:
             raise AdvcodesError(
                 f"split {name!r} of dataset {self.dataset!r}: join splits that follow each other: {order}"
             )
-        start, stop = ranges[0][0], ranges[-1][1]
-        rows = slice(start, stop)
+        return slice(ranges[0][0], ranges[-1][1])
+
+    def split(self, name: str) -> Prepared:
+        """Only :meth:`rows` of a split.
+
+        Raises:
+            AdvcodesError: there is no such split.
+        """
+        rows = self.rows(name)
         return replace(
             self,
             images=self.images[rows],
             labels=self.labels[rows],
             attributes=None if self.attributes is None else self.attributes[rows],
             captions=None if self.captions is None else self.captions[rows],
-            splits={name: (0, stop - start)},
+            splits={name: (0, rows.stop - rows.start)},
         )
 
 

@@ -31,10 +31,15 @@ from advcodes.training import checkpoint, device
 SEED = 0  #: of initial weights and order: one classifier a dataset
 MIN_STEPS = 200  #: at least so many updates, whatever ``epochs`` says: a small dataset makes few in an epoch
 BATCH = 500  #: images a pass when not training
+#: Where statements are learnt, images get Gaussian noise in training, of an sd from 0 to this (of 255): a network that
+#: has seen clean ones only misreads slightly noisy ones, as generated images are.
+NOISE = 40
 ENOUGH = 10_000  #: images that accuracy, mean and sd of a split are taken from, about
 TRAINED_TO = {
     "classes": "tell the dataset's classes",
     "attributes": "tell the dataset's binary attributes, each on its own",
+    "statements": "tell the dataset's binary attributes and, where it has classes, whether an image shows each of "
+    "them, every answer on its own and with noise added to images",
     "rotations": "tell by which of 0, 90, 180 and 270 degrees an image was turned (RotNet, Gidaris et al. 2018): the "
     "dataset has neither classes nor attributes",
 }
@@ -161,21 +166,34 @@ class Task:
     """What a dataset lets a classifier learn.
 
     Attributes:
-        name: ``classes``, ``attributes`` or ``rotations``.
-        outputs: logits.
+        name: ``classes``, ``attributes``, ``statements`` or ``rotations``.
+        outputs: logits; of statements those of the attributes come first, then those of the classes.
     """
 
     name: str
     outputs: int
 
+    @property
+    def binary(self) -> bool:
+        """Whether each output answers a question of its own."""
+        return self.name in ("attributes", "statements")
 
-def task_of(data: Prepared) -> Task:
-    """Classes where the split has two or more, else attributes, else rotations.
+
+def task_of(data: Prepared, wanted: str = "auto") -> Task:
+    """Classes where the split has two or more, else attributes, else rotations; or what is wanted.
+
+    Args:
+        data: the training split.
+        wanted: ``auto`` or ``statements`` (attributes and classes, each as a binary target).
 
     Raises:
-        AdvcodesError: points without classes; there is nothing to learn from them.
+        AdvcodesError: points without classes; there is nothing to learn from them. Or there are no attributes.
     """
     classes = int(data.labels.max(initial=-1)) + 1
+    if wanted == "statements":
+        if data.attributes is None:
+            raise AdvcodesError(f"{data.dataset}: has no attributes for a classifier to learn; use another dataset")
+        return Task("statements", data.attributes.shape[1] + (classes if classes >= 2 else 0))
     if classes >= 2:
         return Task("classes", classes)
     if data.attributes is not None:
@@ -190,7 +208,11 @@ def _examples(data: Prepared, task: Task) -> tuple[np.ndarray, np.ndarray | None
     if task.name == "classes":
         known = data.labels >= 0
         return (data.images, data.labels) if known.all() else (data.images[known], data.labels[known])
-    return data.images, data.attributes if task.name == "attributes" else None
+    if task.name == "statements" and (classes := task.outputs - data.attributes.shape[1]):
+        known = data.labels >= 0
+        told = np.hstack([data.attributes, data.labels[:, None] == np.arange(classes)]).astype(np.uint8)
+        return (data.images, told) if known.all() else (data.images[known], told[known])
+    return data.images, data.attributes if task.binary else None
 
 
 def _some(n: int) -> slice:
@@ -207,6 +229,13 @@ def _rotated(images: Tensor, quarters: Tensor) -> Tensor:
     return turned[quarters, torch.arange(len(images), device=images.device)]
 
 
+def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Images with noise, of another strength each, rounded and clipped as stored ones are: float32 [N, C, H, W]."""
+    sd = NOISE * torch.rand(len(images), 1, 1, 1, generator=generator)
+    noise = sd * torch.randn(images.shape, generator=generator)
+    return (images.float() + noise.to(images.device)).round().clamp(0, 255)
+
+
 def train(
     data: Prepared, config: Mapping[str, Any], where: torch.device, what: str = "classifier"
 ) -> tuple[Classifier, Task, dict[str, Any]]:
@@ -214,7 +243,7 @@ def train(
 
     Args:
         data: the training split.
-        config: ``width``, ``epochs``, ``batch_size``, ``lr``, ``precision``.
+        config: ``width``, ``epochs``, ``batch_size``, ``lr``, ``precision``; ``task`` where it is not to be chosen.
         where: device.
         what: first words of progress lines.
 
@@ -224,7 +253,7 @@ def train(
     Raises:
         AdvcodesError: nothing to learn from, or training diverged.
     """
-    task = task_of(data)
+    task = task_of(data, config.get("task", "auto"))
     images, targets = _examples(data, task)
     stored = torch.from_numpy(np.array(images))
     wanted = None if targets is None else torch.from_numpy(np.array(targets)).to(where)
@@ -254,11 +283,13 @@ def train(
             batch = _rotated(batch, target)
         else:
             target = wanted[index]
+        if task.name == "statements":
+            batch = _noisy(batch, random)
         with torch.autocast(torch.device(where).type, torch.bfloat16, enabled=config["precision"] == "bfloat16"):
             logits = network(batch)[1].float()
         loss = (
             F.binary_cross_entropy_with_logits(logits, target.float())
-            if task.name == "attributes"
+            if task.binary
             else F.cross_entropy(logits, target)
         )
         optimiser.zero_grad(set_to_none=True)
@@ -275,7 +306,7 @@ def train(
 
 @torch.inference_mode()
 def accuracy_of(network: Classifier, data: Prepared, task: Task) -> float:
-    """Share of right answers on a split (or on 10,000 or more of it): of classes, attributes or rotations."""
+    """Share of right answers on a split (or on 10,000 or more of it): of classes, rotations or binary targets."""
     images, targets = _examples(data, task)
     images, targets = images[_some(len(images))], None if targets is None else targets[_some(len(targets))]
     where, right, total = network.head.weight.device, 0.0, 0
@@ -287,6 +318,6 @@ def accuracy_of(network: Classifier, data: Prepared, task: Task) -> float:
         else:
             target = torch.from_numpy(np.array(targets[start : start + BATCH])).to(where)
         logits = network(batch)[1]
-        answers = (logits > 0) == (target > 0) if task.name == "attributes" else logits.argmax(1) == target
+        answers = (logits > 0) == (target > 0) if task.binary else logits.argmax(1) == target
         right, total = right + answers.sum().item(), total + answers.numel()
     return right / max(total, 1)

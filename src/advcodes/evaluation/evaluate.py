@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
+from torch import Tensor
 
 from advcodes.evaluation import reference as references
 from advcodes.evaluation.features import Extractor, load_extractor
 from advcodes.evaluation.metrics import Reference, energy_distance, fidelity, frechet_distance, measure, statistics
 from advcodes.evaluation.names import ENERGY, metric_name
-from advcodes.evaluation.sample import generate
+from advcodes.evaluation.sample import captions_of, generate
 from advcodes.params import Machine
 from advcodes.provenance import Artifact, write_atomically
 from advcodes.training import device
@@ -23,12 +25,15 @@ from advcodes.training.restore import restore, snapshots
 def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
     """Make an `evaluate/...` artifact: ``metrics.json``.
 
-    It holds ``run``; ``metrics`` and ``spread`` by full name; their ``protocol``; ``floor`` (what real training images
+    It holds ``run``; ``metrics`` and ``spread`` by full name; their ``protocol``; ``floor`` (what real images
     score); ``curve``, a list of ``step``, ``images`` seen and the FD of a few samples at that point (of points the
-    energy distance, too), and ``curve_protocol``.
+    energy distance, too), and ``curve_protocol``. Of a method whose samples are asked to show something
+    (``config["asks"]``), also what of that can be seen, and ``chance`` and ``agreement``: see
+    :class:`advcodes.evaluation.conditional.Scores`.
 
     Raises:
-        AdvcodesError: an input is missing or damaged, or a sample is not finite.
+        AdvcodesError: an input is missing or damaged, a sample is not finite, or a dataset without classes or
+            attributes cannot tell what samples show.
     """
     config, inputs = artifact.config, artifact.inputs
     run, sampling = inputs["run"].directory, config["sampling"]
@@ -38,22 +43,36 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         extractor = load_extractor(inputs["extractor"].directory, config["extractor"], where)
         final = restore(run, where)
         seed = final.config["seed"]
+        given = captions_of(inputs, reference.split) if "text" in inputs else None
 
         def generated(step: int, n: int) -> np.ndarray:
             # The samples' first images are what generating fewer would give.
             if step == final.step and n <= len(samples):
                 return samples[:n]
-            return generate(restore(run, where, step), n, sampling, seed, f"{artifact.id}, step {step}")
+            return generate(restore(run, where, step), n, sampling, seed, f"{artifact.id}, step {step}", given)
 
-        measured = evaluate(samples, snapshots(run), generated, reference, extractor, config, artifact.id)
+        found, scores = extractor.features(samples, artifact.id), None
+        if "asks" in config:
+            # By name: its code is no part of the results of those that are asked nothing.
+            conditional = importlib.import_module("advcodes.evaluation.conditional")
+            same = "classifier" in inputs and inputs["classifier"].directory == inputs["extractor"].directory
+            known = found[1] if same else None
+            scores = conditional.measure(artifact, samples, known, reference, where)
+        measured = evaluate(samples, snapshots(run), generated, reference, extractor, config, artifact.id, found)
     floor = json.loads((inputs["reference"].directory / "floor.json").read_text())
+    if scores is not None:
+        measured["metrics"] |= scores.metrics
+        measured["protocol"] |= scores.protocol
+        measured |= {"chance": scores.chance, "agreement": scores.agreement}
+        floor["metrics"] |= scores.floor
     measured["protocol"] |= {
         "batch_norm": sampling["batch_norm"],
         "seed": seed,
         "step": final.step,
         "images": final.images,
         **{f"{name}_key": inputs[role].key for name, role in
-           (("checkpoint", "run"), ("samples", "samples"), ("reference", "reference"), ("extractor", "extractor"))},
+           (("checkpoint", "run"), ("samples", "samples"), ("reference", "reference"), ("extractor", "extractor"),
+            ("classifier", "classifier"), ("statements", "statements")) if role in inputs},
     }  # fmt: skip
     content = {"run": artifact.id.partition("/")[2], **measured, "floor": floor}
     write_atomically(artifact.directory / "metrics.json", json.dumps(content, indent=1) + "\n")
@@ -68,6 +87,7 @@ def evaluate(
     extractor: Extractor,
     config: Mapping[str, Any],
     what: str = "evaluating",
+    found: tuple[Tensor, Tensor] | None = None,
 ) -> dict[str, Any]:
     """Measure samples against a reference, and snapshots against the same one.
 
@@ -79,11 +99,12 @@ def evaluate(
         extractor: that gave them.
         config: ``extractor``, ``curve_n_generated``, and what :func:`advcodes.evaluation.metrics.measure` needs.
         what: first words of progress lines.
+        found: features and logits of the samples, where they are known.
 
     Returns:
         ``metrics``, ``spread``, ``protocol``, ``curve``, ``curve_protocol``: see :func:`make`.
     """
-    features, logits = extractor.features(samples, what)
+    features, logits = extractor.features(samples, what) if found is None else found
     measured = measure(features, logits, reference, config["extractor"], extractor.classes, config, samples)
     measured["protocol"] |= {
         "extractor": config["extractor"],
@@ -101,8 +122,8 @@ def evaluate(
     curve = []
     for step, images in points:
         few = generated(step, counts["n_generated"])
-        found, _ = extractor.features(few, f"{what}, step {step}")
-        point = {"step": step, "images": images, name: frechet_distance(statistics(found), reference.statistics)}
+        then, _ = extractor.features(few, f"{what}, step {step}")
+        point = {"step": step, "images": images, name: frechet_distance(statistics(then), reference.statistics)}
         if reference.points is not None:
             point[ENERGY] = energy_distance(few, reference.points)
         curve.append(point)

@@ -45,6 +45,10 @@ ON_CLASSIFIER = {
 }
 EXTRACTORS = ("classifier", "inception")
 ENERGY = "energy_distance"  #: of points (`gaussians`), in place of an extractor's features; it has one name
+LABEL_ACCURACY, CLUSTER_ACCURACY, CLUSTER_NMI = "label_accuracy", "cluster_accuracy", "cluster_nmi"
+CAPTION_AGREEMENT = "caption_agreement"
+#: Of conditional runs: how far samples show what they were asked to, as the dataset's classifiers see them.
+CONDITIONAL = (LABEL_ACCURACY, CLUSTER_ACCURACY, CLUSTER_NMI, CAPTION_AGREEMENT)
 
 
 def metric_name(
@@ -56,8 +60,10 @@ def metric_name(
     counts in :data:`PROTOCOLS`; other counts are part of the name: ``fid_2000_vs_10000_test``, ``is_2000``.
 
     Args:
-        metric: ``fid``, ``is``, ``kid``, ``precision`` or ``recall``; or ``energy_distance``.
-        extractor: ``inception`` or ``classifier``; ``points`` for the energy distance.
+        metric: ``fid``, ``is``, ``kid``, ``precision`` or ``recall``; or ``energy_distance``, or of
+            :data:`CONDITIONAL`.
+        extractor: ``inception`` or ``classifier``; ``points`` for the energy distance; ``classifier`` alone for those
+            of conditional runs.
         n_generated: generated images.
         n_reference: real images.
         split: of the real images.
@@ -68,6 +74,8 @@ def metric_name(
     """
     if (metric, extractor) == (ENERGY, "points"):
         return ENERGY  # without bias at any counts
+    if metric in CONDITIONAL and extractor == "classifier":
+        return metric  # a share, at any counts; no other extractor gives it
     if metric not in PROTOCOLS:
         raise unknown("metric", metric, PROTOCOLS)
     if extractor not in EXTRACTORS:
@@ -92,13 +100,15 @@ def parse(name: str) -> tuple[str, str]:
     """
     if name == ENERGY:
         return ENERGY, "points"
+    if name in CONDITIONAL:
+        return name, "classifier"
     for metric, ours in ON_CLASSIFIER.items():
         if name == ours:
             return metric, "classifier"
         counts = r"(_\d+(_in_\d+_splits)?)?" if metric == "is" else r"(_\d+_vs_\d+_.+)?"
         if re.fullmatch(metric + counts, name):
             return metric, "inception"
-    raise unknown("metric", name, [*PROTOCOLS, *ON_CLASSIFIER.values(), ENERGY])
+    raise unknown("metric", name, [*PROTOCOLS, *ON_CLASSIFIER.values(), ENERGY, *CONDITIONAL])
 
 
 _FORMULAS = {
@@ -117,7 +127,9 @@ def describe(name: str, protocol: Mapping[str, Any]) -> str:
     Args:
         name: as :func:`metric_name` gave it.
         protocol: of metrics.json: ``n_generated``, ``n_reference``, ``split`` and, where known, ``is_splits``,
-            ``prc_neighborhood``, ``torch_fidelity`` and the classifier's ``extractor_task`` and ``extractor_accuracy``.
+            ``prc_neighborhood``, ``torch_fidelity`` and the classifier's ``extractor_task`` and ``extractor_accuracy``;
+            of conditional runs ``classes``, ``clusters``, ``statements``, ``class_accuracy``, ``statement_accuracy``
+            and ``caption_chance``.
 
     Raises:
         AdvcodesError: the name does not belong to that protocol.
@@ -134,6 +146,8 @@ def describe(name: str, protocol: Mapping[str, Any]) -> str:
             "unit; unbiased, so 0 on average for equal distributions, and by chance a little below (our own choice: no "
             f"paper reports it); {n:,} generated and {m:,} real points (split {split})."
         )
+    if metric in CONDITIONAL:
+        return f"{name}: {_conditional(metric, protocol)}; {n:,} generated images."
     splits = protocol.get("is_splits", IS_SPLITS)
     right = metric_name(metric, protocol.get("extractor", extractor), n, m, split, splits)
     if right != name:
@@ -166,3 +180,49 @@ def describe(name: str, protocol: Mapping[str, Any]) -> str:
     if metric in ("precision", "recall") and "prc_neighborhood" in protocol:
         counts += f", {protocol['prc_neighborhood']} neighbours"
     return f"{name}: {kind}; {counts}."
+
+
+def _conditional(metric: str, protocol: Mapping[str, Any]) -> str:
+    """What a metric of conditional runs is; what the protocol does not say is left out."""
+    right = _reached("statement_accuracy" if metric == CAPTION_AGREEMENT else "class_accuracy", protocol)
+    own = "our own choice: the paper shows pictures"
+    if metric == LABEL_ACCURACY:
+        k = protocol.get("classes")
+        by_chance = f"by chance {_percent(1 / k)}, " if k else ""
+        return (
+            "share of generated images in which a classifier trained on this dataset's classes"
+            f"{right} sees the class that was asked for ({by_chance}{own})"
+        )
+    if metric == CAPTION_AGREEMENT:
+        said = f" ({', '.join(protocol['statements'])})" if protocol.get("statements") else ""
+        chance = protocol.get("caption_chance")
+        by_chance = f"with a caption drawn at random {_percent(chance)}, " if chance is not None else ""
+        return (
+            f"share of what the given captions say{said} that a classifier trained to read attributes and classes of "
+            f"this dataset, with noise added to images in training{right}, sees in the generated images "
+            f"({by_chance}{own})"
+        )
+    k, c = protocol.get("classes"), protocol.get("clusters")
+    between = (
+        f"{f'the {c}' if c else 'the'} clusters asked for and {f'the {k}' if k else 'the'} classes that a classifier "
+        f"trained on this dataset's{right} sees"
+    )
+    if metric == CLUSTER_ACCURACY:
+        by_chance = (
+            f"by chance {_percent(1 / max(c, k))} and a little more, since the best is taken; " if c and k else ""
+        )
+        return (
+            f"share of generated images on the best one-to-one assignment between {between} in them ({by_chance}{own})"
+        )
+    return (
+        f"mutual information, over the mean of the entropies, between {between} in the generated images (from 0, where "
+        f"clusters say nothing of classes, to 1; {own})"
+    )
+
+
+def _reached(key: str, protocol: Mapping[str, Any]) -> str:
+    return f" ({_percent(protocol[key])} right on test images)" if protocol.get(key) is not None else ""
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -10,15 +10,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from advcodes.data.prepared import load
 from advcodes.data.values import to_stored
 from advcodes.errors import AdvcodesError
 from advcodes.methods.base import Method
 from advcodes.params import Machine
 from advcodes.progress import Progress
 from advcodes.provenance import Artifact
+from advcodes.text.embeddings import Embeddings
 from advcodes.training import device
 from advcodes.training.restore import Restored, restore
 
@@ -27,24 +29,53 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     """Make a `sample/...` artifact: ``samples.npy``, uint8 [N, C, H, W], or float32 [N, D] for points.
 
     The noise is drawn from a stream of its own that the run's seed fixes, on the CPU: the same on every device.
+    Samples of a conditional method come with ``asked.npy``, int64 [N]: the class or cluster that each shall show, or
+    the row of the reference split whose first caption it was given.
 
     Raises:
         AdvcodesError: the run is missing, or a sample is not finite.
     """
-    config = artifact.config
+    config, inputs = artifact.config, artifact.inputs
     with device.claimed(machine) as where:
-        restored = restore(artifact.inputs["run"].directory, where)
+        restored = restore(inputs["run"].directory, where)
+        given = captions_of(inputs, config["split"]) if "text" in inputs else None
         began = time.monotonic()
-        samples = generate(restored, config["n_generated"], config, restored.config["seed"], artifact.id)
+        samples, asked = draw(restored, config["n_generated"], config, restored.config["seed"], artifact.id, given)
         seconds = time.monotonic() - began
-    path = artifact.directory / "samples.npy"
-    path.unlink(missing_ok=True)  # a cache may hold a hard link to the old one
-    np.save(path, samples)
-    return [path.name], {"images": len(samples), "step": restored.step, "seconds": round(seconds, 2)}
+    found = {"samples.npy": samples} if asked is None else {"samples.npy": samples, "asked.npy": asked}
+    for name, array in found.items():
+        path = artifact.directory / name
+        path.unlink(missing_ok=True)  # a cache may hold a hard link to the old one
+        np.save(path, array)
+    return list(found), {"images": len(samples), "step": restored.step, "seconds": round(seconds, 2)}
 
 
-def generate(restored: Restored, n: int, config: Mapping[str, Any], seed: int, what: str = "sampling") -> np.ndarray:
-    """Generate ``n`` images, quantised to 8 bits.
+def captions_of(inputs: Mapping[str, Artifact], split: str) -> Embeddings:
+    """Captions of a split, of the artifacts ``data`` and ``text`` of its dataset."""
+    return Embeddings(inputs["text"].directory, load(inputs["data"].directory).rows(split))
+
+
+def generate(
+    restored: Restored,
+    n: int,
+    config: Mapping[str, Any],
+    seed: int,
+    what: str = "sampling",
+    given: Embeddings | None = None,
+) -> np.ndarray:
+    """The images of :func:`draw`."""
+    return draw(restored, n, config, seed, what, given)[0]
+
+
+def draw(
+    restored: Restored,
+    n: int,
+    config: Mapping[str, Any],
+    seed: int,
+    what: str = "sampling",
+    given: Embeddings | None = None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Generate ``n`` images, quantised to 8 bits, and say what they were asked to show.
 
     The same seed gives the same images whatever ``n``: a smaller ``n`` gives the first of them. The networks are
     left as they were.
@@ -55,9 +86,12 @@ def generate(restored: Restored, n: int, config: Mapping[str, Any], seed: int, w
         config: ``batch_norm``, ``batch_size``, ``reestimate_batches``: `sampling` of params.yaml.
         seed: fixes two independent CPU streams: one for samples, one to re-estimate batch norm.
         what: named in progress lines and errors.
+        given: captions that a method which asks for text is given, row by row and from the first again; without them it
+            takes such as it has seen in training.
 
     Returns:
-        uint8 [n, C, H, W] (0..255), or float32 [n, D] for points.
+        uint8 [n, C, H, W] (0..255), or float32 [n, D] for points; and int64 [n]: the class or cluster asked of each, or
+        the row of ``given``, and None for methods that are asked nothing.
 
     Raises:
         AdvcodesError: a sample is not finite, or the method cannot sample; ``n`` or ``seed`` out of range.
@@ -69,12 +103,14 @@ def generate(restored: Restored, n: int, config: Mapping[str, Any], seed: int, w
     for_samples, for_statistics = (
         torch.Generator().manual_seed(int(s)) for s in np.random.SeedSequence(seed).generate_state(2)
     )
-    progress, images = Progress(what, n, "images"), []
+    progress, images, asked = Progress(what, n, "images"), [], []
     with torch.inference_mode(), normalised_for_samples(method, config, for_statistics):
         for start in range(0, n, size):
             # Always whole batches: each image is then the same for every n, also where batches have statistics of
             # their own.
-            batch = method.sample(size, for_samples)[: n - start]
+            batch, shown = _batch(method, start, size, for_samples, given)
+            batch = batch[: n - start]
+            asked.append(shown)
             finite = torch.isfinite(batch.flatten(1)).all(1)
             if not finite.all():
                 bad = start + int((~finite).nonzero()[0])
@@ -84,7 +120,39 @@ def generate(restored: Restored, n: int, config: Mapping[str, Any], seed: int, w
                 )
             images.append(to_stored(batch, restored.value_range, points).cpu().numpy())
             progress.at(min(start + size, n))
-    return np.concatenate(images)
+    return np.concatenate(images), None if asked[0] is None else torch.cat(asked)[:n].cpu().numpy()
+
+
+def _batch(
+    method: Method, start: int, size: int, generator: torch.Generator, given: Embeddings | None
+) -> tuple[Tensor, Tensor | None]:
+    """Images ``start`` to ``start + size``, and what they were asked to show."""
+    if method.asks is None or (method.asks == "text" and given is None):
+        return method.sample(size, generator), None
+    if given is None:
+        asked = conditions = method.conditions(size, generator)
+    else:
+        asked = torch.arange(start, start + size) % len(given)
+        conditions = given.first(asked).to(method.device)
+    return method.sample_given(conditions, method.noise(size, generator)), asked
+
+
+def shown(restored: Restored, conditions: Tensor, rows: int, config: Mapping[str, Any], seed: int) -> np.ndarray:
+    """Images of each of S conditions, of the same noise in each row: uint8 [rows, S, C, H, W].
+
+    Args:
+        restored: a trained run of a conditional method.
+        conditions: int64 [S], or embeddings float32 [S, E].
+        rows: draws of noise; fewer give the first of them.
+        config: `sampling` of params.yaml.
+        seed: of the noise.
+    """
+    method, asked = restored.method, len(conditions)
+    with torch.inference_mode(), normalised_for_samples(method, config, torch.Generator().manual_seed(seed)):
+        noise = method.noise(rows, torch.Generator().manual_seed(seed))
+        every = conditions.to(noise.device).repeat(rows, *[1] * (conditions.ndim - 1))
+        made = method.sample_given(every, noise.repeat_interleave(asked, 0))
+    return to_stored(made, restored.value_range).cpu().numpy().reshape(rows, asked, *restored.shape)
 
 
 def normalised_for_samples(

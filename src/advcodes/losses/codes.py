@@ -1,4 +1,4 @@
-"""Diagnostics of codes: how many dimensions they use, and how far two sets of codes are apart."""
+"""Codes: joined, compared, and what is known of many: the dimensions they use, how far two sets are apart."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from torch import Tensor
 def join(*codes: Tensor) -> Tensor:
     """Batches of codes [N_i, d] as one, [sum N_i, d]."""
     return torch.cat([c.float() for c in codes])
+
+
+def beside(*parts: Tensor) -> Tensor:
+    """Codes [N, sum d_i] of parts [N, d_i]: a label and noise, say."""
+    return torch.cat([part.float() for part in parts], 1)
+
+
+def cosine_distance(a: Tensor, b: Tensor) -> Tensor:
+    """Mean of 1 - cos(a_i, b_i) over the rows of a and b [N, E]: 0 if directions agree, 1 if they are orthogonal."""
+    return 1 - torch.nn.functional.cosine_similarity(a.float(), b.float()).mean()
 
 
 @torch.no_grad()

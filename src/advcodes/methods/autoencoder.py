@@ -133,14 +133,25 @@ class VAE(FromPrior):
         """-log p(x|c), in nats per image.
 
         Raises:
-            AdvcodesError: points are no Bernoulli variables.
+            AdvcodesError: a likelihood of pixels, and points.
         """
         if self.config.likelihood == "gaussian":
             return losses.variational.gaussian(reconstruction, x)
+        return losses.variational.bernoulli(self.unit(reconstruction), self.unit(x))
+
+    def unit(self, x: Tensor) -> Tensor:
+        """Images of the dataset's value range on [0, 1], in float32.
+
+        Raises:
+            AdvcodesError: points have no such range.
+        """
         if len(self.examples.shape) == 1:
-            raise AdvcodesError("vae: a Bernoulli likelihood needs images; set `likelihood: gaussian` for points")
+            raise AdvcodesError(
+                f"{self.name}: a likelihood of {self.config.likelihood!r} needs images; set `likelihood: gaussian` for "
+                "points"
+            )
         low, high = self.examples.value_range
-        return losses.variational.bernoulli((reconstruction - low) / (high - low), (x - low) / (high - low))
+        return (x.float() - low) / (high - low)
 
     def encode(self, x: Tensor) -> Tensor:
         return self.posterior(x)[0]

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 from pydantic import Field, model_validator
 
 from advcodes.errors import AdvcodesError
-from advcodes.schema import Count, Fraction, Model, NonNegative, Positive, Snapshots
+from advcodes.schema import Count, Fraction, Model, NonNegative, Positive, Real, Snapshots
 
 if TYPE_CHECKING:
+    import torch
     from torch import Generator, Tensor, nn
 
 
@@ -32,6 +33,7 @@ class Optimiser(Model):
     betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), description="Adam's beta1 and beta2")
     eps: Positive = Field(1e-8, description="Adam's epsilon")
     weight_decay: NonNegative = Field(0.0, description="L2 penalty added to the gradient")
+    decay: Literal["none", "linear"] = Field("none", description="learning rates over the run: kept, or lowered to 0")
 
 
 class VariantTraining(Model):
@@ -47,6 +49,9 @@ class MethodConfig(Model):
     architecture: str = Field("infogan", description="name under `architectures` that builds the networks")
     items: list[str] = Field([], description="items (`acl/table1`) in which this variant is an extra row")
     training: VariantTraining = Field(VariantTraining(), description="where this variant differs from `training`")
+    value_range: tuple[Real, Real] | None = Field(
+        None, description="range of images that networks see: [0, 1] or [-1, 1]; null: the dataset's"
+    )
     latent_dim: Count = Field(64, description="d: size of the generator's input, and of codes")
     prior: Prior = Field("normal", description=PRIORS)
     optimiser: Optimiser = Optimiser()
@@ -69,12 +74,14 @@ class Examples:
         value_range: of images, which fixes the generator's output activation.
         classes: number of classes; 0 where there are none.
         attributes: number of binary attributes; 0 where there are none.
+        text: numbers in the embedding of a caption; 0 where captions are not used.
     """
 
     shape: tuple[int, ...] = ()
     value_range: tuple[float, float] = (0.0, 1.0)
     classes: int = 0
     attributes: int = 0
+    text: int = 0
 
     def targets(self, wanted: str = "auto") -> str:
         """What supervision can use: ``classes`` or ``attributes``; ``auto`` prefers classes.
@@ -89,6 +96,23 @@ class Examples:
                 "use another dataset, or a method without supervision"
             )
         return there[0] if wanted == "auto" else wanted
+
+    def condition_size(self, condition: str | int | None) -> int:
+        """Numbers that say a condition to a network: ``classes`` one-hot, ``text``, a number of clusters, or none.
+
+        Raises:
+            AdvcodesError: the dataset has no classes, or captions are not used.
+        """
+        if condition is None or isinstance(condition, int):
+            return condition or 0
+        size = {"classes": self.classes, "text": self.text}[condition]
+        if not size:
+            needed = {"classes": "classes", "text": "captions"}[condition]
+            raise AdvcodesError(
+                f"this method is told the {needed} of images, and this dataset has none; use another dataset, or a "
+                "method without a condition"
+            )
+        return size
 
 
 @dataclass(frozen=True)
@@ -112,12 +136,15 @@ class Phase:
         updates: roles whose parameters this phase's own Adam steps; every other network is frozen meanwhile.
         every: run in each ``every``-th step only (n_critic).
         times: updates in a row on the same batch; what the phase draws or computes itself is new each time.
+        rates: factor on a role's learning rate in this phase: what a loss's weight is to plain gradient descent, since
+            Adam does not see the scale of a loss.
     """
 
     name: str
     updates: tuple[str, ...]
     every: int = 1
     times: int = 1
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 class Step(Protocol):
@@ -126,6 +153,7 @@ class Step(Protocol):
     images: Tensor  #: real images [N, C, H, W] (or points [N, D]) in the dataset's value range
     labels: Tensor  #: class of each image, int64 [N]; -1 where the dataset has none
     attributes: Tensor | None  #: binary attributes, float [N, A], where the dataset has them
+    text: Tensor | None  #: embedding of one caption of each image, float [N, E], where the method asks for text
 
     def once(self, key: str, roles: tuple[str, ...], make: Callable[[], Tensor]) -> Tensor:
         """Compute ``make()`` once a step and share it between phases (the same forward pass, as the papers say).
@@ -151,6 +179,7 @@ class Method:
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     sampling_roles: ClassVar[tuple[str, ...]] = ()  #: networks that :meth:`sample` needs
     snapshot_roles: ClassVar[tuple[str, ...]] = ()  #: others that snapshots keep beside them
+    asks: ClassVar[Literal["labels", "clusters", "text"] | None] = None  #: what samples are asked to show
 
     def __init__(self, config: MethodConfig, networks: Mapping[str, nn.Module], examples: Examples):
         self.config = config
@@ -168,17 +197,27 @@ class Method:
         """The phases in update order."""
         raise AdvcodesError(f"method {cls.__name__} declares no phases: define phases(config)")
 
+    @property
+    def noise_size(self) -> int:
+        """Numbers in a draw of noise: the generator's input is as large as a code, unless a method says otherwise."""
+        return self.config.latent_dim
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(next(iter(self.networks.values())).parameters()).device
+
     def noise(self, n: int, generator: Generator | None = None) -> Tensor:
-        """Draw ``n`` codes from the prior: float32 [n, latent_dim] on the networks' device.
+        """Draw ``n`` times from the prior: float32 [n, noise_size] on the networks' device.
 
         ``generator`` is a CPU generator (draws are then the same on every device); without one the device's global
         stream is used, which training does.
         """
         import torch
 
-        device = next(next(iter(self.networks.values())).parameters()).device
+        device = self.device
         kwargs = {"device": device if generator is None else "cpu", "generator": generator}
-        shape = (n, self.config.latent_dim)
+        shape = (n, self.noise_size)
         if self.config.prior == "uniform":
             return 2 * torch.rand(shape, **kwargs).to(device) - 1
         z = torch.randn(shape, **kwargs)
@@ -222,3 +261,29 @@ class Method:
     def inpaint(self, x: Tensor, mask: Tensor) -> Tensor:
         """Fill ``x`` [N, C, H, W] where ``mask`` [N, 1, H, W] is 1; the rest of ``x`` stays as it is."""
         raise self._cannot("inpaint")
+
+
+class Conditional(Method):
+    """A method whose samples are asked to show something; ``asks`` says what (mix it in before the method).
+
+    A condition is a class or a cluster, int64, or the embedding of a sentence.
+    """
+
+    def conditions(self, n: int, generator: Generator | None = None) -> Tensor:
+        """Draw what ``n`` samples shall show: int64 [n], or float32 [n, E] for sentences."""
+        raise self._cannot("draw conditions")
+
+    def codes_given(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """What is decoded into samples, [n, d], of conditions and noise [n, noise_size]."""
+        raise self._cannot("make codes of conditions")
+
+    def sample_given(self, conditions: Tensor, noise: Tensor) -> Tensor:
+        """Images [n, C, H, W] that show ``conditions``; the noise [n, noise_size] settles all else."""
+        return self.decode(self.codes_given(conditions, noise))
+
+    def codes(self, n: int, generator: Generator | None = None) -> Tensor:
+        """What is decoded into samples, [n, d], of conditions that are drawn."""
+        return self.codes_given(self.conditions(n, generator), self.noise(n, generator))
+
+    def sample(self, n: int, generator: Generator | None = None) -> Tensor:
+        return self.decode(self.codes(n, generator))

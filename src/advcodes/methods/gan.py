@@ -1,4 +1,4 @@
-"""GAN and WGAN-GP: the baselines that adversarial code learning attaches to."""
+"""GAN, LSGAN and WGAN-GP: the baselines of image generation; adversarial code learning attaches to them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class GAN(Method):
     """Generative adversarial network, non-saturating (facts 5.1).
 
-    One discriminator step, then one generator step on the same fakes.
+    One discriminator step, then one generator step on the same fakes. With an architecture of family `dcgan` this is
+    DCGAN (facts 5.3); the published script halves the discriminator's loss, but Adam ignores a loss's scale.
     """
 
     class Config(MethodConfig):
@@ -76,6 +77,24 @@ class GAN(Method):
         return self.generator(self.codes(n, generator))
 
 
+@register("lsgan")
+class LSGAN(GAN):
+    """GAN with least squares on the discriminator's raw output (Mao et al. 2017, Eq. 9; facts 5.4)."""
+
+    def discriminate(self, step: Step) -> dict[str, Tensor]:
+        """D(x) towards 1, D(G(z)) towards 0 (Mao et al. 2017, Eq. 9)."""
+        real, fake = self.discriminator(step.images), self.discriminator(self.fakes(step).detach())
+        step.log("accuracy", lambda: losses.least_squares.accuracy(real, fake))
+        return {
+            "real": losses.least_squares.discriminator_real(real),
+            "fake": losses.least_squares.discriminator_fake(fake),
+        }
+
+    def generate(self, step: Step) -> dict[str, Tensor]:
+        """D(G(z)) towards 1 (Mao et al. 2017, Eq. 9)."""
+        return {"adversarial": losses.least_squares.generator(self.discriminator(self.fakes(step)))}
+
+
 @register("wgan_gp")
 class WGANGP(GAN):
     """Wasserstein GAN with gradient penalty (facts 5.2): no batch norm in the critic, fresh noise for the generator.
@@ -87,6 +106,14 @@ class WGANGP(GAN):
         prior: Literal["normal", "uniform"] = Field("normal", description="N(0, I) or uniform on [-1, 1]^d")
         n_critic: Count = Field(5, description="critic steps for one generator step")
         penalty: NonNegative = Field(10.0, description="weight of the gradient penalty")
+        generator_batch: Count = Field(
+            1,
+            description="generated images for each real one in the generator's step (facts 5.2: 2 in the ResNet)",
+        )
+        dequantise: bool = Field(
+            False,
+            description="noise of one 8-bit step on the critic's real images (facts 5.2: in the ResNet)",
+        )
         optimiser: Optimiser = Optimiser(lr=1e-4)
 
     @classmethod
@@ -100,12 +127,35 @@ class WGANGP(GAN):
             Phase("generate", updates=cls.generated_by(config), every=config.n_critic),
         ]
 
+    def real_images(self, step: Step) -> Tensor:
+        """Real images for the critic: as they are, or with noise U(0, s) that hides their 8-bit steps.
+
+        s is 1/256 of the value range: 1/128 on [-1, 1] (facts 5.2).
+        """
+        if not self.config.dequantise:
+            return step.images
+        import torch
+
+        low, high = self.examples.value_range
+        return step.images + torch.rand_like(step.images) * ((high - low) / 256)
+
+    def fakes(self, step: Step) -> Tensor:
+        """Generated images for the generator's step, ``generator_batch`` for each real one; the critic has others."""
+        import torch
+
+        def make() -> Tensor:
+            codes = [self.fake_codes(step) for _ in range(self.config.generator_batch)]
+            return self.generator(torch.cat(codes) if len(codes) > 1 else codes[0])
+
+        return step.once("fakes", self.generated_by(self.config), make)
+
     def discriminate(self, step: Step) -> dict[str, Tensor]:
         """The critic: mean score of fakes minus that of real images, with the gradient penalty (facts 5.2)."""
         fake = step.once("critic fakes", (), lambda: self.generator(self.fake_codes(step)))
+        real = self.real_images(step)
         # `forward`, not the module itself: torch.compile cannot differentiate twice.
-        penalty = losses.wasserstein.gradient_penalty(self.discriminator.forward, step.images, fake)
-        real_scores, fake_scores = self.discriminator(step.images), self.discriminator(fake)
+        penalty = losses.wasserstein.gradient_penalty(self.discriminator.forward, real, fake)
+        real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
         step.log("accuracy", lambda: losses.wasserstein.accuracy(real_scores, fake_scores))
         return {
             "real": losses.wasserstein.discriminator_real(real_scores),

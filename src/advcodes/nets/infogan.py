@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from advcodes.errors import AdvcodesError
 from advcodes.methods.base import Examples
 from advcodes.nets import code
-from advcodes.nets.common import FeatureDiscriminator, normaliser, output_activation
+from advcodes.nets.common import FeatureDiscriminator, Trunk, joined, normaliser, output_activation
 from advcodes.nets.config import Infogan
 
 
@@ -71,27 +71,22 @@ class Generator(nn.Module):
         return self.conv(self.fc(c).unflatten(1, self.start))
 
 
-class _Trunk(nn.Module):
+def _trunk(a: Infogan, examples: Examples, batch_norm: bool, joined: int = 0) -> Trunk:
     """Images [N, C, H, W] to features [N, features]: two convolutions and a fully connected layer."""
+    channels, side, _ = examples.shape
 
-    def __init__(self, a: Infogan, examples: Examples, batch_norm: bool):
-        super().__init__()
-        channels, side, _ = examples.shape
+    def norm(kind: type[nn.Module], n: int) -> nn.Module:
+        return kind(n, eps=a.bn_eps, momentum=a.bn_momentum) if batch_norm else nn.Identity()
 
-        def norm(kind: type[nn.Module], n: int) -> nn.Module:
-            return kind(n, eps=a.bn_eps, momentum=a.bn_momentum) if batch_norm else nn.Identity()
-
-        self.convolutions = nn.Sequential(
-            _conv(channels, a.width), nn.LeakyReLU(a.slope),
-            _conv(a.width, 2 * a.width), norm(nn.BatchNorm2d, 2 * a.width), nn.LeakyReLU(a.slope), nn.Flatten(),
-        )  # fmt: skip
-        self.dense = nn.Sequential(
-            nn.Linear(2 * a.width * (side // 4) ** 2, a.features),
-            norm(nn.BatchNorm1d, a.features), nn.LeakyReLU(a.slope),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.dense(self.convolutions(x))
+    convolutions = nn.Sequential(
+        _conv(channels, a.width), nn.LeakyReLU(a.slope),
+        _conv(a.width, 2 * a.width), norm(nn.BatchNorm2d, 2 * a.width), nn.LeakyReLU(a.slope), nn.Flatten(),
+    )  # fmt: skip
+    dense = nn.Sequential(
+        nn.Linear(2 * a.width * (side // 4) ** 2 + joined, a.features),
+        norm(nn.BatchNorm1d, a.features), nn.LeakyReLU(a.slope),
+    )  # fmt: skip
+    return Trunk(convolutions, dense)
 
 
 class Discriminator(FeatureDiscriminator):
@@ -99,6 +94,7 @@ class Discriminator(FeatureDiscriminator):
 
     Args:
         batch_norm: a critic under a gradient penalty has none (facts 5.2).
+        condition: what it is told, too: see :class:`~advcodes.nets.common.FeatureDiscriminator`.
     """
 
     def __init__(
@@ -107,8 +103,11 @@ class Discriminator(FeatureDiscriminator):
         examples: Examples,
         latent_dim: int,
         batch_norm: bool = True,
+        condition: str | int | None = None,
     ):
-        super().__init__(_Trunk(a, examples, batch_norm and a.discriminator_batch_norm), a.features)
+        size = examples.condition_size(condition)
+        trunk = _trunk(a, examples, batch_norm and a.discriminator_batch_norm, joined(size))
+        super().__init__(trunk, a.features, size)
         _init(self, a.init_std)
 
 
@@ -123,7 +122,7 @@ class Encoder(nn.Module):
     def __init__(self, a: Infogan, examples: Examples, latent_dim: int, outputs: int = 1, normalise: str = "none"):
         super().__init__()
         if a.encoder == "discriminator":
-            self.trunk, features = _Trunk(a, examples, batch_norm=True), a.features
+            self.trunk, features = _trunk(a, examples, batch_norm=True), a.features
         else:
             self.trunk, features = _convolutions(a, examples)
         self.head = nn.Linear(features, outputs * latent_dim)

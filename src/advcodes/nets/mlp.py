@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from advcodes.methods.base import Examples
 from advcodes.nets import code
-from advcodes.nets.common import FeatureDiscriminator, normaliser, output_activation
+from advcodes.nets.common import FeatureDiscriminator, Trunk, joined, normaliser, output_activation
 from advcodes.nets.config import Mlp
 
 
@@ -39,12 +39,25 @@ class Generator(nn.Module):
 
 
 class Discriminator(FeatureDiscriminator):
-    """Examples [N, *shape] to logits [N]; ``batch_norm`` is accepted for a common signature, there is none."""
+    """Examples [N, *shape] to logits [N].
 
-    def __init__(self, a: Mlp, examples: Examples, latent_dim: int, batch_norm: bool = True):
-        sizes = [math.prod(examples.shape), *[a.width] * a.hidden_layers]
+    Args:
+        batch_norm: accepted for a common signature; there is none.
+        condition: what it is told, too: see :class:`~advcodes.nets.common.FeatureDiscriminator`.
+    """
+
+    def __init__(
+        self,
+        a: Mlp,
+        examples: Examples,
+        latent_dim: int,
+        batch_norm: bool = True,
+        condition: str | int | None = None,
+    ):
+        size = examples.condition_size(condition)
+        sizes = [math.prod(examples.shape) + joined(size), *[a.width] * a.hidden_layers]
         layers = code.mlp(sizes, lambda: nn.LeakyReLU(a.slope))
-        super().__init__(nn.Sequential(nn.Flatten(), layers, nn.LeakyReLU(a.slope)), a.width)
+        super().__init__(Trunk(None, nn.Sequential(layers, nn.LeakyReLU(a.slope))), a.width, size)
         _init(self, a.init)
 
 

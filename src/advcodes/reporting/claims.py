@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from advcodes.reporting import text
-from advcodes.reporting.items import Claim, Item
+from advcodes.reporting.items import Claim, Item, better
 from advcodes.reporting.results import Result, only
 from advcodes.reporting.statistics import Test, hedges_g, mean_sd, paired, welch
 
@@ -119,24 +119,24 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
         return sorted(runs, key=lambda r: r.seed)
 
     winners, losers = of(claim.winner), of(claim.loser or claim.winner)
-    metric = None
+    metric, wanted = None, claim.metric or item.metric
     if some := winners or losers:
         values = some[0].curve[-1] if claim.kind == "falls" else some[0].metrics
-        metric = only(item.metric, values, f"{claim.item}, {served}")
+        metric = only(wanted, values, f"{claim.item}, {served}")
     if claim.kind == "falls":
         sides = {"winner": [r.curve[-1][metric] for r in winners], "loser": [r.curve[0][metric] for r in winners]}
         labels = ("at the end", "at the first snapshot")
     else:
         sides = {"winner": [r.metrics[metric] for r in winners], "loser": [r.metrics[metric] for r in losers]}
         labels = (item.rows[claim.winner].label, item.rows[claim.loser or claim.winner].label)
-    found = verdict(sides["winner"], sides["loser"], item.better, claim.kind, claim.margin)
+    found = verdict(sides["winner"], sides["loser"], better(wanted), claim.kind, claim.margin)
     for side, variant, label in zip(sides, (claim.winner, claim.loser), labels, strict=True):
         found[side] |= {"variant": variant, "label": label, "values": sides[side]}
     return {
         "dataset": served,
         "metric": metric,
-        "paper_metric": item.metric if item.paper_measures else None,
-        "better": item.better,
+        "paper_metric": item.metric if item.paper_measures and wanted == item.metric else None,
+        "better": better(wanted),
     } | found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ def frame(
         "better": item.better,
         "paper_protocol": item.protocol,
         "notes": item.notes,
-        "columns": {c: _column(item, s, results, along_training) for c, s in columns.items()},
+        "columns": {c: _column(item, c, s, results, along_training) for c, s in columns.items()},
+        **({"marks": item.marks} if item.marks else {}),
         "rows": {v: _row(item, v) for v in [*item.rows, *extra]},
     }
 
@@ -58,30 +59,43 @@ def _row(item: Item, variant: str) -> dict[str, Any]:
     row = item.rows.get(variant)
     if row is None:
         return {"label": variant, "kind": "addition"}
-    if row.cited:
-        return {"label": row.label, "kind": "cited", "cited": row.cited}
-    return {"label": row.label, "kind": "trained"}
+    kind = {"kind": "cited", "cited": row.cited} if row.cited else {"kind": "trained"}
+    return {"label": row.label, **kind, **({"marks": row.marks} if item.marks else {})}
 
 
-def _column(item: Item, served: str | None, results: Sequence[Result], along_training: bool) -> dict[str, Any]:
-    runs = [r for r in results if r.dataset == served]
+def _column(
+    item: Item, column: str, served: str | None, results: Sequence[Result], along_training: bool
+) -> dict[str, Any]:
+    runs = [r for r in results if r.dataset == served and item.trains(r.variant, column)]
     if not runs:
         return {"served_by": served, "metric": None}
-    from advcodes.evaluation.names import describe
-
-    protocol = shared(r.curve_protocol if along_training else r.protocol for r in runs)
-    values = runs[0].curve[-1] if along_training else runs[0].metrics
-    names = [n for n in values if n not in ("step", "images")]
+    measured = [(r.curve[-1], r.curve_protocol) if along_training else (r.metrics, r.protocol) for r in runs]
+    names = dict.fromkeys(n for values, _ in measured for n in values if n not in ("step", "images"))
     return {
         "served_by": served,
-        "metric": only(item.metric, values, f"{item.id}, {served}"),
-        "metrics": {m: describe(m, protocol).removeprefix(f"{m}: ") for m in names},
-        "protocol": protocol,
+        "metric": only(item.metric, measured[0][0], f"{item.id}, {served}"),
+        "metrics": {name: _described(name, measured) for name in names},
+        "protocol": shared(protocol for _, protocol in measured),
         "images": sorted({r.images for r in runs}),
         "batch_size": sorted({r.batch_size for r in runs}),
         # Real images were scored with the tables' number of images, not with the curves'.
-        "floor": {} if along_training else {k: runs[0].floor[k] for k in ("metrics", "protocol")},
+        "floor": {} if along_training else _floor_of(runs),
     }
+
+
+def _floor_of(runs: Sequence[Result]) -> dict[str, Any]:
+    """What real images score by any metric of these runs."""
+    metrics: dict[str, float] = {}
+    for run in runs:  # only some methods are measured by all
+        metrics = {**run.floor["metrics"], **metrics}
+    return {"metrics": metrics, "protocol": runs[0].floor["protocol"]}
+
+
+def _described(name: str, measured: Sequence[tuple[Mapping[str, float], Mapping[str, Any]]]) -> str:
+    """What a metric is, by the protocol of those runs that have it: not every method can be measured by each."""
+    from advcodes.evaluation.names import describe
+
+    return describe(name, shared(protocol for values, protocol in measured if name in values)).removeprefix(f"{name}: ")
 
 
 def as_json(value: Any) -> str:
@@ -129,9 +143,10 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
     """What a reader has to know about the numbers: one Markdown paragraph each."""
     columns = ran(content)
     by_dataset = {c["served_by"]: c for c in columns.values()}
+    images = {d: sorted({n for c in columns.values() if c["served_by"] == d for n in c["images"]}) for d in by_dataset}
     notes = []
     if columns:
-        lengths = text.listing([f"{_span(c['images'])} images of {text.dataset(d)}" for d, c in by_dataset.items()])
+        lengths = text.listing([f"{_span(seen)} images of {text.dataset(d)}" for d, seen in images.items()])
         batches = _span(sorted({b for c in columns.values() for b in c["batch_size"]}))
         same = all(len(c["images"]) == len(c["batch_size"]) == 1 for c in columns.values())
         notes.append(
@@ -139,7 +154,7 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
             + ("the same for every row." if same else "**not the same for every row**.")
         )
     ours = {c["metric"] for c in columns.values()}
-    notes += [f"**Metric**: {sentence}" for sentence in _descriptions(columns, ours)]
+    notes += [f"**Metric**: {sentence}" for sentence in descriptions(columns, ours)]
     if content["paper_metric"] is None:
         notes.append("**The paper** shows pictures here and prints no number: the metric is our choice.")
     elif others := sorted(ours - {content["paper_metric"]}):
@@ -149,6 +164,8 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
             f"{text.listing([f'`{m}`' for m in others])}, which is another quantity on another scale. "
             "At most the order of the rows can be compared."
         )
+    if content.get("marks"):
+        notes.append(f"**Marks**: {'; '.join(f'{mark}: {meaning}' for mark, meaning in content['marks'].items())}.")
     stand_ins = {name: c["served_by"] for name, c in columns.items() if c["served_by"] != name}
     if stand_ins:
         pairs = [f"{text.dataset(n)} is served by {text.dataset(d)}" for n, d in stand_ins.items()]
@@ -158,9 +175,9 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
         )
     if missing := [name for name in content["columns"] if name not in columns]:
         notes.append(f"**Not run** at this scale: {_names(missing)}.")
-    if floors := [f for d, c in by_dataset.items() for f in _floor(text.dataset(d), c)]:
+    for which, floors in _floors(by_dataset).items():
         notes.append(
-            f"**Floor**: in place of generated images, real training images score {text.listing(floors)}: "
+            f"**Floor**: in place of generated images, real {which} score {text.listing(floors)}: "
             "about the best that a generator can reach."
         )
     notes.append(f"**The paper's protocol**: {content['paper_protocol']}.")
@@ -168,15 +185,25 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _floor(dataset: str, column: Mapping[str, Any]) -> Iterator[str]:
-    """The score of real images, under its own name: their number, and so that name, can be another."""
-    from advcodes.evaluation.names import parse
+def _floors(by_dataset: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Scores of real images, under their own names (their number, and so that name, can be another), by which images.
 
-    floor = column["floor"]
-    for name, value in floor.get("metrics", {}).items():
-        if parse(name) == parse(column["metric"]):
-            number = text.number(value, text.decimals([value]))
-            yield f"`{name}` {number} ({floor['protocol']['n_generated']:,} images of {dataset})"
+    Whether samples show what they were asked for is compared with images of the reference, asked for what they are.
+    """
+    from advcodes.evaluation.names import CONDITIONAL, parse
+
+    found: dict[str, list[str]] = {}
+    for dataset, column in by_dataset.items():
+        floor, protocol = column["floor"], column["protocol"]
+        for name, value in floor.get("metrics", {}).items():
+            if parse(name) == parse(column["metric"]):
+                which, images = "training images", floor["protocol"]["n_generated"]
+                if name in CONDITIONAL:
+                    which, images = f"images of split {protocol['split']}", protocol["n_reference"]
+                number = text.number(value, text.decimals([value]))
+                score = f"`{name}` {number} ({images:,} images of {text.dataset(dataset)})"
+                found.setdefault(which, []).append(score)
+    return found
 
 
 def origin(content: Mapping[str, Any], files: Sequence[str]) -> str:
@@ -196,10 +223,10 @@ def other_metrics(content: Mapping[str, Any]) -> list[str]:
     """Sentences on every metric but the main one."""
     columns = ran(content)
     names = {m for c in columns.values() for m in c["metrics"] if m != c["metric"]}
-    return _descriptions(columns, names)
+    return descriptions(columns, names)
 
 
-def _descriptions(columns: Mapping[str, Mapping[str, Any]], names: set[str]) -> list[str]:
+def descriptions(columns: Mapping[str, Mapping[str, Any]], names: set[str]) -> list[str]:
     """One sentence for each metric, or one for each dataset where protocols differ between datasets."""
     sentences = []
     for name in dict.fromkeys(m for c in columns.values() for m in c["metrics"] if m in names):

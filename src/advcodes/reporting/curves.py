@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from advcodes.reporting import text
 from advcodes.reporting.content import as_json, footnotes, frame, head, label, origin, ran, write_pages
 from advcodes.reporting.items import Item
-from advcodes.reporting.results import Result
+from advcodes.reporting.results import Result, of_cell
 from advcodes.reporting.statistics import mean_sd
 
 if TYPE_CHECKING:
@@ -46,8 +46,7 @@ def content(
         row["style"] = style.model_dump() if style else {"color": _COLORS[i % len(_COLORS)], "line": "dotted"}
         row["curves"] = {}
         for name, column in figure["columns"].items():
-            runs = [r for r in results if (r.dataset, r.variant) == (column["served_by"], variant)]
-            if runs:
+            if runs := of_cell(item, results, columns, name, variant):
                 row["curves"][name] = _points(runs, column["metric"])
     figure["panels"] = _panels(item, figure)
     return figure
@@ -57,7 +56,7 @@ def _panels(item: Item, figure: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The declared panels with rows that params.yaml adds in each; else one for each column that ran, with all rows."""
     if not item.panels:
         names = list(ran(figure)) or list(figure["columns"])[:1]
-        return [{"title": "", "column": name, "rows": list(figure["rows"])} for name in names]
+        return [{"title": "", "column": c, "rows": [v for v in figure["rows"] if item.trains(v, c)]} for c in names]
     added = [v for v, row in figure["rows"].items() if row["kind"] == "addition"]
     return [{**panel.model_dump(), "rows": [*panel.rows, *added]} for panel in item.panels]
 

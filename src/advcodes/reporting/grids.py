@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advcodes.reporting import images, text
+from advcodes.reporting.blocks import panels
 from advcodes.reporting.content import as_json, footnotes, frame, head, label, origin, ran, write_pages
 from advcodes.reporting.statistics import mean_sd
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from advcodes.reporting.request import Request
 
 _SHOWN = 64  #: images of a grid, at most
+_ACROSS = 2  #: grids side by side where there is one column; several columns have a line each
 
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
@@ -46,20 +48,23 @@ def content(request: Request) -> dict[str, Any]:
 
 def draw(request: Request, figure: Mapping[str, Any], path: Path) -> int:
     """Write a grid of real images and one for each row; returns the rows and columns of images in a grid."""
-    blocks: list[tuple[str, np.ndarray]] = []
+    lines: list[list[tuple[str, np.ndarray]]] = []
     for name, column in ran(figure).items():
         split = column["protocol"]["split"]
         real = request.prepared(name).split(split).images[:_SHOWN]
-        where = "" if len(figure["columns"]) == 1 else f", {text.dataset(column['served_by'])}"
-        blocks.append((f"Real images{where}", np.array(real)))
+        where = "" if len(figure["columns"]) == 1 else f", {text.column(name, column['served_by'])}"
+        line = [(f"Real images{where}", np.array(real))]
         for variant, row in figure["rows"].items():
             if name in row["scores"]:
                 samples = request.samples(request.of(name, variant)[0])[:_SHOWN]
-                blocks.append((f"{label(row)}{where}", np.array(samples)))
-    if not blocks or any(b.ndim != 4 for _, b in blocks):
-        images.sheet([["not run" if not blocks else "no images"]], [""], [request.item.title], path)
+                line.append((f"{label(row)}{where}", np.array(samples)))
+        lines.append(line)
+    if not lines or any(images_.ndim != 4 for line in lines for _, images_ in line):
+        images.sheet([["not run" if not lines else "no images"]], [""], [request.item.title], path)
         return 0
-    return images.panels(blocks, 2, path)
+    if len(lines) == 1:
+        lines = [lines[0][i : i + _ACROSS] for i in range(0, len(lines[0]), _ACROSS)]
+    return panels(lines, path)
 
 
 def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence[str] = ()) -> str:

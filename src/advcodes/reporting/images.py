@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from PIL import Image
 
 LIMIT = 300_000  #: bytes of a PNG: reports lie in git
-_SIDE = 64  #: pixels on the screen that a small image is enlarged to, at least
-_GAP = 2
+PALETTE_SAVES = 4  #: times that a file becomes smaller by fewer colours, at most
+SIDE = 64  #: pixels on the screen that a small image is enlarged to, at least
+GAP = 2
+MARGIN = 10
+FONT = 15
 _BLANK = 255
-_MARGIN = 10
-_FONT = 15
 
 
 def grid(images: Any, rows: int, columns: int, path: Path | str, scale: int | None = None) -> None:
@@ -38,8 +39,8 @@ def grid(images: Any, rows: int, columns: int, path: Path | str, scale: int | No
     Raises:
         AdvcodesError: the images have another shape or type.
     """
-    picture = _tile(_checked(images), rows, columns, scale)
-    _write(picture, _encode(picture), path)
+    picture = tile(checked(images), rows, columns, scale)
+    write(picture, encode(picture), path)
 
 
 def sheet(
@@ -59,55 +60,14 @@ def sheet(
     Raises:
         AdvcodesError: images have another shape or type.
     """
-    arrays = [[b if isinstance(b, str) else _checked(b) for b in line] for line in blocks]
+    arrays = [[b if isinstance(b, str) else checked(b) for b in line] for line in blocks]
     for shape in ((3, 8), (2, 8), (2, 6), (1, 8)):
         picture = _sheet(arrays, rows, columns, shape)
-        data = _encode(picture)
+        data = encode(picture)
         if len(data) <= LIMIT:
             break
-    _write(picture, data, path)
+    write(picture, data, path)
     return shape
-
-
-def panels(blocks: Sequence[tuple[str, Any]], across: int, path: Path | str) -> int:
-    """Write titled square grids of images as one PNG under :data:`LIMIT` bytes.
-
-    Args:
-        blocks: a title and images uint8 [N, C, H, W] each.
-        across: blocks side by side.
-        path: of the PNG.
-
-    Returns:
-        Rows and columns of images in each block: as many, from the first image on, as the file's size allows.
-
-    Raises:
-        AdvcodesError: images have another shape or type.
-    """
-    arrays = [(title, _checked(images)) for title, images in blocks]
-    for side in (8, 6, 5, 4):
-        picture = _panels(arrays, side, across)
-        data = _encode(picture)
-        if len(data) <= LIMIT:
-            break
-    _write(picture, data, path)
-    return side
-
-
-def _panels(blocks: Sequence[tuple[str, np.ndarray]], side: int, across: int) -> np.ndarray:
-    from PIL import Image, ImageDraw, ImageFont
-
-    font = ImageFont.load_default(_FONT)
-    tiles = [(title, _tile(images, side, side, None)) for title, images in blocks]
-    head = _FONT + 2 * _MARGIN
-    width, height = (max(tile.shape[i] for _, tile in tiles) + _MARGIN for i in (1, 0))
-    down = -(-len(tiles) // across)
-    canvas = Image.new("RGB", (across * width + _MARGIN, down * (head + height)), "white")
-    pen = ImageDraw.Draw(canvas)
-    for i, (title, tile) in enumerate(tiles):
-        x, y = _MARGIN + i % across * width, i // across * (head + height)
-        pen.text((x, y + _MARGIN), title, fill="black", font=font)
-        canvas.paste(Image.fromarray(tile), (x, y + head))
-    return np.asarray(canvas)
 
 
 def transitions(blocks: Sequence[tuple[str, Any]], path: Path | str) -> int:
@@ -125,53 +85,53 @@ def transitions(blocks: Sequence[tuple[str, Any]], path: Path | str) -> int:
     Raises:
         AdvcodesError: images have another shape or type.
     """
-    arrays = [(title, [_checked(row) for row in rows]) for title, rows in blocks]
+    arrays = [(title, [checked(row) for row in rows]) for title, rows in blocks]
     most = max(len(rows) for _, rows in arrays)
     for shown, colours in ((most, None), (6, None), (most, 256), (6, 256), (4, 256), (3, 256)):
         picture = _transitions([(title, rows[:shown]) for title, rows in arrays])
-        data = _encode(picture, colours)
+        data = encode(picture, colours)
         if len(data) <= LIMIT:
             break
-    _write(picture, data, path)
+    write(picture, data, path)
     return min(shown, most)
 
 
 def _transitions(blocks: Sequence[tuple[str, Sequence[np.ndarray]]]) -> np.ndarray:
     from PIL import Image, ImageDraw, ImageFont
 
-    font = ImageFont.load_default(_FONT)
+    font = ImageFont.load_default(FONT)
     tiled = []
     for title, rows in blocks:
         for i, row in enumerate(rows):
-            parts = [_tile(part, 1, len(part), None) for part in (row[:1], row[1:-1], row[-1:])]
+            parts = [tile(part, 1, len(part), None) for part in (row[:1], row[1:-1], row[-1:])]
             tiled.append((title if i == 0 else None, parts))
-    height = sum(parts[0].shape[0] + _GAP + (_FONT + 2 * _MARGIN if title else 0) for title, parts in tiled) + _MARGIN
-    widths = [sum(p.shape[1] for p in parts) + 4 * _MARGIN for _, parts in tiled]
-    widths += [int(font.getlength(title)) + 2 * _MARGIN for title, _ in tiled if title]
+    height = sum(parts[0].shape[0] + GAP + (FONT + 2 * MARGIN if title else 0) for title, parts in tiled) + MARGIN
+    widths = [sum(p.shape[1] for p in parts) + 4 * MARGIN for _, parts in tiled]
+    widths += [int(font.getlength(title)) + 2 * MARGIN for title, _ in tiled if title]
     canvas = Image.new("RGB", (max(widths), height), "white")
     pen, y = ImageDraw.Draw(canvas), 0
     for title, parts in tiled:
         if title:
-            pen.text((_MARGIN, y + _MARGIN), title, fill="black", font=font)
-            y += _FONT + 2 * _MARGIN
-        x = _MARGIN
+            pen.text((MARGIN, y + MARGIN), title, fill="black", font=font)
+            y += FONT + 2 * MARGIN
+        x = MARGIN
         for part in parts:
             canvas.paste(Image.fromarray(part), (x, y))
-            x += part.shape[1] + _MARGIN
-        y += parts[0].shape[0] + _GAP
+            x += part.shape[1] + MARGIN
+        y += parts[0].shape[0] + GAP
     return np.asarray(canvas)
 
 
-def _write(picture: np.ndarray, data: bytes, path: Path | str) -> None:
-    """Write the encoded picture, or a reduced one that fits."""
-    if len(data) > 4 * LIMIT:  # more than fewer colours can save
+def write(picture: np.ndarray, data: bytes, path: Path | str) -> None:
+    """Write a picture as :func:`encode` gave it, or a reduced one of at most :data:`LIMIT` bytes."""
+    if len(data) > PALETTE_SAVES * LIMIT:
         picture = _shrunk(picture, (3 * LIMIT / len(data)) ** 0.5)
     for colours in (256, 96):
         if len(data) > LIMIT:
-            data = _encode(picture, colours)
+            data = encode(picture, colours)
     while len(data) > LIMIT:
         picture = _shrunk(picture, min(0.9, (LIMIT / len(data)) ** 0.5))
-        data = _encode(picture, 256)
+        data = encode(picture, 256)
     Path(path).write_bytes(data)
 
 
@@ -182,7 +142,7 @@ def _shrunk(picture: np.ndarray, factor: float) -> np.ndarray:
     return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
 
 
-def _checked(images: Any) -> np.ndarray:
+def checked(images: Any) -> np.ndarray:
     array = np.asarray(images)
     if array.ndim != 4 or array.shape[1] not in (1, 3) or array.dtype != np.uint8:
         raise AdvcodesError(
@@ -192,13 +152,13 @@ def _checked(images: Any) -> np.ndarray:
     return array
 
 
-def _tile(images: np.ndarray, rows: int, columns: int, scale: int | None) -> np.ndarray:
+def tile(images: np.ndarray, rows: int, columns: int, scale: int | None) -> np.ndarray:
     """uint8 [H, W, 3]: the images in a grid, with white lines between them."""
     height, width = images.shape[2:]
-    scale = scale or max(1, -(-_SIDE // max(height, width)))
+    scale = scale or max(1, -(-SIDE // max(height, width)))
     big = np.repeat(np.repeat(images[: rows * columns], scale, axis=2), scale, axis=3)
-    cell_h, cell_w = height * scale + _GAP, width * scale + _GAP
-    picture = np.full((rows * cell_h - _GAP, columns * cell_w - _GAP, 3), _BLANK, np.uint8)
+    cell_h, cell_w = height * scale + GAP, width * scale + GAP
+    picture = np.full((rows * cell_h - GAP, columns * cell_w - GAP, 3), _BLANK, np.uint8)
     for i, image in enumerate(big):
         y, x = i // columns * cell_h, i % columns * cell_w
         picture[y : y + height * scale, x : x + width * scale] = image.transpose(1, 2, 0)
@@ -210,38 +170,38 @@ def _sheet(
 ) -> np.ndarray:
     from PIL import Image, ImageDraw, ImageFont
 
-    font = ImageFont.load_default(_FONT)
+    font = ImageFont.load_default(FONT)
 
     def text_width(text: str) -> int:
         return int(font.getlength(text)) + 1
 
-    tiles = [[b if isinstance(b, str) else _tile(b, *shape, None) for b in line] for line in blocks]
-    sizes = [[(_FONT, text_width(t)) if isinstance(t, str) else t.shape[:2] for t in line] for line in tiles]
-    heights = [max([_FONT, *(height for height, _ in line)]) for line in sizes]
+    tiles = [[b if isinstance(b, str) else tile(b, *shape, None) for b in line] for line in blocks]
+    sizes = [[(FONT, text_width(t)) if isinstance(t, str) else t.shape[:2] for t in line] for line in tiles]
+    heights = [max([FONT, *(height for height, _ in line)]) for line in sizes]
     widths = [max([text_width(label), *(line[j][1] for line in sizes)]) for j, label in enumerate(columns)]
-    left = max(map(text_width, rows), default=0) + 2 * _MARGIN
-    top = _FONT + 2 * _MARGIN
-    size = (left + sum(w + _MARGIN for w in widths), top + sum(h + _MARGIN for h in heights))
+    left = max(map(text_width, rows), default=0) + 2 * MARGIN
+    top = FONT + 2 * MARGIN
+    size = (left + sum(w + MARGIN for w in widths), top + sum(h + MARGIN for h in heights))
     canvas = Image.new("RGB", size, "white")
     pen = ImageDraw.Draw(canvas)
     x = left
     for j, label in enumerate(columns):
-        pen.text((x, _MARGIN), label, fill="black", font=font)
+        pen.text((x, MARGIN), label, fill="black", font=font)
         y = top
         for i, line in enumerate(tiles):
-            tile = line[j]
+            block = line[j]
             if j == 0:
-                pen.text((_MARGIN, y + heights[i] // 2), rows[i], fill="black", font=font, anchor="lm")
-            if isinstance(tile, str):
-                pen.text((x, y + heights[i] // 2), tile, fill="gray", font=font, anchor="lm")
+                pen.text((MARGIN, y + heights[i] // 2), rows[i], fill="black", font=font, anchor="lm")
+            if isinstance(block, str):
+                pen.text((x, y + heights[i] // 2), block, fill="gray", font=font, anchor="lm")
             else:
-                canvas.paste(Image.fromarray(tile), (x, y))
-            y += heights[i] + _MARGIN
-        x += widths[j] + _MARGIN
+                canvas.paste(Image.fromarray(block), (x, y))
+            y += heights[i] + MARGIN
+        x += widths[j] + MARGIN
     return np.asarray(canvas)
 
 
-def _encode(picture: np.ndarray, colours: int | None = None) -> bytes:
+def encode(picture: np.ndarray, colours: int | None = None) -> bytes:
     """PNG bytes; grey pictures are stored as such."""
     from PIL import Image
 

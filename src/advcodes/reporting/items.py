@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from advcodes.errors import AdvcodesError, did_you_mean
 from advcodes.explain import reason
@@ -16,6 +18,10 @@ from advcodes.yamlfile import read_yaml
 AFFECTS_RESULTS = False  # declarations enter a report's key as values
 PAPERS = Path("pipeline/papers")
 FRONT_ITEM = "acl/table1"  #: the item shown as reports/table1.md
+ANY = "*"  #: dataset under which stands what is said on every dataset
+Metric = Literal["fid", "is", "energy_distance", "label_accuracy", "cluster_accuracy", "caption_agreement"]
+LOWER_IS_BETTER = ("fid", "energy_distance")  #: and these two are measured over training
+Side = Literal["encoded", "generated"]
 
 
 class Style(Model):
@@ -48,7 +54,36 @@ class Row(Model):
     label: str
     paper: dict[str, PaperValue] = {}
     cited: str | None = Field(None, description="where the paper took the number from; the row is then not trained")
+    columns: list[str] | None = Field(None, min_length=1, description="columns that it is trained for; null: all")
+    marks: list[str] = Field([], description="letters of the item's `marks` that it has")
     style: Style | None = Field(None, description="colour and line in a figure of curves")
+
+
+class Swap(Model):
+    """A word of a sentence, and the words that take its place one after the other."""
+
+    word: str = Field(min_length=1)
+    by: list[str] = Field(min_length=2)
+
+    def of(self, sentence: str) -> list[str]:
+        """The sentence with each of the words in that place."""
+        return [_word(self.word).sub(lambda _, w=word: w, sentence) for word in self.by]
+
+    def marked(self, sentence: str) -> str:
+        """The sentence with that place in brackets."""
+        return _word(self.word).sub(lambda found: f"[{found[0]}]", sentence)
+
+
+def _word(word: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
+
+
+def _on_any(value: Any) -> Any:
+    """What is not said by dataset holds on every dataset."""
+    return {ANY: value} if isinstance(value, list) or (isinstance(value, dict) and "word" in value) else value
+
+
+Sentences = Annotated[list[str], Field(min_length=1)]
 
 
 class Panel(Model):
@@ -63,48 +98,87 @@ class Item(Model):
     """One table or figure."""
 
     id: str
-    kind: Literal["table", "curves", "grids", "codes", "interpolation", "priors"] = Field(
+    kind: Literal["table", "curves", "grids", "codes", "interpolation", "priors", "conditional", "sentences"] = Field(
         description="module of advcodes.reporting that renders it"
     )
     title: str
     source: str = Field(description="Table 1, Figure 8: where it stands in the paper")
     reference: str = Field("", description="authors and number of the paper; set from its file")
-    metric: Literal["fid", "is", "energy_distance"] = Field(description="what the paper measures, or what we do")
+    metric: Metric = Field(description="what the paper measures, or what we do")
     paper_measures: bool = Field(True, description="false: the paper shows pictures, and the metric is our choice")
     better: Literal["lower", "higher"]
     protocol: str = Field(description="the paper's protocol, in words")
     columns: list[str] = Field(min_length=1, description="datasets of the paper, as named in params.yaml")
     rows: dict[str, Row] = Field(min_length=1, description="variants of params.yaml, in the paper's order")
     panels: list[Panel] = Field([], description="panels of curves; one a column with all rows unless given")
+    marks: dict[str, str] = Field({}, description="what letters mean that stand as columns of ✓ in a table")
+    sides: list[Side] = Field(["encoded", "generated"], min_length=1, description="whose codes a figure of codes shows")
+    sentences: Annotated[dict[str, Sentences], BeforeValidator(_on_any)] = Field(
+        {}, description="what images are asked to show; a list, or one for each dataset that may serve"
+    )
+    swap: Annotated[dict[str, Swap], BeforeValidator(_on_any)] = Field(
+        {}, description="a word of the sentences that others take the place of; or one for each dataset"
+    )
     notes: list[str] = []
 
     @model_validator(mode="after")
-    def _columns_agree(self) -> Item:
-        for column in self.columns:
-            if self.columns.count(column) > 1:
-                raise ValueError(f"columns: {column!r} stands there twice")
-        if self.kind == "curves" and self.metric == "is":
+    def _agrees(self) -> Item:
+        _once("columns", self.columns)
+        if self.kind == "curves" and self.metric not in LOWER_IS_BETTER:
             raise ValueError(f"metric: {self.metric!r} is not measured over training")
+        if self.better != better(self.metric):
+            raise ValueError(f"better: of {self.metric!r}, {better(self.metric)} values are better, not {self.better}")
         if self.kind == "table" and not self.paper_measures:
             raise ValueError("paper_measures: `false` goes with figures only; a table prints the paper's numbers")
-        if self.panels and self.kind != "curves":
-            raise ValueError(f"panels: go with `kind: curves` only, not with {self.kind!r}")
+        for key, kind in (("panels", "curves"), ("marks", "table"), ("sides", "codes"), ("sentences", "sentences"),
+                          ("swap", "sentences")):  # fmt: skip
+            if self.kind != kind and getattr(self, key) != Item.model_fields[key].default:
+                goes = "go" if key.endswith("s") else "goes"
+                raise ValueError(f"{key}: {goes} with `kind: {kind}` only, not with {self.kind!r}")
         for i, panel in enumerate(self.panels):
-            for what, name, known in (
-                ("column", panel.column, self.columns),
-                *(("row", row, self.rows) for row in panel.rows),
-            ):
-                if name not in known:
-                    near = did_you_mean(name, known)
-                    raise ValueError(f"panels.{i}: unknown {what} {name!r}{near} (known: {', '.join(known)})")
+            _known(f"panels.{i}", "column", [panel.column], self.columns)
+            _known(f"panels.{i}", "row", panel.rows, self.rows)
+            for row in panel.rows:
+                if not self.trains(row, panel.column):
+                    raise ValueError(f"panels.{i}: row {row!r} is not trained for column {panel.column!r}")
         for name, row in self.rows.items():
-            for column in row.paper:
-                if column not in self.columns:
-                    raise ValueError(
-                        f"rows.{name}.paper: unknown column {column!r}{did_you_mean(column, self.columns)} "
-                        f"(columns: {', '.join(self.columns)})"
-                    )
+            self._row_agrees(f"rows.{name}", row)
+        _once("sides", self.sides)
+        if "generated" not in self.sides:
+            raise ValueError("sides: lack 'generated'; a figure of codes shows the code generator's, at least")
+        if self.kind == "sentences":
+            self._sentences_agree()
         return self
+
+    def _row_agrees(self, here: str, row: Row) -> None:
+        _known(f"{here}.paper", "column", row.paper, self.columns, "columns")
+        _known(f"{here}.marks", "mark", row.marks, self.marks, "marks")
+        _once(f"{here}.marks", row.marks)
+        if row.columns is not None:
+            if row.cited is not None:
+                raise ValueError(f"{here}.columns: go with trained rows only, and this one is cited")
+            _known(f"{here}.columns", "column", row.columns, self.columns, "columns")
+            _once(f"{here}.columns", row.columns)
+
+    def _sentences_agree(self) -> None:
+        if not self.sentences:
+            raise ValueError("sentences: missing with `kind: sentences`")
+        for column in self.columns:
+            if ANY not in self.sentences and column not in self.sentences:
+                raise ValueError(f"sentences: none for column {column!r} (there are: {', '.join(self.sentences)})")
+        for dataset, swap in self.swap.items():
+            here = "swap" if dataset == ANY else f"swap.{dataset}"
+            _once(f"{here}.by", swap.by)
+            if dataset not in self.sentences and ANY not in self.sentences:
+                raise ValueError(f"{here}: there are no sentences for {dataset!r}")
+            for sentence in self.sentences.get(dataset, self.sentences.get(ANY, [])):
+                if not _word(swap.word).search(sentence):
+                    raise ValueError(f"{here}.word: {swap.word!r} is no word of {sentence!r}")
+
+    def trains(self, variant: str, column: str) -> bool:
+        """Whether a variant is trained for a column: one that params.yaml adds is for all."""
+        row = self.rows.get(variant)
+        return row is None or (row.cited is None and (row.columns is None or column in row.columns))
 
     @property
     def variants(self) -> list[str]:
@@ -114,6 +188,24 @@ class Item(Model):
     def declaration(self) -> dict[str, Any]:
         """Everything that enters the key of what is rendered from it."""
         return self.model_dump(mode="json")
+
+
+def better(metric: str) -> Literal["lower", "higher"]:
+    """Which values of a metric are better."""
+    return "lower" if metric in LOWER_IS_BETTER else "higher"
+
+
+def _known(here: str, what: str, names: Collection[str], known: Collection[str], label: str = "known") -> None:
+    for name in names:
+        if name not in known:
+            near = did_you_mean(name, known)
+            raise ValueError(f"{here}: unknown {what} {name!r}{near} ({label}: {', '.join(known) or 'none'})")
+
+
+def _once(here: str, names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{here}: {name!r} stands there twice")
 
 
 class Claim(Model):
@@ -133,6 +225,7 @@ class Claim(Model):
     winner: str = Field(description="variant that the paper says is better")
     loser: str | None = Field(None, description="the other one; none where the claim is about one")
     margin: Positive | None = Field(None, description="of `not_worse`, as a share of the loser's mean")
+    metric: Metric | None = Field(None, description="that decides; the item's unless given")
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Claim:
@@ -231,20 +324,27 @@ def _claims(directory: Path) -> tuple[Claim, ...]:
                 raise AdvcodesError(f"{here}.{_first(error)}") from None
             if claim.id in claims:
                 raise AdvcodesError(f"{here}: stands there twice; give each claim its own id")
-            item = items.get(claim.item)
-            rows = item.variants if item else []
-            for what, name, known in (
-                ("item", claim.item, items),
-                ("column", claim.column, item.columns if item else ()),
-                ("trained row", claim.winner, rows),
-                *([("trained row", claim.loser, rows)] if claim.loser is not None else []),
-            ):
-                if name not in known:
-                    near = did_you_mean(name, known)
-                    raise AdvcodesError(f"{here}: unknown {what} {name!r}{near} (known: {', '.join(known)})")
-            if claim.winner == claim.loser:
-                raise AdvcodesError(f"{here}: winner and loser are both {claim.winner!r}; a claim compares two rows")
-            if claim.kind == "falls" and items[claim.item].metric == "is":
-                raise AdvcodesError(f"{here}.kind: 'falls' needs a metric over training, which 'is' of its item is not")
+            try:
+                _check(claim, items)
+            except ValueError as error:
+                raise AdvcodesError(f"{here}{error}") from None
             claims[claim.id] = claim
     return tuple(claims.values())
+
+
+def _check(claim: Claim, items: Mapping[str, Item]) -> None:
+    """See that a claim is about what its item shows."""
+    _known("", "item", [claim.item], items)
+    item = items[claim.item]
+    rows = [row for row in (claim.winner, claim.loser) if row is not None]
+    _known("", "column", [claim.column], item.columns)
+    _known("", "trained row", rows, item.variants)
+    for row in rows:
+        if not item.trains(row, claim.column):
+            raise ValueError(f": row {row!r} of {item.id} is not trained for column {claim.column!r}")
+    if claim.winner == claim.loser:
+        raise ValueError(f": winner and loser are both {claim.winner!r}; a claim compares two rows")
+    metric = claim.metric or item.metric
+    if claim.kind == "falls" and metric not in LOWER_IS_BETTER:
+        whose = "" if claim.metric else " of its item"
+        raise ValueError(f".kind: 'falls' needs a metric over training, which {metric!r}{whose} is not")

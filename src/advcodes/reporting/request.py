@@ -12,7 +12,7 @@ import numpy as np
 from advcodes.data.prepared import Prepared, load
 from advcodes.provenance import Artifact
 from advcodes.reporting.items import Item
-from advcodes.reporting.results import Result, read_results
+from advcodes.reporting.results import Result, of_cell, read_results
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,7 @@ class Request:
 
     def of(self, column: str, variant: str) -> list[Result]:
         """Results of a row in a column, by seed."""
-        served = self.columns[column]
-        found = [r for r in self.results if (r.dataset, r.variant) == (served, variant)]
-        return sorted(found, key=lambda r: r.seed)
+        return of_cell(self.item, self.results, self.columns, column, variant)
 
     def cells(self, figure: Mapping[str, Any], key: str) -> Iterator[tuple[dict[str, Any], str, list[Result]]]:
         """Row of a figure, column, and its results by seed, of all that ran; ``row[key]`` is empty, for the column."""
@@ -71,6 +69,10 @@ class Request:
         """Generated images uint8 [N, C, H, W], or points float32 [N, D]; a memory map."""
         path = self.inputs[f"samples/{self.id(result)}"].directory / "samples.npy"
         return np.load(path, mmap_mode="r", allow_pickle=False)
+
+    def asked(self, result: Result) -> np.ndarray:
+        """What a conditional run's samples were asked to show, int64 [N]: a class, a cluster, or a caption's row."""
+        return np.load(self.inputs[f"samples/{self.id(result)}"].directory / "asked.npy", allow_pickle=False)
 
     def prepared(self, column: str) -> Prepared:
         """The dataset that serves a column."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from advcodes.errors import AdvcodesError
 from advcodes.provenance import Artifact
+from advcodes.reporting.statistics import mean_sd
+
+if TYPE_CHECKING:
+    from advcodes.reporting.items import Item
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,8 @@ class Result:
         curve_protocol: of those points.
         floor: ``metrics`` of real training images in place of generated ones, and their ``protocol``.
         images: training images seen.
+        chance: of conditional runs, by metric, what the same samples score if what was asked is dealt out at random.
+        agreement: of each statement of captions: ``samples``, ``real`` and ``chance``.
         batch_size: images a step.
     """
 
@@ -40,6 +46,8 @@ class Result:
     floor: Mapping[str, Any]
     images: int
     batch_size: int
+    chance: Mapping[str, float] = field(default_factory=dict)
+    agreement: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
@@ -70,11 +78,42 @@ def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
                     floor=measured["floor"],
                     images=trained["images"],
                     batch_size=trained["config"]["training"]["batch_size"],
+                    chance=_finite(measured.get("chance", {}), measured_file),
+                    agreement={k: _finite(v, measured_file) for k, v in measured.get("agreement", {}).items()},
                 )
             )
         except KeyError as error:
             raise AdvcodesError(f"{run}: metrics.json or run.json lacks {error}; make them again") from None
     return found
+
+
+def of_cell(
+    item: Item, results: Iterable[Result], columns: Mapping[str, str | None], column: str, variant: str
+) -> list[Result]:
+    """Results of a row in a column, by seed; none where the row is not for the column.
+
+    Args:
+        item: whose row and column.
+        results: of all runs.
+        columns: the dataset that served each column (None: not run).
+        column: one of them.
+        variant: the row.
+    """
+    if not item.trains(variant, column):
+        return []
+    found = [r for r in results if (r.dataset, r.variant) == (columns[column], variant)]
+    return sorted(found, key=lambda r: r.seed)
+
+
+def over_seeds(runs: Sequence[Result]) -> dict[str, Any] | None:
+    """Mean, sd and number of seeds by metric; None without runs."""
+    if not runs:
+        return None
+    summary = {}
+    for metric in runs[0].metrics:
+        mean, sd = mean_sd([r.metrics[metric] for r in runs])
+        summary[metric] = {"mean": mean, "sd": sd, "seeds": len(runs)}
+    return summary
 
 
 def only(metric: str, values: Mapping[str, float], where: str) -> str:
@@ -83,13 +122,15 @@ def only(metric: str, values: Mapping[str, float], where: str) -> str:
     Raises:
         AdvcodesError: it was not computed.
     """
-    from advcodes.evaluation.names import parse
+    from advcodes.evaluation.names import CONDITIONAL, parse
 
     names = [n for n in values if n not in ("step", "images") and parse(n)[0] == metric]
     if len(names) != 1:
+        remedy = "add it to metrics.compute in params.yaml"
+        if metric in CONDITIONAL:
+            remedy = "only runs have it whose samples are asked to show something; take the others out"
         raise AdvcodesError(
-            f"{where}: expected one metric of kind {metric!r}, found {', '.join(names) or 'none'}; "
-            "add it to metrics.compute in params.yaml"
+            f"{where}: expected one metric of kind {metric!r}, found {', '.join(names) or 'none'}; {remedy}"
         )
     return names[0]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,7 @@ from advcodes.reporting.content import (
     write_pages,
 )  # fmt: skip
 from advcodes.reporting.items import Item
-from advcodes.reporting.results import Result
-from advcodes.reporting.statistics import mean_sd
+from advcodes.reporting.results import Result, of_cell, over_seeds
 
 if TYPE_CHECKING:
     from advcodes.reporting.request import Request
@@ -82,24 +81,14 @@ def content(
     for variant, row in table["rows"].items():
         paper = item.rows[variant].paper if variant in item.rows else {}
         row["cells"] = {}
-        for column, served in columns.items():
-            runs = [r for r in results if (r.dataset, r.variant) == (served, variant)]
+        for column in columns:
+            runs = of_cell(item, results, columns, column, variant)
             row["cells"][column] = {
                 "paper": paper[column].model_dump() if column in paper else None,
-                "ours": _over_seeds(runs),
-                "runs": [_run(r, table["columns"][column]) for r in sorted(runs, key=lambda r: r.seed)],
+                "ours": over_seeds(runs),
+                "runs": [_run(r, table["columns"][column]) for r in runs],
             }
     return table
-
-
-def _over_seeds(runs: Sequence[Result]) -> dict[str, Any] | None:
-    if not runs:
-        return None
-    summary = {}
-    for metric in runs[0].metrics:
-        mean, sd = mean_sd([r.metrics[metric] for r in runs])
-        summary[metric] = {"mean": mean, "sd": sd, "seeds": len(runs)}
-    return summary
 
 
 def _run(run: Result, column: Mapping[str, Any]) -> dict[str, Any]:
@@ -118,8 +107,9 @@ def markdown(table: Mapping[str, Any], picture: str | None = None, caption: str 
         files: beside the page, to be linked.
     """
     header, body = _cells(table, bold="**{}**", quote="`{}`")
-    heads = ["Model", *(f"{text.column(name, served)}: {what}" for name, served, what in header)]
-    parts = [head(table), text.markdown_table(heads, body)]
+    marks = list(table.get("marks", ()))
+    heads = ["Model", *marks, *(f"{text.column(name, served)}: {what}" for name, served, what in header)]
+    parts = [head(table), text.markdown_table(heads, body, left=range(1 + len(marks)))]
     legend = [f"mean ± sample standard deviation (n - 1) over seeds; {text.DASH} where there is nothing"]
     if any("**" in c for line in body for c in line):
         legend.append("the best of ours in bold")
@@ -154,16 +144,18 @@ def tex(table: Mapping[str, Any]) -> str:
 
     comments = [table["title"], *footnotes(table)]
     groups = [text.column(name, column["served_by"]) for name, column in table["columns"].items()]
-    rules = [rf"\cmidrule(lr){{{2 * i + 2}-{2 * i + 3}}}" for i in range(len(groups))]
+    marks = list(table.get("marks", ()))
+    first = 2 + len(marks)
+    rules = [rf"\cmidrule(lr){{{2 * i + first}-{2 * i + first + 1}}}" for i in range(len(groups))]
     return "\n".join(
         [
             *(f"% {c.replace('**', '').replace('`', '')}" for c in comments),
-            r"% needs \usepackage{booktabs}",
-            rf"\begin{{tabular}}{{l{'r' * len(header)}}}",
+            rf"% needs \usepackage{{booktabs{',amssymb' if marks else ''}}}",
+            rf"\begin{{tabular}}{{l{'c' * len(marks)}{'r' * len(header)}}}",
             r"\toprule",
-            "".join(rf" & \multicolumn{{2}}{{c}}{{{text.latex(g)}}}" for g in groups) + r" \\",
+            " &" * len(marks) + "".join(rf" & \multicolumn{{2}}{{c}}{{{text.latex(g)}}}" for g in groups) + r" \\",
             " ".join(rules),
-            line(["Model", *(what for _, _, what in header)]),
+            line(["Model", *marks, *(what for _, _, what in header)]),
             r"\midrule",
             *map(line, body),
             r"\bottomrule",
@@ -177,7 +169,8 @@ def _cells(table: Mapping[str, Any], bold: str, quote: str) -> tuple[list[str], 
     """Header (column, what served it, whose numbers) and body; ``bold`` and ``quote`` mark up text."""
     arrow = text.ARROW[table["better"]]
     paper_name = text.paper_metric(table["paper_metric"])
-    header, body = [], [[label(row)] for row in table["rows"].values()]
+    marks = table.get("marks", ())
+    header, body = [], [[label(row), *_marked(row, marks)] for row in table["rows"].values()]
     for name, column in table["columns"].items():
         metric = column["metric"]
         header.append((name, column["served_by"], f"ours, {quote.format(metric)} {arrow}" if metric else "ours"))
@@ -200,6 +193,10 @@ def _cells(table: Mapping[str, Any], bold: str, quote: str) -> tuple[list[str], 
     return header, body
 
 
+def _marked(row: Mapping[str, Any], marks: Iterable[str]) -> list[str]:
+    return ["✓" if mark in row.get("marks", ()) else "" for mark in marks]
+
+
 def _best(means: Sequence[float | None], better: str) -> set[int]:
     """Positions of the best of two or more values."""
     there = [m for m in means if m is not None]
@@ -211,21 +208,25 @@ def _best(means: Sequence[float | None], better: str) -> set[int]:
 
 def _other_tables(table: Mapping[str, Any]) -> Iterator[str]:
     """For each dataset that served, its runs' other metrics, and what real training images score."""
-    seen = set()
-    for name, column in ran(table).items():
-        dataset = column["served_by"]
-        metrics = [m for m in column["metrics"] if m != column["metric"]]
-        if dataset in seen or not metrics:
+    from advcodes.evaluation.names import CONDITIONAL
+
+    columns = ran(table)
+    for dataset in dict.fromkeys(c["served_by"] for c in columns.values()):
+        served = {name: c for name, c in columns.items() if c["served_by"] == dataset}
+        metrics = list(dict.fromkeys(m for c in served.values() for m in c["metrics"] if m != c["metric"]))
+        if not metrics:
             continue
-        seen.add(dataset)
-        lines = []
-        trained = [r for r in table["rows"].values() if r["cells"][name]["ours"]]
-        places = {m: text.decimals(r["cells"][name]["ours"][m]["mean"] for r in trained) for m in metrics}
-        for row in trained:
-            ours = row["cells"][name]["ours"]
-            lines.append([label(row), *(text.plus_minus(ours[m]["mean"], ours[m]["sd"], places[m]) for m in metrics)])
-        if column["floor"].get("metrics"):
-            floor = [column["floor"]["metrics"].get(m) for m in metrics]
+        cells = [(row, [row["cells"][name]["ours"] for name in served]) for row in table["rows"].values()]
+        trained = [(row, next(filter(None, ours))) for row, ours in cells if any(ours)]
+        places = {m: text.decimals(ours[m]["mean"] for _, ours in trained if m in ours) for m in metrics}
+        lines = [[label(row), *(_score(ours.get(m), places[m]) for m in metrics)] for row, ours in trained]
+        floors = next(iter(served.values()))["floor"].get("metrics")
+        if floors:
+            floor = [None if m in CONDITIONAL else floors.get(m) for m in metrics]  # these are of other real images
             printed = [text.DASH if v is None else text.number(v, text.decimals([v])) for v in floor]
             lines.append(["*real training images*", *printed])
         yield text.markdown_table([text.dataset(dataset), *(f"`{m}` {text.arrow(m)}" for m in metrics)], lines)
+
+
+def _score(score: Mapping[str, Any] | None, places: int) -> str:
+    return text.DASH if score is None else text.plus_minus(score["mean"], score["sd"], places)

@@ -15,7 +15,7 @@ _DATASETS = {
     "celeba": "CelebA",
     "flowers102": "Flowers-102",
 }
-_METRICS = {"fid": "FID", "is": "Inception Score", "energy_distance": "energy distance"}
+_METRICS = {"fid": "FID", "is": "Inception Score"}  #: others are called by their words
 _FEW, _MANY = 2, 6
 
 
@@ -26,7 +26,7 @@ def dataset(name: str) -> str:
 
 def paper_metric(name: str) -> str:
     """What a paper's metric is called: FID, Inception Score."""
-    return _METRICS[name]
+    return _METRICS.get(name, name.replace("_", " "))
 
 
 def arrow(metric: str) -> str:
@@ -92,5 +92,6 @@ def latex(text: str) -> str:
         "±": r"$\pm$",
         "↓": r"$\downarrow$",
         "↑": r"$\uparrow$",
+        "✓": r"\checkmark{}",
     }
     return re.sub(r"(?<!\w)-(?=\d)", "$-$", "".join(special.get(c, c) for c in text))

@@ -14,16 +14,18 @@ from advcodes.data.prepared import load
 from advcodes.data.values import to_float
 from advcodes.errors import AdvcodesError
 from advcodes.methods.base import Examples
+from advcodes.text.embeddings import Embeddings
 from advcodes.training.seed import epoch_order
 
 
 @dataclass
 class Batch:
-    """Images [N, C, H, W] in the value range, labels int64 [N], attributes float [N, A] or None."""
+    """Images [N, C, H, W] in the value range, labels int64 [N], attributes float [N, A] and text [N, E] or None."""
 
     images: Tensor
     labels: Tensor
     attributes: Tensor | None
+    text: Tensor | None = None
 
 
 class TrainingData:
@@ -38,6 +40,7 @@ class TrainingData:
         device: that holds the array and makes the batches.
         flip: random horizontal flips.
         channels_last: memory layout of batches.
+        text: directory of the embeddings of the dataset's captions; None where they are not used.
 
     Raises:
         AdvcodesError: the split has fewer images than a batch.
@@ -53,15 +56,24 @@ class TrainingData:
         device: torch.device,
         flip: bool = False,
         channels_last: bool = False,
+        text: Path | None = None,
     ):
-        data = load(directory).split(split)
+        whole = load(directory)
+        data = whole.split(split)
         if len(data.images) < batch_size:
             raise AdvcodesError(
                 f"{directory}: split {split!r} has {len(data.images)} images, fewer than one batch; "
                 f"lower training.batch_size ({batch_size}) or add images"
             )
         self.shape = tuple(data.images.shape[1:])
-        self.examples = Examples(self.shape, tuple(value_range), len(data.classes), len(data.attribute_names))
+        self.text = None if text is None else Embeddings(text, whole.rows(split), device)
+        self.examples = Examples(
+            self.shape,
+            tuple(value_range),
+            len(data.classes),
+            len(data.attribute_names),
+            self.text.size if self.text else 0,
+        )
         self.images = _on(device, data.images)
         self.labels = _on(device, data.labels)
         self.attributes = None if data.attributes is None else _on(device, data.attributes)
@@ -82,7 +94,8 @@ class TrainingData:
             chosen = torch.rand(len(images), 1, 1, 1, device=self.device) < 0.5
             images = torch.where(chosen, images.flip(-1), images)
         attributes = None if self.attributes is None else self.attributes[index].float()
-        return Batch(images.contiguous(memory_format=self.memory_format), self.labels[index], attributes)
+        text = None if self.text is None else self.text.any(index)
+        return Batch(images.contiguous(memory_format=self.memory_format), self.labels[index], attributes, text)
 
 
 def _on(device: torch.device, array: np.ndarray) -> Tensor:

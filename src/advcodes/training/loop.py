@@ -21,7 +21,7 @@ class StepContext:
     """What a phase sees of the current step; see :class:`advcodes.methods.base.Step`."""
 
     def __init__(self, loop: Loop, batch: Batch, phases: Sequence[Phase], logged: bool):
-        self.images, self.labels, self.attributes = batch.images, batch.labels, batch.attributes
+        self.images, self.labels, self.attributes, self.text = batch.images, batch.labels, batch.attributes, batch.text
         self._loop, self._phases, self._logged = loop, list(phases), logged
         self._shared: dict[str, Tensor] = {}
         self.phase = self._phases[0]
@@ -48,14 +48,24 @@ class Loop:
         method: with its networks on the device.
         phases: in update order.
         precision: ``float32``, or ``bfloat16`` autocast of forward passes (weights and updates stay float32).
+        total: steps of the whole training, over which learning rates decay; None where they are constant.
+
+    Raises:
+        AdvcodesError: learning rates decay over an unknown number of steps.
     """
 
-    def __init__(self, method: Method, phases: Sequence[Phase], precision: str = "float32"):
+    def __init__(self, method: Method, phases: Sequence[Phase], precision: str = "float32", total: int | None = None):
         self.method, self.phases = method, list(phases)
         self.device = next(next(iter(method.networks.values())).parameters()).device
         self.precision = precision
         self.parameters = {role: list(net.parameters()) for role, net in method.networks.items()}
         self.optimisers = {phase.name: self._optimiser(phase) for phase in self.phases}
+        self.decays = method.config.optimiser.decay == "linear"
+        if self.decays and total is None:
+            raise AdvcodesError("optimiser.decay: linear needs the number of steps; give the loop `total`")
+        self.total = total
+        # Kept apart from the optimisers, whose saved state has the decayed rates.
+        self.rates = {name: [g["lr"] for g in o.param_groups] for name, o in self.optimisers.items()}
         self._values: dict[str, list[tuple[int, Tensor]]] = {}
         self._terms: set[str] = set()
         self._thawed: set[str] = set(self.parameters)
@@ -67,7 +77,7 @@ class Loop:
         groups = [
             {
                 "params": self.parameters[role],
-                "lr": c.learning_rates.get(role, o.lr),
+                "lr": c.learning_rates.get(role, o.lr) * phase.rates.get(role, 1.0),
                 "betas": tuple(c.betas.get(role, o.betas)),
             }
             for role in phase.updates
@@ -91,12 +101,20 @@ class Loop:
         """Run every phase that is due on one batch."""
         due = [phase for phase in self.phases if (self.step + 1) % phase.every == 0]
         context = StepContext(self, batch, due, logged) if due else None
+        if self.decays:
+            self._decay(1 - self.step / self.total)
         self.step += 1
         for phase in due:
             context.phase = phase
             self.thaw(phase.updates)
             for _ in range(phase.times):
                 self._update(phase, context)
+
+    def _decay(self, share: float) -> None:
+        """Set every learning rate to this share of what it is at the start."""
+        for name, optimiser in self.optimisers.items():
+            for group, rate in zip(optimiser.param_groups, self.rates[name], strict=True):
+                group["lr"] = rate * max(share, 0.0)
 
     def _update(self, phase: Phase, context: StepContext) -> None:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):

@@ -17,6 +17,8 @@ from advcodes.nets.build import build
 from advcodes.nets.config import Architecture
 from advcodes.training import checkpoint
 
+SENTENCES = "sentences.pt"  #: in a run's directory: the sentence encoder of a method that asks for text
+
 
 @dataclass(frozen=True)
 class Restored:
@@ -80,7 +82,7 @@ def snapshots(directory: Path) -> list[tuple[int, int]]:
 
 
 def restore(directory: Path | str, device: torch.device | str = "cpu", step: int | None = None) -> Restored:
-    """Load a trained run, or one of its snapshots (which hold the networks for sampling only).
+    """Load a trained run, or one of its snapshots (which hold what sampling needs only).
 
     Raises:
         AdvcodesError: nothing trained there, no such snapshot, or weights of another variant.
@@ -94,14 +96,15 @@ def restore(directory: Path | str, device: torch.device | str = "cpu", step: int
             f"{directory}: no snapshot at step {step} (there are: {', '.join(map(str, run['snapshots']))})"
         )
     path = directory / ("networks.pt" if step == final else f"snapshots/{step:09d}.pt")
-    weights = checkpoint.load(path, device)["networks"]
+    content = checkpoint.load(path, device)
     config, seen = run["config"], run["examples"]
-    examples = Examples(tuple(seen["shape"]), tuple(seen["value_range"]), seen["classes"], seen["attributes"])
+    examples = Examples(**{k: tuple(v) if isinstance(v, list) else v for k, v in seen.items()})
     with torch.random.fork_rng():
         method = build_method(config, examples, device)
     try:
-        for role, state in weights.items():
+        for role, state in content["networks"].items():
             method.networks[role].load_state_dict(state)
+        method.load_state(content["method"])
     except (KeyError, RuntimeError):
         raise AdvcodesError(
             f"{path}: holds weights of another variant than {directory / 'run.json'} says; train again"

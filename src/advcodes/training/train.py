@@ -20,7 +20,7 @@ from advcodes.provenance import UNFINISHED, Artifact, write_atomically
 from advcodes.training import checkpoint, device
 from advcodes.training.data import TrainingData
 from advcodes.training.loop import Loop, snapshot_steps, total_steps
-from advcodes.training.restore import build_method
+from advcodes.training.restore import SENTENCES, build_method
 from advcodes.training.seed import random_state, restore_random_state, seed_all
 
 
@@ -32,18 +32,22 @@ def make(
     It is made in the subdirectory `unfinished`, which DVC does not touch (.dvcignore): `dvc exp run` deletes what
     dvc.lock does not name, and would delete the checkpoint of a killed run. The caller removes it when all is done.
     """
-    for old in ("networks.pt", "run.json", "losses.csv"):
+    for old in ("networks.pt", "run.json", "losses.csv", SENTENCES):
         (artifact.directory / old).unlink(missing_ok=True)
     shutil.rmtree(artifact.directory / "snapshots", ignore_errors=True)
-    work = artifact.directory / UNFINISHED
+    work, inputs = artifact.directory / UNFINISHED, artifact.inputs
+    text = inputs["text"].directory if "text" in inputs else None
     with device.claimed(machine) as where:
         files, facts = train(
-            artifact.config, artifact.inputs["data"].directory, work, where, key=artifact.key,
+            artifact.config, inputs["data"].directory, work, where, text=text, key=artifact.key,
             name=artifact.id.removeprefix("train/"), log_every=log_every, checkpoint_seconds=checkpoint_seconds,
         )  # fmt: skip
     for name in files:
         (artifact.directory / name).parent.mkdir(exist_ok=True)
         shutil.copyfile(work / name, artifact.directory / name)
+    if text is not None:  # a run answers sentences wherever it is copied to
+        shutil.copyfile(text / "encoder.pt", artifact.directory / SENTENCES)
+        files = [*files, SENTENCES]
     return files, facts
 
 
@@ -53,6 +57,7 @@ def train(
     directory: Path,
     where: torch.device,
     *,
+    text: Path | None = None,
     key: str = "",
     name: str = "run",
     log_every: int = 50,
@@ -69,6 +74,7 @@ def train(
         data_directory: of the prepared dataset.
         directory: to write to.
         where: device.
+        text: directory of the embeddings of the dataset's captions, for methods that ask for text.
         key: identifies the configuration; a checkpoint of another one is not continued.
         name: for progress lines.
         log_every: steps between rows of the log; never changes results.
@@ -85,18 +91,18 @@ def train(
     seed_all(seed)
     data = TrainingData(
         data_directory, view["train_split"], view["range"], settings["batch_size"], seed, where,
-        settings["flip"], settings["channels_last"],
+        settings["flip"], settings["channels_last"], text,
     )  # fmt: skip
     method = build_method(config, data.examples, where)
     phases = method.phases(method.config)
-    loop = Loop(method, phases, settings["precision"])
+    total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)
+    loop = Loop(method, phases, settings["precision"], total)
     if settings["compile"]:
         for net in method.networks.values():
             net.compile()
     # A whole number of cycles, so that every row of the log has every phase in it.
     cycle = math.lcm(*(phase.every for phase in phases))
     log_every = cycle * math.ceil(log_every / cycle)
-    total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)
     keep = snapshot_steps(total, settings["snapshots"], settings["batch_size"])
 
     latest, log = directory / "checkpoint.pt", LossLog(directory / "losses.csv", settings["batch_size"])
@@ -124,7 +130,8 @@ def train(
         if step in keep[:-1]:
             roles = (*method.sampling_roles, *method.snapshot_roles)
             weights = {role: method.networks[role].state_dict() for role in roles}
-            checkpoint.save(directory / "snapshots" / f"{step:09d}.pt", {"networks": weights})
+            content = {"networks": weights, "method": method.state()}
+            checkpoint.save(directory / "snapshots" / f"{step:09d}.pt", content)
         if not logged:
             continue
         means = loop.flush()

@@ -1,0 +1,33 @@
+"""Every method trains on every architecture family that the tests of methods do not use."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from advcodes import registry
+from advcodes.training.loop import Loop
+from advcodes.training.restore import build_method
+from conftest import run_config
+from methods_kit import CPU, batches, cycle
+
+FAMILIES = {
+    "residual": {"family": "residual", "width": 4, "features": 16, "code": {"width": 16}},
+    "dcgan": {"family": "dcgan", "width": 4, "code": {"width": 16}},
+    "resnet": {"family": "resnet", "width": 4, "code": {"width": 16}},
+}
+
+
+@pytest.mark.parametrize("name", sorted(registry.methods()))
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_a_cycle_of_steps(family: str, name: str, prepared: Path):
+    data = batches(prepared)
+    method = build_method(run_config(name, architecture=FAMILIES[family]), data.examples, CPU)
+    loop = Loop(method, method.phases(method.config))
+    for step in range(cycle(method)):
+        loop.train_step(data.batch(step))
+    found = loop.flush()
+    assert found and all(math.isfinite(value) for value in found.values())
+    assert {key.partition("/")[0] for key in found} == {phase.name for phase in loop.phases}
