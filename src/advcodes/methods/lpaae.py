@@ -280,7 +280,8 @@ class Labelled(ConditionalLPAAE):
     def information(self, step: Step, images: Tensor) -> dict[str, Tensor]:
         """L_I, the cross entropy of Q (Eq. 7)."""
         logits, asked = self.read(images), self.asked_of(step)
-        step.log("read", lambda: losses.classification.accuracy(logits, asked))
+        seen = "read_real" if images is step.images else "read"
+        step.log(seen, lambda: losses.classification.accuracy(logits, asked))
         return {"information": self.config.information_weight * losses.classification.classes(logits, asked)}
 
 
