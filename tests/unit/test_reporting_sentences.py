@@ -59,7 +59,7 @@ def figure(tmp_path, monkeypatch, speaks):
             encoder.save(speaks, directory / "sentences.pt")
         monkeypatch.setattr(sentences, "restore", lambda directory: run)
         found = request({**ITEM, **declared}, data, directories, np.zeros(0))
-        told = {"asks": "text", "statements": list(agreement), "class_accuracy": 0.97, "attribute_accuracy": 0.95}
+        told = {"asks": "text", "statements": list(agreement), "statement_accuracy": 0.95}
         results = [
             dataclasses.replace(
                 r,
