@@ -19,7 +19,8 @@ AFFECTS_RESULTS = False
 DATA = Path("data")
 REPORTS = Path("reports")
 Task = Literal["auto", "statements"]  #: that a classifier of a dataset is trained for
-_MEASURED = ("compute", "is_splits", "kid_subsets", "kid_subset_size", "prc_neighborhood")  # of `metrics`
+#: Keys of `metrics` that say what is computed, and how.
+_MEASURED = ("compute", "n_generated_is", "is_splits", "kid_subsets", "kid_subset_size", "prc_neighborhood")
 
 
 class Run(NamedTuple):
@@ -225,7 +226,8 @@ class Graph:
     def samples(self, run: Run) -> Artifact:
         """Generated images of one run: data/evaluation/samples/<run>."""
         p = self.params
-        config = {"n_generated": p.metrics.n_generated, **_plain(p.sampling)}
+        m = p.metrics
+        config = {"n_generated": max(m.n_generated, m.n_generated_is or 0), **_plain(p.sampling)}
         inputs = {"run": self.train(run), **self._captions(run)}
         if "text" in inputs:  # samples show what the reference's captions say
             config["split"] = self.reference_split(run.dataset)
@@ -242,7 +244,7 @@ class Graph:
     def metrics(self, run: Run) -> Artifact:
         """Metrics of one run and their course over training: data/evaluation/metrics/<run>."""
         p, m = self.params, self.params.metrics
-        keys = (*_MEASURED, "curve_n_generated")
+        keys = (*_MEASURED, "n_generated", "curve_n_generated")
         config = {
             "extractor": m.extractor,
             "sampling": _plain(p.sampling),

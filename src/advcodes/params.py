@@ -130,6 +130,9 @@ class Metrics(Model):
 
     extractor: Literal["classifier", "inception"] = Field("classifier", description="features that metrics compare")
     n_generated: Count = Field(10_000, description="generated images")
+    n_generated_is: Count | None = Field(
+        None, description="of these for the Inception Score, which is usually given of 50,000; null: as many"
+    )
     n_reference: Count = Field(10_000, description="real images; fewer if the split has fewer")
     reference_split: Literal["train", "test"] = "test"
     compute: list[Literal["fd", "is", "kid", "prc"]] = Field(

@@ -258,7 +258,26 @@ def test_measure_lowers_settings_that_few_images_cannot_bear():
         features(4, seed=1), torch.randn(4, 3), reference, "classifier", True, MEASURED | {"prc_neighborhood": 9}
     )
     assert found["protocol"] == {
-        "n_generated": 4, "n_reference": 4, "split": "test",
+        "n_generated": 4, "n_generated_is": 4, "n_reference": 4, "split": "test",
         "is_splits": 4, "kid_subsets": 1, "kid_subset_size": 4, "prc_neighborhood": 3,
     }  # fmt: skip
     assert all(np.isfinite(v) for v in found["metrics"].values())
+
+
+def test_more_images_can_count_for_the_inception_score_alone():
+    """50,000 for the IS and 10,000 for the FID, as papers have them, of the same samples."""
+    random = torch.Generator().manual_seed(0)
+    features, real = torch.randn(90, 4, generator=random), torch.randn(50, 4, generator=random)
+    logits = torch.randn(90, 3, generator=random)
+    reference = Reference(real, statistics(real), "test")
+    settings = {"compute": ["fd", "is", "kid", "prc"], "is_splits": 5, "kid_subsets": 5, "kid_subset_size": 20,
+                "prc_neighborhood": 3}  # fmt: skip
+    few = measure(features[:40], logits[:40], reference, "classifier", True, settings)
+    both = settings | {"n_generated": 40, "n_generated_is": 90}
+    more = measure(features, logits, reference, "classifier", True, both)
+    assert more["protocol"]["n_generated"] == 40 and more["protocol"]["n_generated_is"] == 90
+    same = {k: v for k, v in more["metrics"].items() if k != "score_classifier"}
+    assert same == {k: v for k, v in few["metrics"].items() if k != "score_classifier"}
+    assert more["metrics"]["score_classifier"] == inception_score(logits, 5)[0] != few["metrics"]["score_classifier"]
+    name = next(iter(measure(features, logits, reference, "inception", True, both | {"compute": ["is"]})["metrics"]))
+    assert name == "is_90_in_5_splits"

@@ -68,6 +68,8 @@ def test_the_footnote_of_the_fid():
         "fid: FID: Fréchet distance on features of the 2015 Inception network, torch-fidelity 0.4.0; "
         "10,000 generated and 10,000 real images (split test)."
     )
+    more = describe("is", protocol | {"n_generated_is": 50_000})
+    assert more.startswith("is: Inception Score: ") and more.endswith("50,000 generated images in 10 splits.")
     assert describe("fid_2000_vs_10000_test", protocol | {"n_generated": 2000}).startswith(
         "fid_2000_vs_10000_test: FID at other counts than the usual 10,000 against 10,000 test images: "
     )

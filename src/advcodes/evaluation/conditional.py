@@ -68,13 +68,14 @@ def measure(
     asks, inputs = artifact.config["asks"], artifact.inputs
     data = load_prepared(inputs["data"].directory)
     classifier = _classifier(inputs["statements" if asks == "text" else "classifier"], data, asks, where)
-    asked = read_asked(inputs["samples"], len(samples))
+    n = artifact.config.get("n_generated", len(samples))  # there may be more, for the Inception Score
+    asked, samples = read_asked(inputs["samples"], len(samples))[:n], samples[:n]
     rows = references.choose(data, reference.split, len(reference.features))
 
     def seen(images: np.ndarray, what: str) -> np.ndarray:
         return classifier.features(images, f"{artifact.id}, {what}")[1].numpy()
 
-    logits = seen(samples, "samples") if logits is None else logits.numpy()
+    logits = seen(samples, "samples") if logits is None else logits[:n].numpy()
     protocol, right = {"asks": asks}, classifier.about["accuracy"]
     if asks != "text":
         protocol |= {"classes": logits.shape[1], "class_accuracy": right}

@@ -159,11 +159,11 @@ def measure(
 
     Args:
         features: of generated images, [N, F].
-        logits: of generated images, [N, K].
+        logits: of generated images, [N, K]. All of them count for the IS, the first ``n_generated`` for all else.
         reference: the real images.
         extractor: ``inception`` or ``classifier``.
         classes: whether logits are those of a softmax over classes; if not, there is no IS.
-        settings: ``compute`` (of ``fd``, ``is``, ``kid``, ``prc``), ``is_splits``, ``kid_subsets``,
+        settings: ``compute`` (of ``fd``, ``is``, ``kid``, ``prc``), ``n_generated``, ``is_splits``, ``kid_subsets``,
             ``kid_subset_size``, ``prc_neighborhood``; lowered where there are too few images for them.
         points: generated, [N, D], where the reference has points.
 
@@ -174,16 +174,18 @@ def measure(
     Raises:
         AdvcodesError: too few images.
     """
-    n, m = len(features), len(reference.features)
-    compute = settings["compute"]
+    n, m = min(len(features), settings.get("n_generated", len(features))), len(reference.features)
+    features, points = features[:n], None if points is None else points[:n]
+    compute, of_is = settings["compute"], min(len(logits), settings.get("n_generated_is") or n)
     statistics_ = statistics(features)
     fewer = min(n, m)
     subset_size = min(settings["kid_subset_size"], fewer)
     used = {
         "n_generated": n,
+        "n_generated_is": of_is,
         "n_reference": m,
         "split": reference.split,
-        "is_splits": min(settings["is_splits"], n),
+        "is_splits": min(settings["is_splits"], of_is),
         # A subset that is the whole set gives the same value each time.
         "kid_subsets": settings["kid_subsets"] if subset_size < max(n, m) else 1,
         "kid_subset_size": subset_size,
@@ -193,7 +195,7 @@ def measure(
     if "fd" in compute:
         values["fid"] = frechet_distance(statistics_, reference.statistics), None
     if "is" in compute and classes:
-        values["is"] = inception_score(logits, used["is_splits"])
+        values["is"] = inception_score(logits[:of_is], used["is_splits"])
     if "kid" in compute:
         values["kid"] = kernel_distance(features, reference.features, used["kid_subsets"], subset_size)
     if "prc" in compute:
@@ -205,7 +207,7 @@ def measure(
 
     def name(metric: str) -> str:
         space = "points" if metric == ENERGY else extractor
-        return metric_name(metric, space, n, m, reference.split, used["is_splits"])
+        return metric_name(metric, space, of_is if metric == "is" else n, m, reference.split, used["is_splits"])
 
     return {
         "metrics": {name(k): value for k, (value, _) in values.items()},

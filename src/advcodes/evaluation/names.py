@@ -148,6 +148,8 @@ def describe(name: str, protocol: Mapping[str, Any]) -> str:
         )
     if metric in CONDITIONAL:
         return f"{name}: {_conditional(metric, protocol)}; {n:,} generated images."
+    if metric == "is":
+        n = protocol.get("n_generated_is", n)
     splits = protocol.get("is_splits", IS_SPLITS)
     right = metric_name(metric, protocol.get("extractor", extractor), n, m, split, splits)
     if right != name:

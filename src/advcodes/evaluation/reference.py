@@ -77,7 +77,10 @@ def measure_floor(
     what: str,
 ) -> dict[str, Any]:
     """Metrics of real training images that are not in the reference; empty where fewer than two are left."""
-    rows = choose(prepared, config["floor_split"], config["n_generated"], besides=chosen)
+    more = config.get("n_generated_is") or 0
+    rows = choose(prepared, config["floor_split"], max(config["n_generated"], more), besides=chosen)
+    if more > config["n_generated"]:  # all metrics but the IS take the first of them
+        rows = np.random.default_rng(SEED).permutation(rows)
     if len(rows) < 2:
         return {
             "metrics": {},
