@@ -12,7 +12,7 @@ table1: venv
 	@echo; cat reports/table1.md
 
 test: venv
-	pytest
+	pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: venv
 	ruff check .
