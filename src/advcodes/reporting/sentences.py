@@ -165,7 +165,8 @@ def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
         )
     else:
         what = f"{drawn * SIDE} images of each sentence, which stands above them; all of the same noise, seed {seeds}"
-    return f"{what}, not selected. Small images are enlarged without smoothing."
+    asked = text.listing([f"\u201c{s}\u201d" for s in dict.fromkeys(s for found in shown for s in found["sentences"])])
+    return f"{what}, not selected. Small images are enlarged without smoothing. Asked for: {asked}."
 
 
 _SOURCES = {
