@@ -90,6 +90,11 @@ def key_of(find):
     return lambda wildcards: planned(find, wildcards).key
 
 
+def task_of(wildcards):
+    """What the classifier of a dataset and a hash is trained for."""
+    return planned(lambda w: GRAPH.classifier_at(w.dataset, w.hash), wildcards).config.get("task", "auto")
+
+
 def planned(find, wildcards):
     try:
         return find(wildcards)

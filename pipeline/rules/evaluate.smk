@@ -3,10 +3,6 @@ rule evaluate_all:
         lambda w: manifests(GRAPH.metrics(r) for r in GRAPH.all_runs()),
 
 
-def task_of(wildcards):
-    return planned(lambda w: GRAPH.classifier_at(w.dataset, w.hash), wildcards).config.get("task", "auto")
-
-
 rule classifier:
     input:
         inputs_of(lambda w: GRAPH.classifier_at(w.dataset, w.hash)),

@@ -276,6 +276,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         args.run(args)
+        sys.stdout.flush()  # a reader that has gone shall be noticed here
     except AdvcodesError as error:
         print(f"advcodes: error: {error}", file=sys.stderr)
         return 1

@@ -143,6 +143,22 @@ def _receive(url: str, part: Path) -> None:
         raise ConnectionError(f"the connection ended after {have:,} of {total:,} bytes")
 
 
+class _Outside(Exception):
+    """A member of an archive that would leave its folder, or is neither a file nor a folder."""
+
+
+def _extract(tar: tarfile.TarFile, folder: Path) -> None:
+    """Unpack what stays within ``folder``; Python has a filter for that from 3.11.4 on."""
+    if hasattr(tarfile, "data_filter"):
+        tar.extractall(folder, filter="data")
+        return
+    root = folder.resolve()
+    for member in tar:
+        if not ((member.isfile() or member.isdir()) and (root / member.name).resolve().is_relative_to(root)):
+            raise _Outside(member.name)
+        tar.extract(member, root)
+
+
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a tar (plain or compressed) into ``folder``.
 
@@ -151,8 +167,8 @@ def unpack(archive: Path, folder: Path) -> None:
     """
     try:
         with tarfile.open(archive, "r:*") as tar:
-            tar.extractall(folder, filter="data")
-    except tarfile.FilterError as error:
+            _extract(tar, folder)
+    except (_Outside, getattr(tarfile, "FilterError", _Outside)) as error:
         raise AdvcodesError(
             f"{archive}: refused, since a member would leave its folder ({error}); use the original file"
         ) from None
