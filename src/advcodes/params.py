@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, create_model, model_validator
 from advcodes import registry
 from advcodes.errors import AdvcodesError, did_you_mean
 from advcodes.explain import PathError, explain
-from advcodes.methods.base import MethodConfig
+from advcodes.methods.base import EarlyStopping, MethodConfig
 from advcodes.nets.config import Architecture
 from advcodes.schema import Count, Fraction, Model, Natural, Positive, Real, Snapshots
 from advcodes.yamlfile import read_yaml
@@ -87,6 +87,7 @@ class Training(Model):
     snapshots: Snapshots = Field(
         5, description="generators kept for curves of the metric: how many, evenly spaced, or images seen at each"
     )
+    early_stopping: EarlyStopping | None = Field(None, description="stop on held-out reconstructions; null: never")
 
 
 class Budget(Model):
@@ -225,7 +226,7 @@ class Params(Model):
     def training_of(self, variant: str) -> Training:
         """How a variant is trained: `training`, and what the variant says otherwise."""
         own = self.variants[variant].training.model_dump(exclude_none=True)
-        return self.training.model_copy(update=own)
+        return Training.model_validate({**self.training.model_dump(), **own})
 
     def source(self, dataset: str) -> str:
         """Where a dataset's images come from (its own name unless `source` says otherwise)."""

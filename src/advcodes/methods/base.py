@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Protocol
 
 from pydantic import Field, model_validator
 
@@ -33,7 +33,24 @@ class Optimiser(Model):
     betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), description="Adam's beta1 and beta2")
     eps: Positive = Field(1e-8, description="Adam's epsilon")
     weight_decay: NonNegative = Field(0.0, description="L2 penalty added to the gradient")
-    decay: Literal["none", "linear"] = Field("none", description="learning rates over the run: kept, or lowered to 0")
+    decay: Literal["none", "linear", "exponential"] = Field(
+        "none", description="learning rates over the run: kept, lowered to 0 in a line, or to a hundredth by a factor"
+    )
+
+
+class EarlyStopping(Model):
+    """Keep the networks that reconstruct held-out images best, and stop when none that are better have come for long.
+
+    AAAE section IV: "early stopping based on the average data reconstruction loss of x on the validation sets"; the
+    paper says no more, and all numbers here are assumed. The images are those of the dataset's split `validation`;
+    where there is none, a share of the training split is set aside.
+    """
+
+    checks: Count = Field(20, description="how often in a whole run the held-out images are reconstructed")
+    patience: Count = Field(5, description="checks in a row without a better one after which training stops")
+    held_out: Annotated[Fraction, Field(gt=0)] = Field(
+        0.05, description="share of the training split set aside where there is no split `validation`"
+    )
 
 
 class VariantTraining(Model):
@@ -41,6 +58,7 @@ class VariantTraining(Model):
 
     batch_size: Count | None = Field(None, description="images a step")
     snapshots: Snapshots | None = Field(None, description="generators kept: how many, or images seen at each")
+    early_stopping: EarlyStopping | None = Field(None, description="stop on held-out reconstructions")
 
 
 class MethodConfig(Model):
@@ -136,6 +154,10 @@ class Phase:
         updates: roles whose parameters this phase's own Adam steps; every other network is frozen meanwhile.
         every: run in each ``every``-th step only (n_critic).
         times: updates in a row on the same batch; what the phase draws or computes itself is new each time.
+        joint: its networks are stepped together with the next phase's, whose gradients are then taken at the same
+            parameters: a simultaneous update (ALI, GALI). A phase may also stand in the list several times.
+        after: steps of the run before this phase begins.
+        until: steps of the run after which it is over; None: never (with ``after``, a pretraining).
         rates: factor on a role's learning rate in this phase: what a loss's weight is to plain gradient descent, since
             Adam does not see the scale of a loss.
     """
@@ -144,7 +166,15 @@ class Phase:
     updates: tuple[str, ...]
     every: int = 1
     times: int = 1
+    joint: bool = False
+    after: int = 0
+    until: int | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+
+    def due(self, step: int) -> bool:
+        """Whether it runs in this step, counted from 1."""
+        begun, over = step > self.after, self.until is not None and step > self.until
+        return begun and not over and (step - self.after) % self.every == 0
 
 
 class Step(Protocol):
@@ -154,6 +184,7 @@ class Step(Protocol):
     labels: Tensor  #: class of each image, int64 [N]; -1 where the dataset has none
     attributes: Tensor | None  #: binary attributes, float [N, A], where the dataset has them
     text: Tensor | None  #: embedding of one caption of each image, float [N, E], where the method asks for text
+    progress: float  #: share of the run's budget that lies behind, from 0 to just below 1
 
     def once(self, key: str, roles: tuple[str, ...], make: Callable[[], Tensor]) -> Tensor:
         """Compute ``make()`` once a step and share it between phases (the same forward pass, as the papers say).
@@ -196,6 +227,13 @@ class Method:
     def phases(cls, config: MethodConfig) -> list[Phase]:
         """The phases in update order."""
         raise AdvcodesError(f"method {cls.__name__} declares no phases: define phases(config)")
+
+    def initialise(self, images: Tensor) -> None:
+        """Set initial weights that depend on the data: called once, before the first step, with its images."""
+
+    def validation_error(self, images: Tensor) -> Tensor:
+        """What early stopping watches, a scalar: the squared error of reconstructions [N, C, H, W] per pixel."""
+        return (self.reconstruct(images).float() - images.float()).square().mean()
 
     @property
     def noise_size(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from advcodes.errors import AdvcodesError
 from advcodes.methods.base import Examples
 from advcodes.text.embeddings import Embeddings
 from advcodes.training.seed import epoch_order
+
+VALIDATION = "validation"  #: split of held-out images, where a dataset has it
 
 
 @dataclass
@@ -41,6 +43,8 @@ class TrainingData:
         flip: random horizontal flips.
         channels_last: memory layout of batches.
         text: directory of the embeddings of the dataset's captions; None where they are not used.
+        held_out: share of the split that batches leave out, for :meth:`validation`: the same images whatever the seed.
+            None for all, and for none where the dataset has a split ``validation``.
 
     Raises:
         AdvcodesError: the split has fewer images than a batch.
@@ -57,12 +61,19 @@ class TrainingData:
         flip: bool = False,
         channels_last: bool = False,
         text: Path | None = None,
+        held_out: float | None = None,
     ):
         whole = load(directory)
         data = whole.split(split)
-        if len(data.images) < batch_size:
+        set_aside = held_out is not None and VALIDATION not in whole.splits
+        rows = np.random.default_rng(0).permutation(len(data)) if set_aside else np.arange(len(data))
+        first = max(1, round(held_out * len(data))) if set_aside else 0
+        self._held_out = data.images[np.sort(rows[:first])] if set_aside else None
+        if held_out is not None and not set_aside:
+            self._held_out = whole.split(VALIDATION).images
+        if len(data) - first < batch_size:
             raise AdvcodesError(
-                f"{directory}: split {split!r} has {len(data.images)} images, fewer than one batch; "
+                f"{directory}: split {split!r} has {len(data) - first} images, fewer than one batch; "
                 f"lower training.batch_size ({batch_size}) or add images"
             )
         self.shape = tuple(data.images.shape[1:])
@@ -74,20 +85,23 @@ class TrainingData:
             len(data.attribute_names),
             self.text.size if self.text else 0,
         )
+        self._rows = torch.from_numpy(np.sort(rows[first:])) if set_aside else None
         self.images = _on(device, data.images)
         self.labels = _on(device, data.labels)
         self.attributes = None if data.attributes is None else _on(device, data.attributes)
         self.value_range, self.batch_size, self.seed, self.device = value_range, batch_size, seed, device
         self.flip = flip and len(self.shape) == 3
         self.memory_format = torch.channels_last if channels_last and len(self.shape) == 3 else torch.contiguous_format
-        self.steps_per_epoch = len(data.images) // batch_size
+        self.seen = len(data) - first  #: images that batches are made of
+        self.steps_per_epoch = self.seen // batch_size
         self._order: tuple[int, Tensor] | None = None
 
     def batch(self, step: int) -> Batch:
         """The batch of a step (from 0): a function of seed and step, whatever was drawn before."""
         epoch, position = divmod(step, self.steps_per_epoch)
         if self._order is None or self._order[0] != epoch:
-            self._order = epoch, epoch_order(len(self.images), self.seed, epoch).to(self.device)
+            order = epoch_order(self.seen, self.seed, epoch)
+            self._order = epoch, (order if self._rows is None else self._rows[order]).to(self.device)
         index = self._order[1][position * self.batch_size : (position + 1) * self.batch_size]
         images = to_float(self.images[index], self.value_range)
         if self.flip:
@@ -96,6 +110,12 @@ class TrainingData:
         attributes = None if self.attributes is None else self.attributes[index].float()
         text = None if self.text is None else self.text.any(index)
         return Batch(images.contiguous(memory_format=self.memory_format), self.labels[index], attributes, text)
+
+    def validation(self, size: int) -> Iterator[Tensor]:
+        """Held-out images in the value range, in batches of ``size`` on the device."""
+        for start in range(0, len(self._held_out), size):
+            stored = torch.from_numpy(np.array(self._held_out[start : start + size])).to(self.device)
+            yield to_float(stored, self.value_range).contiguous(memory_format=self.memory_format)
 
 
 def _on(device: torch.device, array: np.ndarray) -> Tensor:

@@ -5,6 +5,7 @@ It never names a method; what differs between methods is in their phases (:mod:`
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,6 +24,7 @@ class StepContext:
     def __init__(self, loop: Loop, batch: Batch, phases: Sequence[Phase], logged: bool):
         self.images, self.labels, self.attributes, self.text = batch.images, batch.labels, batch.attributes, batch.text
         self._loop, self._phases, self._logged = loop, list(phases), logged
+        self.progress = loop.step / loop.total if loop.total else 0.0
         self._shared: dict[str, Tensor] = {}
         self.phase = self._phases[0]
 
@@ -51,7 +53,8 @@ class Loop:
         total: steps of the whole training, over which learning rates decay; None where they are constant.
 
     Raises:
-        AdvcodesError: learning rates decay over an unknown number of steps.
+        AdvcodesError: learning rates decay over an unknown number of steps, or a joint phase shares a network with the
+            one that it is joined to.
     """
 
     def __init__(self, method: Method, phases: Sequence[Phase], precision: str = "float32", total: int | None = None):
@@ -60,9 +63,10 @@ class Loop:
         self.precision = precision
         self.parameters = {role: list(net.parameters()) for role, net in method.networks.items()}
         self.optimisers = {phase.name: self._optimiser(phase) for phase in self.phases}
-        self.decays = method.config.optimiser.decay == "linear"
-        if self.decays and total is None:
-            raise AdvcodesError("optimiser.decay: linear needs the number of steps; give the loop `total`")
+        self._check_joint()
+        self.decay = method.config.optimiser.decay
+        if self.decay != "none" and total is None:
+            raise AdvcodesError(f"optimiser.decay: {self.decay} needs the number of steps; give the loop `total`")
         self.total = total
         # Kept apart from the optimisers, whose saved state has the decayed rates.
         self.rates = {name: [g["lr"] for g in o.param_groups] for name, o in self.optimisers.items()}
@@ -70,6 +74,15 @@ class Loop:
         self._terms: set[str] = set()
         self._thawed: set[str] = set(self.parameters)
         self.step = 0
+
+    def _check_joint(self) -> None:
+        for phase, following in itertools.zip_longest(self.phases, self.phases[1:]):
+            if not phase.joint:
+                continue
+            shared = set(phase.updates) & set(following.updates) if following else ()
+            if following is None or phase.times > 1 or shared:
+                why = f"both update {', '.join(sorted(shared))}" if shared else "it needs a next one, and `times: 1`"
+                raise AdvcodesError(f"phase {phase.name!r} cannot be stepped jointly with the next: {why}")
 
     def _optimiser(self, phase: Phase) -> torch.optim.Optimizer:
         c = self.method.config
@@ -99,30 +112,37 @@ class Loop:
 
     def train_step(self, batch: Batch, logged: bool = False) -> None:
         """Run every phase that is due on one batch."""
-        due = [phase for phase in self.phases if (self.step + 1) % phase.every == 0]
+        due = [phase for phase in self.phases if phase.due(self.step + 1)]
         context = StepContext(self, batch, due, logged) if due else None
-        if self.decays:
-            self._decay(1 - self.step / self.total)
+        if self.decay == "linear":
+            self._set_rates(1 - self.step / self.total)
+        elif self.decay == "exponential":
+            self._set_rates(0.01 ** (self.step / self.total))
         self.step += 1
+        waiting: list[Phase] = []
         for phase in due:
             context.phase = phase
             self.thaw(phase.updates)
             for _ in range(phase.times):
-                self._update(phase, context)
+                self._backward(phase, context)
+                waiting.append(phase)
+                if phase.joint and phase is not due[-1]:
+                    continue
+                for ready in waiting:
+                    self.optimisers[ready.name].step()
+                waiting.clear()
 
-    def _decay(self, share: float) -> None:
+    def _set_rates(self, share: float) -> None:
         """Set every learning rate to this share of what it is at the start."""
         for name, optimiser in self.optimisers.items():
             for group, rate in zip(optimiser.param_groups, self.rates[name], strict=True):
                 group["lr"] = rate * max(share, 0.0)
 
-    def _update(self, phase: Phase, context: StepContext) -> None:
+    def _backward(self, phase: Phase, context: StepContext) -> None:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             terms = getattr(self.method, phase.name)(context)
-        optimiser = self.optimisers[phase.name]
-        optimiser.zero_grad(set_to_none=True)
+        self.optimisers[phase.name].zero_grad(set_to_none=True)
         torch.stack([t.float() for t in terms.values()]).sum().backward()
-        optimiser.step()
         for name, term in terms.items():
             self.record(f"{phase.name}/{name}", term)
         self._terms.update(f"{phase.name}/{name}" for name in terms)

@@ -19,6 +19,7 @@ from advcodes.progress import Progress, duration
 from advcodes.provenance import UNFINISHED, Artifact, write_atomically
 from advcodes.training import checkpoint, device
 from advcodes.training.data import TrainingData
+from advcodes.training.early_stopping import EarlyStopping
 from advcodes.training.loop import Loop, snapshot_steps, total_steps
 from advcodes.training.restore import SENTENCES, build_method
 from advcodes.training.seed import random_state, restore_random_state, seed_all
@@ -88,15 +89,17 @@ def train(
         AdvcodesError: training diverged (phase and step are named), or a file could not be written.
     """
     settings, view, seed = config["training"], config["view"], config["seed"]
+    stopping = settings.get("early_stopping")
     seed_all(seed)
     data = TrainingData(
         data_directory, view["train_split"], view["range"], settings["batch_size"], seed, where,
-        settings["flip"], settings["channels_last"], text,
+        settings["flip"], settings["channels_last"], text, (stopping or {}).get("held_out"),
     )  # fmt: skip
     method = build_method(config, data.examples, where)
     phases = method.phases(method.config)
     total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)
     loop = Loop(method, phases, settings["precision"], total)
+    watch = EarlyStopping(stopping, method, data, total) if stopping else None
     if settings["compile"]:
         for net in method.networks.values():
             net.compile()
@@ -110,6 +113,8 @@ def train(
     if state is not None and state["key"] == key:
         loop.load_state(state)
         log.resume(state["log_bytes"])
+        if watch:
+            watch.load_state(state["early_stopping"])
         restore_random_state(_to_cpu(state["random"]))
         print(f"{name} | resumed at step {loop.step}/{total}", flush=True)
     else:
@@ -117,13 +122,15 @@ def train(
             path = directory / old
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         log.start()
+        with torch.no_grad():
+            method.initialise(data.batch(0).images)
     (directory / "snapshots").mkdir(parents=True, exist_ok=True)
 
     for net in method.networks.values():
         net.train()
     batch_size, first, started = settings["batch_size"], loop.step, time.monotonic()
     progress, saved = Progress(name, total * batch_size, "images", start=first * batch_size), started
-    while loop.step < total:
+    while loop.step < total and not (watch and watch.over):
         logged = (loop.step + 1) % log_every == 0 or loop.step + 1 == total
         loop.train_step(data.batch(loop.step), logged)
         step = loop.step
@@ -132,6 +139,8 @@ def train(
             weights = {role: method.networks[role].state_dict() for role in roles}
             content = {"networks": weights, "method": method.state()}
             checkpoint.save(directory / "snapshots" / f"{step:09d}.pt", content)
+        if watch:
+            watch.check(step)
         if not logged:
             continue
         means = loop.flush()
@@ -139,25 +148,36 @@ def train(
         progress.at(step * batch_size, " ".join(f"{k} {v:.3g}" for k, v in loop.by_phase(means).items()))
         if step < total and time.monotonic() - saved >= checkpoint_seconds:
             content = {"key": key, **loop.state(), "random": random_state(), "log_bytes": log.bytes()}
+            if watch:
+                content["early_stopping"] = watch.state()
             checkpoint.save(latest, content)
             saved = time.monotonic()
             if on_checkpoint:
                 on_checkpoint(step)
+    if rest := loop.flush():  # stopped between two rows
+        log.write(loop.step, rest)
     log.close()
 
     seconds = time.monotonic() - started
-    checkpoint.save(directory / "networks.pt", {"networks": loop.state()["networks"], "method": method.state()})
+    last, final = loop.step, {"step": loop.step, "networks": loop.state()["networks"], "method": method.state()}
+    if watch and watch.best:
+        final = watch.best
+    checkpoint.save(directory / "networks.pt", {k: final[k] for k in ("networks", "method")})
+    for step in (s for s in keep[:-1] if s >= final["step"]):
+        (directory / "snapshots" / f"{step:09d}.pt").unlink(missing_ok=True)
+    keep = [*(s for s in keep[:-1] if s < final["step"]), final["step"]]
     about = {
         "config": config,
         "examples": asdict(data.examples),
-        "steps": total,
-        "images": total * settings["batch_size"],
+        "steps": final["step"],
+        "images": final["step"] * settings["batch_size"],
         "snapshots": keep,
+        **({"early_stopping": {"stopped": last, "errors": watch.errors}} if watch else {}),
     }
     write_atomically(directory / "run.json", json.dumps(about, indent=1) + "\n")
     files = ["networks.pt", "run.json", "losses.csv", *(f"snapshots/{s:09d}.pt" for s in keep[:-1])]
     parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in method.networks.items()}
-    speed = (total - first) * batch_size / max(seconds, 1e-9)
+    speed = (last - first) * batch_size / max(seconds, 1e-9)
     print(f"{name}: trained in {duration(seconds)}, {speed:,.0f} images/s", flush=True)
     hardware = torch.cuda.get_device_name(where) if where.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     facts = {"seconds": round(seconds, 1), "images_per_second": round(speed, 1), "device": hardware,
