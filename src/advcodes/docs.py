@@ -109,7 +109,14 @@ def _hyperparameters(cls: type[Method]) -> str:
 
 def _phase(cls: type[Method], phase: Phase) -> str:
     """One phase: what it updates, how often, and the first paragraph of the docstring of its function."""
-    often = [f"once in {phase.every} steps"] * (phase.every > 1) + [f"{phase.times} times in a row"] * (phase.times > 1)
+    often = [
+        *[f"once in {phase.every} steps"] * (phase.every > 1),
+        *[f"{phase.times} times in a row"] * (phase.times > 1),
+        *[f"after {phase.after} steps"] * (phase.after > 0),
+        *["in the first step only" if phase.until == 1 else f"in the first {phase.until} steps"]
+        * (phase.until is not None),
+        *["at the same parameters as the next"] * phase.joint,
+    ]
     updates = listing([f"`{role}`" for role in phase.updates])
     # The function's own words: those of one that it overrides may be about another loss.
     doc = inspect.cleandoc(getattr(cls, phase.name).__doc__ or "").partition("\n\n")[0].replace("\n", " ")

@@ -21,7 +21,7 @@ from advcodes.training.data import Batch, TrainingData
 from advcodes.training.loop import Loop, snapshot_steps, total_steps
 from advcodes.training.restore import build_method, restore, snapshots
 from advcodes.training.seed import epoch_order, random_state, restore_random_state, seed_all
-from advcodes.training.train import train
+from advcodes.training.train import LossLog, train
 from conftest import captions_for, run_config
 
 METHODS = sorted(registry.methods())
@@ -107,6 +107,21 @@ def test_a_checkpoint_of_other_parameters_is_not_continued(
     run(run_config("gan", seed=3), prepared, tmp_path / "b", key="new")
     assert "resumed" not in capsys.readouterr().out
     assert_same(tmp_path / "a", tmp_path / "b")
+
+
+def test_the_log_gains_columns_when_phases_begin_and_loses_none_when_resumed(tmp_path: Path):
+    log = LossLog(tmp_path / "losses.csv", 10)
+    log.start()
+    log.write(1, {"pretrain/moments": 0.5})
+    log.write(2, {"match/error": 2.0, "match/penalty": 0.25})
+    log.close()
+    rows = ["step,images,pretrain/moments,match/error,match/penalty", "1,10,0.5,,", "2,20,,2,0.25", ""]
+    assert (tmp_path / "losses.csv").read_text().split("\n") == rows
+    again = LossLog(tmp_path / "losses.csv", 10)
+    again.resume(1)  # killed after its first row was checkpointed
+    again.write(2, {"match/error": 2.0, "match/penalty": 0.25})
+    again.close()
+    assert (tmp_path / "losses.csv").read_text().split("\n") == rows
 
 
 def test_the_log_can_be_plotted(prepared: Path, tmp_path: Path):

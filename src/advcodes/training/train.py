@@ -112,7 +112,7 @@ def train(
     state = checkpoint.load(latest, where) if latest.exists() else None
     if state is not None and state["key"] == key:
         loop.load_state(state)
-        log.resume(state["log_bytes"])
+        log.resume(state["log_rows"])
         if watch:
             watch.load_state(state["early_stopping"])
         restore_random_state(_to_cpu(state["random"]))
@@ -147,7 +147,7 @@ def train(
         log.write(step, means)
         progress.at(step * batch_size, " ".join(f"{k} {v:.3g}" for k, v in loop.by_phase(means).items()))
         if step < total and time.monotonic() - saved >= checkpoint_seconds:
-            content = {"key": key, **loop.state(), "random": random_state(), "log_bytes": log.bytes()}
+            content = {"key": key, **loop.state(), "random": random_state(), "log_rows": log.rows}
             if watch:
                 content["early_stopping"] = watch.state()
             checkpoint.save(latest, content)
@@ -199,36 +199,46 @@ class LossLog:
 
     def __init__(self, path: Path, batch_size: int):
         self.path, self.batch_size = path, batch_size
-        self.columns: list[str] | None = None
+        self.columns: list[str] = []
+        self.rows = 0
 
     def start(self) -> None:
         """Begin an empty log."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.file = open(self.path, "w", newline="")  # noqa: SIM115 - closed by close()
+        self._rewrite([])
 
-    def resume(self, size: int) -> None:
-        """Go on after the first ``size`` bytes; what a killed run wrote beyond its checkpoint is dropped."""
+    def resume(self, rows: int) -> None:
+        """Go on after the first ``rows``; what a killed run wrote beyond its checkpoint is dropped."""
         with open(self.path, newline="") as f:
-            header = f.readline().strip()
-        self.columns = header.split(",")[2:] if header else None
-        self.file = open(self.path, "r+", newline="")  # noqa: SIM115
-        self.file.truncate(size)
-        self.file.seek(size)
+            header, *written = list(csv.reader(f)) or [[]]
+        self.columns = header[2:]
+        self._rewrite(written[:rows])
 
-    def write(self, step: int, values: dict[str, float]) -> None:
-        """Add a row."""
-        writer = csv.writer(self.file, lineterminator="\n")
-        if self.columns is None:
-            self.columns = list(values)
-            writer.writerow(["step", "images", *self.columns])
-        writer.writerow(
-            [step, step * self.batch_size, *(f"{values[c]:.6g}" if c in values else "" for c in self.columns)]
-        )
+    def _rewrite(self, rows: list[list[str]]) -> None:
+        """The whole file: as wide as its header."""
+        self.file = open(self.path, "w", newline="")  # noqa: SIM115 - closed by close()
+        width = 2 + len(self.columns)
+        if self.columns:
+            self._put(["step", "images", *self.columns])
+        for row in rows:
+            self._put([*row, *[""] * (width - len(row))])
+        self.rows = len(rows)
         self.file.flush()
 
-    def bytes(self) -> int:
-        """Size so far, for the checkpoint."""
-        return self.file.tell()
+    def _put(self, row: list[Any]) -> None:
+        csv.writer(self.file, lineterminator="\n").writerow(row)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """Add a row; and columns, where a phase has begun."""
+        if new := [c for c in values if c not in self.columns]:
+            self.file.close()
+            with open(self.path, newline="") as f:
+                written = list(csv.reader(f))[1:]
+            self.columns += new
+            self._rewrite(written)
+        self._put([step, step * self.batch_size, *(f"{values[c]:.6g}" if c in values else "" for c in self.columns)])
+        self.rows += 1
+        self.file.flush()
 
     def close(self) -> None:
         """Close the file."""
