@@ -3,6 +3,7 @@
     python benchmarks/readings.py --scale demo --dataset digits --seeds 0 1 2
     python benchmarks/readings.py --variant acl_gan_gp --baseline wgan_gp
     python benchmarks/readings.py --variant lpaae_supervised --baseline aae_supervised
+    python benchmarks/readings.py --variant aaae --baseline aae_gaussian
 
 Every reading is `--variant` as params.yaml has it at that scale, with the changes that READINGS names for its method.
 Results stay in --out, so that a stopped benchmark goes on where it was.
@@ -51,6 +52,18 @@ READINGS: dict[str, dict[str, dict[str, Any]]] = {  # by module of advcodes.meth
         "lambda 0.1": {"reconstruction_weight": 0.1},
         "reconstructions are fakes, too": {"reconstructions_are_fakes": True},
         "stochastic encoder": {"stochastic_encoder": True},
+    },
+    "aaae": {
+        AS_IS: {},
+        "adversarial loss is D's value (Eq. 7)": {"adversarial": "critic"},
+        "penalty at generated codes (Eq. 9)": {"penalty_at": "generated"},
+        # Adam does not see the scale of a loss: 0.001 * distance + adversarial is this one's thousandth.
+        "lambda_1 on the distance (Eq. 7)": {"adversarial_weight": 1000.0},
+        "without D_omega (lambda_1 = 0)": {"adversarial_weight": 0.0},
+        "absolute error": {"distance": "absolute"},
+        "one step of the approximator": {"approximator_steps": 1},
+        "five steps of the approximator": {"approximator_steps": 5},
+        "uniform noise": {"prior": "uniform"},
     },
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+
+from advcodes import registry
 
 CAPTION = 6  #: numbers of a caption's embedding
 ROOT = Path(__file__).parents[1]
@@ -63,12 +66,27 @@ def captions_for(method: str, prepared: Path) -> Path | None:
     return prepared / "captions" if registry.method(method).asks == "text" else None
 
 
+def serves(family: str, method: str) -> bool:
+    """Whether an architecture family has every kind of network that a method asks for."""
+    from advcodes import registry
+
+    cls = registry.method(method)
+    asked = {net.kind for net in cls.nets(cls.Config()).values()}
+    return asked <= set(importlib.import_module(f"advcodes.nets.{family}").KINDS)
+
+
+def architecture_for(method: str) -> dict[str, Any]:
+    """A small architecture that serves it."""
+    if serves("infogan", method):
+        return {"family": "infogan", "width": 8, "features": 32, "bn_momentum": 0.1, "code": {"width": 32}}
+    return {"family": "ali", "width": 4}
+
+
 def run_config(method: str, *, architecture: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
     """A small run's resolved configuration; keyword arguments replace parts of it by dotted name (`__` for dots)."""
     config: dict[str, Any] = {
         "method": {"method": method, "latent_dim": 16},
-        "architecture": architecture
-        or {"family": "infogan", "width": 8, "features": 32, "bn_momentum": 0.1, "code": {"width": 32}},
+        "architecture": architecture or architecture_for(method),
         "training": {
             "batch_size": 32, "precision": "float32", "channels_last": True, "compile": False,
             "flip": False, "snapshots": 2,
@@ -77,6 +95,8 @@ def run_config(method: str, *, architecture: dict[str, Any] | None = None, **cha
         "view": {"range": [0.0, 1.0], "train_split": "train"},
         "seed": 0,
     }  # fmt: skip
+    if "pretrain_steps" in registry.method(method).Config.model_fields:
+        config["method"]["pretrain_steps"] = 2  # of hundreds: tests are to see what comes after
     for path, value in changes.items():
         *parents, last = path.split("__")
         node = config

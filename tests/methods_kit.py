@@ -25,7 +25,7 @@ def make(name: str, shape: tuple[int, ...] = (1, 8, 8), **changes: Any) -> Metho
 
 def cycle(method: Method) -> int:
     """Steps until every phase has run."""
-    return max(phase.every for phase in method.phases(method.config))
+    return max(phase.after + phase.every for phase in method.phases(method.config))
 
 
 def batches(prepared: Path, dataset: str = "digits") -> TrainingData:

@@ -38,8 +38,8 @@ one as it is with its default hyperparameters; `variants` in `params.yaml` sets 
 the rows of tables. A file of `src/advcodes/methods` is a family.
 
 **Reading a method's networks.** The kind of a network is looked up in the architecture that the variant names
-(family `infogan`, `residual`, `dcgan` or `resnet` for images, `mlp` for images and points), which fixes layers and
-widths: [networks](networks.md) lists them. Options are what the method itself insists on.
+(family `mlp` for images and points, all others for images), which fixes layers and widths: [networks](networks.md)
+lists them. Options are what the method itself insists on.
 
 **Reading its phases.** For each batch of real images they run in the order given. A phase computes its losses and
 makes one Adam step of their sum for the networks that it *updates*; all others are frozen meanwhile. In formulas x is
@@ -223,6 +223,16 @@ SHOWN = [
     Shown("WGAN-GP, ResNet", "wgan_gp_resnet", "wgan_gp", _CIFAR, 128, (), "Facts 5.2."),
     Shown("ACL-GAN", "infogan", "acl_gan", Examples((3, 32, 32)), 64, (),
           "Facts 5.1 and 5.10; `acl_gan_gp` is the same without batch norm in the critic."),
+    Shown("AAAE", "aaae", "aaae", _CIFAR, 128, (), "Table III of the paper, read as facts 5.12 and 7.4 say."),
+    Shown("AAAE on larger images", "aaae", "aaae", Examples((3, 64, 64), (-1.0, 1.0)), 128,
+          ("encoder", "decoder", "discriminator"), "One more stage each way (assumed)."),
+    Shown("WAE", "wae", "wae_gan", Examples((3, 64, 64), (-1.0, 1.0)), 64, (),
+          "Facts 5.13; `wae_mmd` has no adversary."),
+    Shown("ALI", "ali", "ali", _CIFAR, 256, (), "Facts 5.15: the layers published for SVHN."),
+    Shown("ALI on larger images", "ali", "ali", Examples((3, 64, 64), (-1.0, 1.0)), 256, (),
+          "The layers published for CelebA."),
+    Shown("ALICE", "alice", "alice", _CIFAR, 256, (),
+          "Facts 5.16; with `stochastic_encoder: false`, as params.yaml has it, the encoder gives 256 numbers."),
     Shown("AAE on MNIST", "mnist_aae", "aae", Examples((1, 28, 28)), 10, (), "Facts 5.8."),
 ]  # fmt: skip
 
@@ -267,6 +277,8 @@ def _inputs(net: Net, built: dict[str, nn.Module], shown: Shown) -> list[Tensor]
         "code_generator": (net.options.get("noise") or shown.latent_dim - told,),
     }
     shapes = [sizes.get(net.kind, (shown.latent_dim,))]
+    if net.kind == "joint_discriminator":
+        shapes = [shown.examples.shape, (shown.latent_dim,)]
     if net.kind == "recogniser":
         shapes = [(built["discriminator"].head.in_features,)]
     elif told:

@@ -126,6 +126,15 @@ class Classifier(Model):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast of its training")
 
 
+class MnistScore(Model):
+    """Training of the MNIST score's classifier; as its authors have it unless said otherwise."""
+
+    epochs: Count = Field(10, description="passes over images and copies")
+    batch_size: Count = 50
+    copies: Natural = Field(4, description="turned and moved copies of each training image, beside it")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast of its training")
+
+
 class Metrics(Model):
     """The protocol of every metric; a metric's name states it."""
 
@@ -145,6 +154,9 @@ class Metrics(Model):
     prc_neighborhood: Count = 3
     curve_n_generated: Count = Field(2_000, description="generated images for each point of a curve")
     classifier: Classifier = Classifier()
+    mnist_score: MnistScore | None = Field(
+        MnistScore(), description="score of samples on MNIST by a classifier of its own; null: do without"
+    )
 
 
 class Text(Model):
@@ -171,6 +183,9 @@ class PerItem(Model):
 
     seeds: Annotated[list[Natural], Field(min_length=1)] | None = None
     stand_ins: dict[str, str | None] = Field({}, description="over `stand_ins`")
+    rows: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, description="variants that are trained; null: all. Of the others the paper's numbers are printed alone"
+    )
 
 
 @functools.cache

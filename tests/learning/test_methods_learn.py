@@ -7,6 +7,7 @@ are fixed; nothing here depends on the clock.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from advcodes.methods.base import Examples
 from advcodes.params import Sampling
 from advcodes.training.restore import Restored, build_method, restore
 from advcodes.training.train import train
-from conftest import CAPTION, captions_for, run_config
+from conftest import CAPTION, architecture_for, captions_for, run_config
 
 CPU = torch.device("cpu")
 #: A trained method's samples (reconstructions, where it cannot sample) must come so many times closer to the test
@@ -32,11 +33,17 @@ def energy_distance(a: np.ndarray, b: np.ndarray) -> float:
     return 2 * cdist(a, b).mean() - cdist(a, a).mean() - cdist(b, b).mean()
 
 
+def wider(architecture: dict[str, Any]) -> dict[str, Any]:
+    """All widths doubled."""
+    double = {k: 2 * v for k, v in architecture.items() if k in ("width", "features")}
+    return architecture | double | ({"code": {"width": 64}} if "code" in architecture else {})
+
+
 @pytest.mark.parametrize("name", sorted(registry.methods()))
 def test_it_learns_the_digits(name: str, prepared: Path, tmp_path: Path):
     config = run_config(
         name,
-        architecture={"family": "infogan", "width": 16, "features": 64, "bn_momentum": 0.1, "code": {"width": 64}},
+        architecture=wider(architecture_for(name)),
         method__optimiser={"lr": 1e-3},
         training__batch_size=64,
         training__snapshots=1,

@@ -53,7 +53,7 @@ MISTAKES = [
     (
         "variants.gan.method",
         "gann",
-        r"variants\.gan\.method: unknown method 'gann'; did you mean 'gan'\? \(known: aae, acl_ae, ",
+        r"variants\.gan\.method: unknown method 'gann'; did you mean 'gan'\? \(known: aaae, aae, acl_ae, ",
     ),
     (
         "variants.gan.optimiser.lrate",
@@ -111,7 +111,7 @@ MISTAKES = [
     (
         "architectures.infogan.family",
         "vgg",
-        r"architectures\.infogan\.family: unknown family 'vgg'.*\(known: dcgan, infogan, mlp, residual, resnet\)",
+        r"architectures\.infogan\.family: unknown family 'vgg'.*\(known: aaae, ali, alice, dcgan, infogan, ",
     ),
     ("architectures.infogan.widht", 3, r"architectures\.infogan\.widht: unknown key; did you mean 'width'"),
     ("datasets.cifar", {}, r"datasets\.cifar\.source: missing: 'cifar' is no built-in dataset"),
@@ -129,7 +129,7 @@ MISTAKES = [
     (
         "datasets.mnist.architecture",
         "vgg",
-        r"datasets\.mnist\.architecture: unknown architecture 'vgg' \(known: autoencoder, dcgan, infogan, ",
+        r"datasets\.mnist\.architecture: unknown architecture 'vgg' \(known: aaae, ali, alice, autoencoder, ",
     ),
     (
         "stand_ins.cifar100",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from advcodes.schema import Count, Fraction, Model, NonNegative, Positive
+from advcodes.schema import Count, Fraction, Model, Natural, NonNegative, Positive
 
 AFFECTS_RESULTS = False  # these settings enter keys as values
 
@@ -98,4 +98,90 @@ class Resnet(Model):
     code: CodeNets = CodeNets()
 
 
-Architecture = Annotated[Infogan | Mlp | Residual | Dcgan | Resnet, Field(discriminator="family")]
+class DeepCodeNets(Model):
+    """Code generator and code discriminator of AAAE (AAAE table III, columns G_phi and D_gamma; facts 5.12)."""
+
+    width: Count = Field(512, description="units of a hidden layer; the paper's is 512")
+    hidden_layers: Count = Field(3, description="hidden layers; the paper has 3")
+
+
+class Aaae(Model):
+    """AAAE's encoder, decoder, patch discriminator and approximator (AAAE table III; facts 5.12)."""
+
+    family: Literal["aaae"]
+    width: Count = Field(64, description="channels of the first convolution; the paper's is 64")
+    slope: Fraction = Field(0.1, description="leaky ReLU; the paper's is 0.1")
+    init_std: Positive = Field(0.01, description="standard deviation of initial weights; the paper's is 0.01")
+    bn_momentum: Annotated[Positive, Field(le=1)] = Field(0.1, description="weight of the newest batch (assumed)")
+    bn_eps: NonNegative = Field(1e-5, description="added to variances (assumed)")
+    code: DeepCodeNets = DeepCodeNets()
+
+
+class WaeCodeNets(Model):
+    """The code adversary of tolstikhin/wae (facts 5.13)."""
+
+    width: Count = Field(1024, description="units of a hidden layer; the published one has 1024")
+    hidden_layers: Count = Field(4, description="hidden layers; the published one has 4")
+
+
+class Wae(Model):
+    """Encoder, decoder and code adversary of tolstikhin/wae (facts 5.13)."""
+
+    family: Literal["wae"]
+    width: Count = Field(128, description="channels of the first convolution; the published one has 128")
+    init_std: Positive = Field(0.01, description="standard deviation of initial weights; the published one is 0.01")
+    bn_momentum: Annotated[Positive, Field(le=1)] = Field(0.1, description="weight of the newest batch")
+    bn_eps: NonNegative = 1e-5
+    code: WaeCodeNets = WaeCodeNets()
+
+
+class Ali(Model):
+    """ALI's encoder, generator and joint discriminator, and GALI's (facts 5.15): a table of layers for each side."""
+
+    family: Literal["ali"]
+    width: Count | None = Field(
+        None,
+        description="channels of the first convolution, the others in proportion; null: the table's, 32 for sides to "
+        "32 and 64 above",
+    )
+    networks: Literal["svhn", "cifar10"] = Field(
+        "svhn",
+        description="for sides to 32: ALI's of SVHN, or of CIFAR-10 (slope 0.1; the discriminator with maxout of two, "
+        "more dropout and no batch norm). Sides of 64 have those of its CelebA",
+    )
+    slope: Fraction | None = Field(None, description="leaky ReLU; null: the table's, 0.01, 0.1 (CIFAR-10), 0.02 (64)")
+    discriminator_norm: Literal["batch", "spectral", "none"] | None = Field(
+        None,
+        description="batch norm in D_x but for its first layer (ALI), spectral norm of every layer (GALI), or none; "
+        "null: `none` for CIFAR-10's networks, else `batch`",
+    )
+    dropout: Fraction | None = Field(
+        None,
+        description="before every layer of the discriminator, at most 0.2 on what enters it; null: 0.2, 0.5 with "
+        "CIFAR-10's networks, none with spectral norm",
+    )
+    init_std: Positive = Field(0.01, description="standard deviation of initial weights")
+    bn_momentum: Annotated[Positive, Field(le=1)] = Field(0.05, description="weight of the newest batch; ALI's is 0.05")
+    bn_eps: NonNegative = Field(1e-4, description="added to variances (assumed: the default of ALI's framework)")
+
+
+class Alice(Model):
+    """ALICE's strided convolutions of 5x5, with noise joined to their inputs (facts 5.16)."""
+
+    family: Literal["alice"]
+    width: Count = Field(
+        64, description="channels of the discriminator's first convolution, twice the encoder's; the original's is 64"
+    )
+    slope: Fraction = Field(0.2, description="leaky ReLU of the discriminator; elsewhere ReLU")
+    noise_channels: Natural = Field(
+        1, description="channels of noise, uniform on [-1, 1], joined to images that encoder and discriminator see"
+    )
+    noise_numbers: Natural = Field(20, description="numbers of it joined to codes that generator and discriminator see")
+    bounded_codes: bool = Field(True, description="tanh on the encoder's codes, for the uniform prior on [-1, 1]")
+    bn_momentum: Annotated[Positive, Field(le=1)] = Field(0.1, description="weight of the newest batch (assumed)")
+    bn_eps: NonNegative = Field(1e-3, description="added to variances (assumed: the default of ALICE's framework)")
+
+
+Architecture = Annotated[
+    Infogan | Mlp | Residual | Dcgan | Resnet | Aaae | Wae | Ali | Alice, Field(discriminator="family")
+]

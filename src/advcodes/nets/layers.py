@@ -48,6 +48,7 @@ BEHIND: dict[type[nn.Module], Callable[[Any], str]] = {
     nn.LayerNorm: lambda m: "layer norm",
     nn.ReLU: lambda m: "ReLU",
     nn.LeakyReLU: lambda m: f"LReLU {m.negative_slope:g}" if m.negative_slope else "ReLU",
+    nn.ELU: lambda m: "ELU",
     nn.Tanh: lambda m: "tanh",
     nn.Sigmoid: lambda m: "sigmoid",
     nn.Dropout: lambda m: f"dropout {m.p:g}",
