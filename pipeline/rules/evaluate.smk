@@ -20,6 +20,22 @@ rule classifier:
         "advcodes extractor {wildcards.dataset} --task {params.task} --key {params.key} 2>&1 | tee {log}"
 
 
+rule mnist_score:
+    input:
+        inputs_of(lambda w: GRAPH.mnist_score(w.hash)),
+    output:
+        "data/evaluation/extractors/mnist_score/{hash}/manifest.json",
+    log:
+        "logs/mnist_score/{hash}.log",
+    conda:
+        "../envs/advcodes.yaml"
+    threads: GRAPH.params.machine.threads
+    params:
+        key=key_of(lambda w: GRAPH.mnist_score(w.hash)),
+    shell:
+        "advcodes extractor --task mnist_score --key {params.key} 2>&1 | tee {log}"
+
+
 rule inception:
     input:
         inputs_of(lambda w: GRAPH.extractor("")),

@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 from advcodes import __version__, registry
 from advcodes.errors import AdvcodesError
+from advcodes.evaluation.names import MNIST_SCORE
 from advcodes.graph import DATA, Graph, Run, Task
 from advcodes.params import Params, json_schema, read
 from advcodes.provenance import Artifact, ancestors_first
@@ -81,8 +82,17 @@ def _stage(find: Callable[[Graph, str], Artifact]) -> Callable[[argparse.Namespa
 
 
 def _extractor(args: argparse.Namespace) -> None:
+    if args.task == MNIST_SCORE:
+        _stage(_mnist_score)(args)
+        return
     find = Graph.extractor if args.task is None else functools.partial(Graph.classifier, task=args.task)
     _stage(lambda g, what: find(g, what or ""))(args)
+
+
+def _mnist_score(graph: Graph, dataset: str | None) -> Artifact:
+    if dataset is not None and not (dataset in graph.params.datasets and graph.is_mnist(dataset)):
+        raise AdvcodesError(f"extractor --task {MNIST_SCORE}: trained on MNIST alone, not on {dataset!r}; name `mnist`")
+    return graph.mnist_score()
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -248,8 +258,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", type=int, default=0, help="of the grid's noise")
     sub.add_argument("--text", help="sentence that the grid's images shall show (methods that are told captions)")
     sub = stage("extractor", "train or fetch the feature extractor", _extractor, "dataset", nargs="?")
-    sub.add_argument("--task", choices=get_args(Task),
-                     help="train the dataset's classifier for this, whatever `metrics.extractor` is")  # fmt: skip
+    sub.add_argument("--task", choices=[*get_args(Task), MNIST_SCORE],
+                     help="train the dataset's classifier for this, whatever `metrics.extractor` is, or that of the "
+                          "MNIST score")  # fmt: skip
     stage("reference", "features of the real images", _stage(lambda g, w: g.reference(w)), "dataset")
     stage("evaluate", "measure a run's samples", _stage(lambda g, w: g.metrics(Run.parse(w))), "run", **run_help)
     stage("render", "render a table or figure", _stage(lambda g, w: g.item(w)), "item")

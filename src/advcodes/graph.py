@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from advcodes import registry
 from advcodes.errors import AdvcodesError, unknown
-from advcodes.params import Params
+from advcodes.params import Params, PerItem
 from advcodes.provenance import Artifact, ancestors_first, digest
 from advcodes.reporting.items import FRONT_ITEM, Item, paper_titles, read_claims, read_items
 
@@ -115,6 +115,8 @@ class Graph:
         hyperparameters = {k: v for k, v in _plain(variant).items() if k not in elsewhere}
         training = _plain(p.training_of(run.variant))
         del training["log_every"], training["checkpoint_seconds"]  # these never change results
+        if training["early_stopping"] is None:
+            del training["early_stopping"]
         config = {
             "method": hyperparameters,
             "architecture": _plain(architecture),
@@ -195,6 +197,42 @@ class Graph:
             )
         return found[hash_]
 
+    def is_mnist(self, dataset: str) -> bool:
+        """Whether a dataset is MNIST, in grey, as it is or padded to 32x32 (and not enlarged): the MNIST score's."""
+        view = self.params.datasets[dataset]
+        side = view.size or (view.crop.size if view.crop else 28)
+        return self.params.source(dataset) == "mnist" and view.channels in (None, 1) and side in (28, 32)
+
+    @functools.cache  # noqa: B019
+    def mnist_score(self, hash_: str | None = None) -> Artifact:
+        """The classifier of the MNIST score: there is one for all datasets that are MNIST, trained on `mnist`.
+
+        Args:
+            hash_: name of the directory where it has to lie; None for whatever it is.
+
+        Raises:
+            AdvcodesError: params.yaml asks for none, for none there, or has no MNIST.
+        """
+        settings, ours = self.params.metrics.mnist_score, [d for d in self.params.datasets if self.is_mnist(d)]
+        if settings is None or not ours:
+            missing = "metrics.mnist_score is null" if settings is None else "no dataset has `source: mnist`"
+            raise AdvcodesError(f"MNIST score: params.yaml asks for no classifier ({missing})")
+        config = {"extractor": "mnist_score", **_plain(settings)}
+        place = f"mnist_score/{digest(config)[:8]}"
+        manifest = self.data / "evaluation" / "extractors" / place / "manifest.json"
+        if hash_ not in (None, manifest.parent.name):
+            raise AdvcodesError(
+                f"MNIST score: params.yaml asks for the classifier {manifest.parent.name}, not {hash_}; its "
+                "metrics.mnist_score has other settings"
+            )
+        return Artifact(
+            f"extractor/{place}",
+            manifest,
+            config,
+            {"data": self.prepared("mnist" if "mnist" in ours else ours[0])},
+            ("advcodes.evaluation.mnist_classifier",),
+        )
+
     def reference_split(self, dataset: str) -> str:
         """Split of a dataset that samples are compared with."""
         view = self.params.datasets[dataset]
@@ -258,7 +296,8 @@ class Graph:
             **self._captions(run),  # snapshots show what they say, too
         }
         modules = ["advcodes.evaluation.evaluate"]
-        asks = registry.method(p.variants[run.variant].method).asks
+        method, view = registry.method(p.variants[run.variant].method), p.datasets[run.dataset]
+        asks = method.asks
         if asks == "text":
             inputs["data"] = self.prepared(run.dataset)
         # Of `shapes` alone a classifier can tell what captions say.
@@ -270,6 +309,14 @@ class Graph:
             else:
                 inputs["classifier"] = self.classifier(run.dataset)
             modules.append("advcodes.evaluation.conditional")
+        if method.can("reconstruct") and p.source(run.dataset) != "gaussians":
+            config["mse"] = {"split": view.test_split, "train_split": view.train_split, "n_images": m.n_reference}
+            inputs["data"] = self.prepared(run.dataset)
+            modules.append("advcodes.evaluation.reconstruction")
+        if m.mnist_score is not None and self.is_mnist(run.dataset):
+            config["mnist_score"] = {"split": view.test_split}
+            inputs |= {"data": self.prepared(run.dataset), "mnist_score": self.mnist_score()}
+            modules.append("advcodes.evaluation.mnist_score")
         return Artifact(
             f"evaluate/{run.id}",
             self.data / "evaluation" / "metrics" / run.id / "manifest.json",
@@ -284,7 +331,7 @@ class Graph:
         """Variants that an item trains: the paper's rows, then those that params.yaml adds.
 
         Raises:
-            AdvcodesError: params.yaml adds a variant of a cited row's name.
+            AdvcodesError: params.yaml adds a variant of a cited row's name, or chooses a row that is not there.
         """
         added = [v for v, c in self.params.variants.items() if item.id in c.items and v not in item.variants]
         for variant in added:
@@ -293,7 +340,12 @@ class Graph:
                     f"params.yaml: variants.{variant}.items: row {variant!r} of {item.id} is a cited number, which is "
                     "not trained; give the variant another name"
                 )
-        return [*item.variants, *added]
+        every = [*item.variants, *added]
+        chosen = self.params.per_item.get(item.id, PerItem()).rows or every
+        for variant in chosen:
+            if variant not in every:
+                raise unknown(f"row under per_item.{item.id}.rows", variant, every)
+        return [v for v in every if v in chosen]
 
     def runs(self, item: Item) -> list[Run]:
         """Every run that an item needs at this scale."""
@@ -331,6 +383,8 @@ class Graph:
             inputs |= {f"data/{d}": self.prepared(d) for d in datasets}
         if item.kind in ("codes", "conditional"):
             inputs |= {f"extractor/{d}": self.classifier(d) for d in datasets}
+        if item.kind == "attributes":
+            inputs |= {f"statements/{d}": self.classifier(d, "statements") for d in datasets}
         return Artifact(
             f"item/{p.scale}/{item_id}",
             self.data / "reports" / p.scale / f"{item_id}.manifest.json",

@@ -29,7 +29,8 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     score); ``curve``, a list of ``step``, ``images`` seen and the FD of a few samples at that point (of points the
     energy distance, too), and ``curve_protocol``. Of a method whose samples are asked to show something
     (``config["asks"]``), also what of that can be seen, and ``chance`` and ``agreement``: see
-    :class:`advcodes.evaluation.conditional.Scores`.
+    :class:`advcodes.evaluation.conditional.Scores`. Of one that reconstructs (``config["mse"]``) the squared error, and
+    of digits (``config["mnist_score"]``) their score.
 
     Raises:
         AdvcodesError: an input is missing or damaged, a sample is not finite, or a dataset without classes or
@@ -51,20 +52,27 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
                 return samples[:n]
             return generate(restore(run, where, step), n, sampling, seed, f"{artifact.id}, step {step}", given)
 
-        found, scores = extractor.features(samples, artifact.id), None
+        found, more = extractor.features(samples, artifact.id), []
+        # By name: the code of these is no part of the results of runs that are not measured by them.
         if "asks" in config:
-            # By name: its code is no part of the results of those that are asked nothing.
             conditional = importlib.import_module("advcodes.evaluation.conditional")
             same = "classifier" in inputs and inputs["classifier"].directory == inputs["extractor"].directory
             known = found[1] if same else None
-            scores = conditional.measure(artifact, samples, known, reference, where)
+            more.append(vars(conditional.measure(artifact, samples, known, reference, where)))
+        if "mse" in config:
+            reconstruction = importlib.import_module("advcodes.evaluation.reconstruction")
+            more.append(reconstruction.measure(artifact, final))
+        if "mnist_score" in config:
+            mnist_score = importlib.import_module("advcodes.evaluation.mnist_score")
+            more.append(mnist_score.measure(artifact, samples, where))
         measured = evaluate(samples, snapshots(run), generated, reference, extractor, config, artifact.id, found)
     floor = json.loads((inputs["reference"].directory / "floor.json").read_text())
-    if scores is not None:
-        measured["metrics"] |= scores.metrics
-        measured["protocol"] |= scores.protocol
-        measured |= {"chance": scores.chance, "agreement": scores.agreement}
-        floor["metrics"] |= scores.floor
+    for scores in more:
+        for part in ("metrics", "spread", "protocol"):
+            measured[part] |= scores.get(part, {})
+        measured |= {k: scores[k] for k in ("chance", "agreement") if k in scores}
+        floor["metrics"] |= scores.get("floor", {})
+        floor["spread"] |= scores.get("floor_spread", {})
     measured["protocol"] |= {
         "batch_norm": sampling["batch_norm"],
         "seed": seed,
@@ -72,7 +80,8 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         "images": final.images,
         **{f"{name}_key": inputs[role].key for name, role in
            (("checkpoint", "run"), ("samples", "samples"), ("reference", "reference"), ("extractor", "extractor"),
-            ("classifier", "classifier"), ("statements", "statements")) if role in inputs},
+            ("classifier", "classifier"), ("statements", "statements"), ("mnist_classifier", "mnist_score"))
+           if role in inputs},
     }  # fmt: skip
     content = {"run": artifact.id.partition("/")[2], **measured, "floor": floor}
     write_atomically(artifact.directory / "metrics.json", json.dumps(content, indent=1) + "\n")

@@ -44,7 +44,12 @@ ON_CLASSIFIER = {
     "recall": "recall_classifier",
 }
 EXTRACTORS = ("classifier", "inception")
-ENERGY = "energy_distance"  #: of points (`gaussians`), in place of an extractor's features; it has one name
+ENERGY = "energy_distance"  #: of points (`gaussians`), in place of an extractor's features
+MSE = "mse"  #: of reconstructions (facts 6.5)
+MNIST_SCORE = "mnist_score"  #: the Inception Score's formula on predictions of MNIST's own classifier (facts 6.4)
+#: Metrics that need no extractor, and what they are taken from; each has one name, whatever the counts.
+ALONE = {ENERGY: "points", MSE: "images", MNIST_SCORE: "digits"}
+MNIST_SCORE_IMAGES = 10_000  #: generated images for which papers give it, in 10 splits
 LABEL_ACCURACY, CLUSTER_ACCURACY, CLUSTER_NMI = "label_accuracy", "cluster_accuracy", "cluster_nmi"
 CAPTION_AGREEMENT = "caption_agreement"
 #: Of conditional runs: how far samples show what they were asked to, as the dataset's classifiers see them.
@@ -60,10 +65,9 @@ def metric_name(
     counts in :data:`PROTOCOLS`; other counts are part of the name: ``fid_2000_vs_10000_test``, ``is_2000``.
 
     Args:
-        metric: ``fid``, ``is``, ``kid``, ``precision`` or ``recall``; or ``energy_distance``, or of
-            :data:`CONDITIONAL`.
-        extractor: ``inception`` or ``classifier``; ``points`` for the energy distance; ``classifier`` alone for those
-            of conditional runs.
+        metric: ``fid``, ``is``, ``kid``, ``precision`` or ``recall``; or of :data:`ALONE` or :data:`CONDITIONAL`.
+        extractor: ``inception`` or ``classifier``; for :data:`ALONE` what they are taken from; ``classifier`` alone for
+            those of conditional runs.
         n_generated: generated images.
         n_reference: real images.
         split: of the real images.
@@ -72,8 +76,8 @@ def metric_name(
     Raises:
         AdvcodesError: unknown metric or extractor.
     """
-    if (metric, extractor) == (ENERGY, "points"):
-        return ENERGY  # without bias at any counts
+    if ALONE.get(metric) == extractor:
+        return metric  # its protocol says the counts
     if metric in CONDITIONAL and extractor == "classifier":
         return metric  # a share, at any counts; no other extractor gives it
     if metric not in PROTOCOLS:
@@ -93,13 +97,13 @@ def metric_name(
 def parse(name: str) -> tuple[str, str]:
     """Metric and extractor of a name: ``fid_2000_vs_10000_test`` is ``("fid", "inception")``.
 
-    ``energy_distance`` is ``("energy_distance", "points")``.
+    ``energy_distance`` is ``("energy_distance", "points")``, and likewise every other of :data:`ALONE`.
 
     Raises:
         AdvcodesError: no name that :func:`metric_name` gives.
     """
-    if name == ENERGY:
-        return ENERGY, "points"
+    if name in ALONE:
+        return name, ALONE[name]
     if name in CONDITIONAL:
         return name, "classifier"
     for metric, ours in ON_CLASSIFIER.items():
@@ -108,7 +112,7 @@ def parse(name: str) -> tuple[str, str]:
         counts = r"(_\d+(_in_\d+_splits)?)?" if metric == "is" else r"(_\d+_vs_\d+_.+)?"
         if re.fullmatch(metric + counts, name):
             return metric, "inception"
-    raise unknown("metric", name, [*PROTOCOLS, *ON_CLASSIFIER.values(), ENERGY, *CONDITIONAL])
+    raise unknown("metric", name, [*PROTOCOLS, *ON_CLASSIFIER.values(), *ALONE, *CONDITIONAL])
 
 
 _FORMULAS = {
@@ -129,16 +133,19 @@ def describe(name: str, protocol: Mapping[str, Any]) -> str:
         protocol: of metrics.json: ``n_generated``, ``n_reference``, ``split`` and, where known, ``is_splits``,
             ``prc_neighborhood``, ``torch_fidelity`` and the classifier's ``extractor_task`` and ``extractor_accuracy``;
             of conditional runs ``classes``, ``clusters``, ``statements``, ``class_accuracy``, ``statement_accuracy``
-            and ``caption_chance``.
+            and ``caption_chance``. Of ``mse`` and ``mnist_score`` the keys that begin with their names.
 
     Raises:
         AdvcodesError: the name does not belong to that protocol.
     """
     metric, extractor = parse(name)
-    if missing := [k for k in ("n_generated", "n_reference", "split") if k not in protocol]:
+    needed = {MSE: ("mse_images", "mse_split"), MNIST_SCORE: ("mnist_score_images", "mnist_score_splits")}
+    if missing := [k for k in needed.get(metric, ("n_generated", "n_reference", "split")) if k not in protocol]:
         raise AdvcodesError(
             f"metric {name!r}: its protocol lacks {', '.join(missing)}; evaluate every run at the same one"
         )
+    if metric in needed:
+        return f"{name}: {(_mse if metric == MSE else _mnist_score)(protocol)}."
     n, m, split = protocol["n_generated"], protocol["n_reference"], protocol["split"]
     if metric == ENERGY:
         return (
@@ -182,6 +189,39 @@ def describe(name: str, protocol: Mapping[str, Any]) -> str:
     if metric in ("precision", "recall") and "prc_neighborhood" in protocol:
         counts += f", {protocol['prc_neighborhood']} neighbours"
     return f"{name}: {kind}; {counts}."
+
+
+def _mse(protocol: Mapping[str, Any]) -> str:
+    """What the squared error of reconstructions is."""
+    seen = ", which were trained on, too" if protocol.get("mse_trained_on") else ""
+    mean = protocol.get("mse_of_mean_image")
+    baseline = f"; the mean training image in place of each would give {mean:.3f}" if mean is not None else ""
+    return (
+        "mean squared error of reconstructions over pixels and channels, images on [-1, 1] (on [0, 1] it would be a "
+        f"quarter); {protocol['mse_images']:,} images of split {protocol['mse_split']}{seen}, by a deterministic "
+        "encoder, not rounded to 8 bits (range, split and encoder assumed: papers that print it do not say)"
+        f"{baseline}"
+    )
+
+
+def _mnist_score(protocol: Mapping[str, Any]) -> str:
+    """What the MNIST score is; what the protocol does not say of its classifier is left out."""
+    n, splits, about = protocol["mnist_score_images"], protocol["mnist_score_splits"], protocol.get("mnist_classifier")
+    trained = ""
+    if about:
+        epochs = "1 epoch" if about["epochs"] == 1 else f"{about['epochs']} epochs"
+        right = f"{100 * about['accuracy']['test']:.2f} % right on test images"
+        trained = f", trained here for {epochs} on {about['images']:,} images with turned copies, {right}"
+    real = protocol.get("mnist_score_of_real")
+    ceiling = f"; real test images score {real[0]:.2f} ± {real[1]:.2f}" if real else ""
+    usual = (n, splits) == (MNIST_SCORE_IMAGES, IS_SPLITS)
+    return (
+        f"MNIST score: {_FORMULAS['is']} on predictions of its own classifier of MNIST "
+        f"(github.com/ChunyuanLI/MNIST_Inception_Score{trained}; not the Inception Score, and not comparable with it); "
+        f"{n:,} generated images in {splits} splits"
+        f"{'' if usual else f' (usual: {MNIST_SCORE_IMAGES:,} in {IS_SPLITS})'}"
+        f"{', of each the centre 28x28 (assumed)' if protocol.get('mnist_score_cropped') else ''}{ceiling}"
+    )
 
 
 def _conditional(metric: str, protocol: Mapping[str, Any]) -> str:

@@ -53,8 +53,8 @@ def choose(prepared: Prepared, split: str, n: int, besides: np.ndarray | None = 
     Raises:
         AdvcodesError: no such split.
     """
-    prepared.split(split)
-    rows = np.arange(*prepared.splits[split])
+    of_split = prepared.rows(split)
+    rows = np.arange(of_split.start, of_split.stop)
     if besides is not None:
         rows = np.setdiff1d(rows, besides)
     if n < len(rows):
