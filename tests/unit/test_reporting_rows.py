@@ -60,6 +60,22 @@ def test_only_runs_for_a_rows_columns_are_made(tree):
     assert graph.runs(declared) == [Run("demo", "digits", v, 0) for v in ROWS]  # each once
 
 
+def test_an_item_may_train_some_of_its_rows_only(tree, tmp_path):
+    tree["seeds"], tree["stand_ins"] = [0], {}
+    tree["scales"]["demo"] |= {"stand_ins": BOTH, "per_item": {"x/table1": {"rows": ["wgan_gp"]}}}
+    declared = item(id="x/table1", rows={**ROWS, "gan": {"label": "GAN", "paper": {"cifar10": 67.07}}})
+    graph = Graph(resolve(tree))
+    assert graph.rows(declared) == ["wgan_gp"]
+    assert graph.runs(declared) == [Run("demo", "digits", "wgan_gp", 0)]
+    made, name = rendered(tmp_path, declared, run(tmp_path, "demo/digits/wgan_gp/seed0", 1.0), columns=BOTH,
+                          rows=graph.rows(declared))  # fmt: skip
+    gan = line((made / f"{name}.md").read_text(), "GAN")
+    assert gan[1:3] == ["\N{EN DASH}", "67.07"], "the paper's number stands, and ours is a dash"
+    tree["scales"]["demo"]["per_item"]["x/table1"]["rows"] = ["wgan"]
+    with pytest.raises(AdvcodesError, match=r"unknown row under per_item.x/table1.rows 'wgan'.*wgan_gp"):
+        Graph(resolve(tree)).rows(declared)
+
+
 def test_a_variant_cannot_take_the_name_of_a_cited_row(tree):
     tree["variants"]["dcgan"] = {"method": "gan", "items": ["acl/table1"]}
     with pytest.raises(AdvcodesError, match=r"variants.dcgan.items: row 'dcgan' of acl/table1 is a cited number"):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from advcodes.reporting import text
-from advcodes.reporting.items import Claim, Item, better
+from advcodes.reporting.items import Claim, Item, better, deciding
 from advcodes.reporting.results import Result, only
 from advcodes.reporting.statistics import Test, hedges_g, mean_sd, paired, welch
 
@@ -119,10 +119,10 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
         return sorted(runs, key=lambda r: r.seed)
 
     winners, losers = of(claim.winner), of(claim.loser or claim.winner)
-    metric, wanted = None, claim.metric or item.metric
-    if some := winners or losers:
-        values = some[0].curve[-1] if claim.kind == "falls" else some[0].metrics
-        metric = only(wanted, values, f"{claim.item}, {served}")
+    metric, wanted = None, deciding(claim, item)
+    for run in [*losers, *winners]:  # a row can lack a metric of its column
+        values = run.curve[-1] if claim.kind == "falls" else run.metrics
+        metric = only(wanted, values, f"{claim.item}, {served}, {run.variant}")
     if claim.kind == "falls":
         sides = {"winner": [r.curve[-1][metric] for r in winners], "loser": [r.curve[0][metric] for r in winners]}
         labels = ("at the end", "at the first snapshot")
@@ -135,7 +135,7 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
     return {
         "dataset": served,
         "metric": metric,
-        "paper_metric": item.metric if item.paper_measures and wanted == item.metric else None,
+        "paper_metric": wanted if item.paper_measures and wanted in item.measured(claim.column) else None,
         "better": better(wanted),
     } | found
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from advcodes.provenance import write_atomically
 from advcodes.reporting import text
-from advcodes.reporting.items import FRONT_ITEM, Item
-from advcodes.reporting.results import Result, only, shared
+from advcodes.reporting.items import FRONT_ITEM, Item, better
+from advcodes.reporting.results import INSTEAD, Result, only, shared
 
 _FILES = {"json": "every seed's values and their protocols", "tex": "LaTeX"}
 
@@ -35,7 +35,8 @@ def frame(
 
     Returns:
         The paper's statements; ``columns`` with metric, protocol, training length and floor of each; ``rows``
-        with label and kind (``trained``, ``addition``, ``cited``).
+        with label and kind (``trained``, ``addition``, ``cited``). Where the item says what its columns measure, each
+        has ``measures``, too: what :func:`measures` gives.
     """
     extra = [v for v in rows if v not in item.rows]
     return {
@@ -51,6 +52,7 @@ def frame(
         "notes": item.notes,
         "columns": {c: _column(item, c, s, results, along_training) for c, s in columns.items()},
         **({"marks": item.marks} if item.marks else {}),
+        **({"footnotes": item.footnotes} if item.footnotes else {}),
         "rows": {v: _row(item, v) for v in [*item.rows, *extra]},
     }
 
@@ -67,13 +69,17 @@ def _column(
     item: Item, column: str, served: str | None, results: Sequence[Result], along_training: bool
 ) -> dict[str, Any]:
     runs = [r for r in results if r.dataset == served and item.trains(r.variant, column)]
+    wanted = item.measured(column)
     if not runs:
-        return {"served_by": served, "metric": None}
+        return {"served_by": served, "metric": None, **_measures(item, dict.fromkeys(wanted))}
     measured = [(r.curve[-1], r.curve_protocol) if along_training else (r.metrics, r.protocol) for r in runs]
     names = dict.fromkeys(n for values, _ in measured for n in values if n not in ("step", "images"))
+    # A cell of a table can lack a metric; what else shows one needs it of every run.
+    found = {m: only(m, names if item.kind == "table" else measured[0][0], f"{item.id}, {served}") for m in wanted}
     return {
         "served_by": served,
-        "metric": only(item.metric, measured[0][0], f"{item.id}, {served}"),
+        "metric": found[wanted[0]],
+        **_measures(item, found),
         "metrics": {name: _described(name, measured) for name in names},
         "protocol": shared(protocol for _, protocol in measured),
         "images": sorted({r.images for r in runs}),
@@ -81,6 +87,37 @@ def _column(
         # Real images were scored with the tables' number of images, not with the curves'.
         "floor": {} if along_training else _floor_of(runs),
     }
+
+
+def _measures(item: Item, found: Mapping[str, str | None]) -> dict[str, Any]:
+    """``measures`` of a column, if the item says what its columns measure: full names by the paper's."""
+    if not item.measures:
+        return {}
+    return {"measures": [{"paper_metric": p, "metric": ours, "better": better(p)} for p, ours in found.items()]}
+
+
+def measures(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """What a column measures, in order.
+
+    Args:
+        content: from :func:`frame`.
+        name: of the column.
+
+    Returns:
+        ``paper_metric`` (None where the paper shows pictures), ``metric`` (its full name among ours, None: not run)
+        and ``better`` of each.
+    """
+    column = content["columns"][name]
+    one = {"paper_metric": content["paper_metric"], "metric": column["metric"], "better": content["better"]}
+    return column.get("measures", [one])
+
+
+def measured_on(content: Mapping[str, Any]) -> dict[str, set[str]]:
+    """Full names of all metrics that columns measure, by the dataset that served them."""
+    found: dict[str, set[str]] = {}
+    for name, column in ran(content).items():
+        found.setdefault(column["served_by"], set()).update(m["metric"] for m in measures(content, name))
+    return found
 
 
 def _floor_of(runs: Sequence[Result]) -> dict[str, Any]:
@@ -153,19 +190,15 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
             f"**Training**: {lengths} seen (an image counts each time), in batches of {batches}; "
             + ("the same for every row." if same else "**not the same for every row**.")
         )
-    ours = {c["metric"] for c in columns.values()}
-    notes += [f"**Metric**: {sentence}" for sentence in descriptions(columns, ours)]
+    ours = measured_on(content)
+    notes += [f"**Metric**: {sentence}" for sentence in descriptions(_with(columns, ours), set().union(*ours.values()))]
     if content["paper_metric"] is None:
         notes.append("**The paper** shows pictures here and prints no number: the metric is our choice.")
-    elif others := sorted(ours - {content["paper_metric"]}):
-        paper = text.paper_metric(content["paper_metric"])
-        notes.append(
-            f"**Not comparable with the paper's numbers**: the paper prints {paper}, ours are "
-            f"{text.listing([f'`{m}`' for m in others])}, which is another quantity on another scale. "
-            "At most the order of the rows can be compared."
-        )
-    if content.get("marks"):
-        notes.append(f"**Marks**: {'; '.join(f'{mark}: {meaning}' for mark, meaning in content['marks'].items())}.")
+    else:
+        notes += _other_quantities(content)
+    for title in ("Marks", "Footnotes"):
+        if meanings := content.get(title.lower()):
+            notes.append(f"**{title}**: {'; '.join(f'{sign}: {meaning}' for sign, meaning in meanings.items())}.")
     stand_ins = {name: c["served_by"] for name, c in columns.items() if c["served_by"] != name}
     if stand_ins:
         pairs = [f"{text.dataset(n)} is served by {text.dataset(d)}" for n, d in stand_ins.items()]
@@ -175,7 +208,7 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
         )
     if missing := [name for name in content["columns"] if name not in columns]:
         notes.append(f"**Not run** at this scale: {_names(missing)}.")
-    for which, floors in _floors(by_dataset).items():
+    for which, floors in _floors(by_dataset, ours).items():
         notes.append(
             f"**Floor**: in place of generated images, real {which} score {text.listing(floors)}: "
             "about the best that a generator can reach."
@@ -185,21 +218,57 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _floors(by_dataset: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def _other_quantities(content: Mapping[str, Any]) -> Iterator[str]:
+    """Which of ours are other quantities than the paper's, and what takes the place of what a dataset cannot have."""
+    pairs = [(c["served_by"], m) for name, c in ran(content).items() for m in measures(content, name)]
+    by_paper: dict[str, dict[str, None]] = {}
+    for _, m in pairs:
+        if m["metric"] != m["paper_metric"]:
+            by_paper.setdefault(m["paper_metric"], {})[f"`{m['metric']}`"] = None
+    by_ours: dict[str, list[str]] = {}
+    for paper, ours in by_paper.items():
+        by_ours.setdefault(text.listing(sorted(ours)), []).append(text.paper_metric(paper))
+    if by_ours:
+        clauses = [f"{text.listing(papers)}, ours are {ours}" for ours, papers in by_ours.items()]
+        which = (
+            ", which is another quantity on another scale"
+            if len(by_paper) == 1
+            else ": other quantities on other scales"
+        )
+        yield (
+            f"**Not comparable with the paper's numbers**: the paper prints {'; where it prints '.join(clauses)}"
+            f"{which}. At most the order of the rows can be compared."
+        )
+    for paper in INSTEAD:
+        there = {(dataset, m["metric"]): None for dataset, m in pairs if m["paper_metric"] == paper != m["metric"]}
+        for dataset, ours in there:
+            yield (
+                f"**{text.paper_metric(paper)}**: runs on {text.dataset(dataset)} have none, as its classifier is one "
+                f"of MNIST; `{ours}`, the same formula on predictions of another network, takes its place."
+            )
+
+
+def _floors(by_dataset: Mapping[str, Mapping[str, Any]], measured: Mapping[str, set[str]]) -> dict[str, list[str]]:
     """Scores of real images, under their own names (their number, and so that name, can be another), by which images.
 
-    Whether samples show what they were asked for is compared with images of the reference, asked for what they are.
+    Whether samples show what they were asked for is compared with images of the reference, asked for what they are; the
+    MNIST score with test images. What reconstructs has no floor but zero.
     """
-    from advcodes.evaluation.names import CONDITIONAL, parse
+    from advcodes.evaluation.names import CONDITIONAL, MNIST_SCORE, parse
 
     found: dict[str, list[str]] = {}
     for dataset, column in by_dataset.items():
         floor, protocol = column["floor"], column["protocol"]
         for name, value in floor.get("metrics", {}).items():
-            if parse(name) == parse(column["metric"]):
+            if parse(name) in map(parse, measured[dataset]):
                 which, images = "training images", floor["protocol"]["n_generated"]
                 if name in CONDITIONAL:
                     which, images = f"images of split {protocol['split']}", protocol["n_reference"]
+                elif name == MNIST_SCORE:
+                    which, images = (
+                        f"images of split {protocol['mnist_score_split']}",
+                        protocol["mnist_score_real_images"],
+                    )
                 number = text.number(value, text.decimals([value]))
                 score = f"`{name}` {number} ({images:,} images of {text.dataset(dataset)})"
                 found.setdefault(which, []).append(score)
@@ -220,10 +289,18 @@ def origin(content: Mapping[str, Any], files: Sequence[str]) -> str:
 
 
 def other_metrics(content: Mapping[str, Any]) -> list[str]:
-    """Sentences on every metric but the main one."""
-    columns = ran(content)
-    names = {m for c in columns.values() for m in c["metrics"] if m != c["metric"]}
-    return descriptions(columns, names)
+    """Sentences on every metric but those that the columns measure."""
+    columns, main = ran(content), measured_on(content)
+    others = {d: {m for c in columns.values() if c["served_by"] == d for m in c["metrics"]} - main[d] for d in main}
+    return descriptions(_with(columns, others), set().union(*others.values()))
+
+
+def _with(columns: Mapping[str, Mapping[str, Any]], names: Mapping[str, set[str]]) -> dict[str, Mapping[str, Any]]:
+    """Columns with those of their metrics that are named for their datasets."""
+    return {
+        column: {**c, "metrics": {m: about for m, about in c["metrics"].items() if m in names[c["served_by"]]}}
+        for column, c in columns.items()
+    }
 
 
 def descriptions(columns: Mapping[str, Mapping[str, Any]], names: set[str]) -> list[str]:

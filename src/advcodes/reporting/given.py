@@ -1,4 +1,4 @@
-"""What figures of conditional models share: who can be shown, and the scores that belong to images."""
+"""What figures of images that were asked for or changed share: who can be shown, and scores beside them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from advcodes.training.restore import Restored
 
 #: Metrics that say whether images show what they were asked for, and how good they are.
 SCORES = (*CONDITIONAL, "fid")
+AUTOENCODED = ("mse", "fid")  #: how good reconstructions and samples are
 
 
 def check(restored: Restored, wanted: Sequence[str], where: str) -> None:
@@ -38,17 +39,18 @@ def check(restored: Restored, wanted: Sequence[str], where: str) -> None:
         raise AdvcodesError(f"{where}: has points, no images; serve its column by images (`stand_ins`)")
 
 
-def scores(results: Sequence[Result], main: str) -> dict[str, Any]:
-    """The item's metric and the others of :data:`SCORES` over seeds.
+def scores(results: Sequence[Result], main: str, kinds: Sequence[str] = SCORES) -> dict[str, Any]:
+    """The item's metric and those of other kinds over seeds.
 
     Args:
         results: of a row in a column, by seed.
         main: full name of the item's metric.
+        kinds: of metrics beside it; such as a run has none of are left out.
 
     Returns:
         By name: ``mean``, ``sd`` (None of one seed), and ``seeds``: value by seed.
     """
-    others = [name for kind in SCORES for name in results[0].metrics if name != main and parse(name)[0] == kind]
+    others = [name for kind in kinds for name in results[0].metrics if name != main and parse(name)[0] == kind]
     found = {}
     for name in (main, *others):
         values = {str(r.seed): r.metrics[name] for r in results}

@@ -13,7 +13,6 @@ import torch
 
 from advcodes.data.prepared import Prepared
 from advcodes.data.values import to_stored
-from advcodes.errors import AdvcodesError
 from advcodes.evaluation.sample import normalised
 from advcodes.reporting import images, scatter, text
 from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
@@ -73,11 +72,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[tuple[str, Transitio
     blocks = []
     for row, column, results in request.cells(figure, "interpolation"):
         dataset = request.columns[column]
-        data, split, runs = request.prepared(column), results[0].protocol["split"], {}
-        if data.points:
-            raise AdvcodesError(
-                f"{item.id}: {dataset!r} has points, no images; serve {column!r} by images (`stand_ins`)"
-            )
+        data, split, runs = request.pictured(column), results[0].protocol["split"], {}
         for result in results:
             sampling = request.inputs[f"samples/{request.id(result)}"].config
             found = interpolate(restore(request.run(result)), data, split, sampling)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from advcodes.errors import AdvcodesError, did_you_mean
 from advcodes.explain import reason
@@ -19,8 +19,18 @@ AFFECTS_RESULTS = False  # declarations enter a report's key as values
 PAPERS = Path("pipeline/papers")
 FRONT_ITEM = "acl/table1"  #: the item shown as reports/table1.md
 ANY = "*"  #: dataset under which stands what is said on every dataset
-Metric = Literal["fid", "is", "energy_distance", "label_accuracy", "cluster_accuracy", "caption_agreement"]
-LOWER_IS_BETTER = ("fid", "energy_distance")  #: and these two are measured over training
+Metric = Literal[
+    "fid",
+    "is",
+    "energy_distance",
+    "label_accuracy",
+    "cluster_accuracy",
+    "caption_agreement",
+    "mse",
+    "mnist_score",
+]
+LOWER_IS_BETTER = ("fid", "kid", "energy_distance", "mse")
+OVER_TRAINING = ("fid", "energy_distance")  #: measured on snapshots, too
 Side = Literal["encoded", "generated"]
 
 
@@ -32,10 +42,11 @@ class Style(Model):
 
 
 class PaperValue(Model):
-    """A number the paper prints: a value, and its spread where it gives one."""
+    """A number the paper prints: a value, its spread where it gives one, and the sign of a footnote (``†``)."""
 
     value: Real
     spread: Real | None = None
+    mark: str | None = Field(None, min_length=1, max_length=3, description="sign of one of the item's `footnotes`")
 
     @model_validator(mode="before")
     @classmethod
@@ -48,11 +59,22 @@ class PaperValue(Model):
         return raw if isinstance(raw, dict) else {"value": raw}
 
 
+def _printed(raw: Any) -> PaperValue | dict[str, PaperValue]:
+    """One number of a cell, or several by metric."""
+    if isinstance(raw, dict) and raw and not raw.keys() & PaperValue.model_fields.keys():
+        return _BY_METRIC.validate_python(raw)
+    return PaperValue.model_validate(raw)
+
+
+_BY_METRIC = TypeAdapter(dict[str, PaperValue])
+Printed = Annotated[PaperValue | dict[str, PaperValue], BeforeValidator(_printed)]
+
+
 class Row(Model):
     """A row: its name in the paper, and what the paper prints by column. ``cited`` rows are never trained."""
 
     label: str
-    paper: dict[str, PaperValue] = {}
+    paper: dict[str, Printed] = Field({}, description="a number a column; or, where it has several, by metric")
     cited: str | None = Field(None, description="where the paper took the number from; the row is then not trained")
     columns: list[str] | None = Field(None, min_length=1, description="columns that it is trained for; null: all")
     marks: list[str] = Field([], description="letters of the item's `marks` that it has")
@@ -84,6 +106,8 @@ def _on_any(value: Any) -> Any:
 
 
 Sentences = Annotated[list[str], Field(min_length=1)]
+Attributes = Annotated[list[str], Field(min_length=1)]
+Measures = Annotated[list[Metric], Field(min_length=1)]
 
 
 class Panel(Model):
@@ -98,9 +122,18 @@ class Item(Model):
     """One table or figure."""
 
     id: str
-    kind: Literal["table", "curves", "grids", "codes", "interpolation", "priors", "conditional", "sentences"] = Field(
-        description="module of advcodes.reporting that renders it"
-    )
+    kind: Literal[
+        "table",
+        "curves",
+        "grids",
+        "codes",
+        "interpolation",
+        "priors",
+        "conditional",
+        "sentences",
+        "reconstructions",
+        "attributes",
+    ] = Field(description="module of advcodes.reporting that renders it")
     title: str
     source: str = Field(description="Table 1, Figure 8: where it stands in the paper")
     reference: str = Field("", description="authors and number of the paper; set from its file")
@@ -109,9 +142,13 @@ class Item(Model):
     better: Literal["lower", "higher"]
     protocol: str = Field(description="the paper's protocol, in words")
     columns: list[str] = Field(min_length=1, description="datasets of the paper, as named in params.yaml")
+    measures: dict[str, Measures] = Field(
+        {}, description="metrics of a table's column, in order; the item's `metric` alone for columns not named"
+    )
     rows: dict[str, Row] = Field(min_length=1, description="variants of params.yaml, in the paper's order")
     panels: list[Panel] = Field([], description="panels of curves; one a column with all rows unless given")
     marks: dict[str, str] = Field({}, description="what letters mean that stand as columns of ✓ in a table")
+    footnotes: dict[str, str] = Field({}, description="what a sign (†) at the paper's numbers means")
     sides: list[Side] = Field(["encoded", "generated"], min_length=1, description="whose codes a figure of codes shows")
     sentences: Annotated[dict[str, Sentences], BeforeValidator(_on_any)] = Field(
         {}, description="what images are asked to show; a list, or one for each dataset that may serve"
@@ -119,19 +156,31 @@ class Item(Model):
     swap: Annotated[dict[str, Swap], BeforeValidator(_on_any)] = Field(
         {}, description="a word of the sentences that others take the place of; or one for each dataset"
     )
+    layout: Literal["pairs", "blocks"] = Field(
+        "pairs",
+        description="of reconstructions: each beside its image, a panel for each row; or three blocks of inputs, "
+        "reconstructions and samples, with a column for each row",
+    )
+    samples: bool = Field(False, description="with `layout: pairs`, a panel of samples beside each of reconstructions")
+    attributes: Annotated[dict[str, Attributes], BeforeValidator(_on_any)] = Field(
+        {}, description="attributes that are added to images; a list, or one for each dataset; all unless given"
+    )
+    strength: Positive = Field(1, description="factor on the difference of codes that adds an attribute")
     notes: list[str] = []
 
     @model_validator(mode="after")
     def _agrees(self) -> Item:
         _once("columns", self.columns)
-        if self.kind == "curves" and self.metric not in LOWER_IS_BETTER:
+        if self.kind == "curves" and self.metric not in OVER_TRAINING:
             raise ValueError(f"metric: {self.metric!r} is not measured over training")
         if self.better != better(self.metric):
             raise ValueError(f"better: of {self.metric!r}, {better(self.metric)} values are better, not {self.better}")
         if self.kind == "table" and not self.paper_measures:
             raise ValueError("paper_measures: `false` goes with figures only; a table prints the paper's numbers")
-        for key, kind in (("panels", "curves"), ("marks", "table"), ("sides", "codes"), ("sentences", "sentences"),
-                          ("swap", "sentences")):  # fmt: skip
+        for key, kind in (("panels", "curves"), ("marks", "table"), ("measures", "table"), ("footnotes", "table"),
+                          ("sides", "codes"), ("sentences", "sentences"),
+                          ("swap", "sentences"), ("layout", "reconstructions"), ("samples", "reconstructions"),
+                          ("attributes", "attributes"), ("strength", "attributes")):  # fmt: skip
             if self.kind != kind and getattr(self, key) != Item.model_fields[key].default:
                 goes = "go" if key.endswith("s") else "goes"
                 raise ValueError(f"{key}: {goes} with `kind: {kind}` only, not with {self.kind!r}")
@@ -141,6 +190,7 @@ class Item(Model):
             for row in panel.rows:
                 if not self.trains(row, panel.column):
                     raise ValueError(f"panels.{i}: row {row!r} is not trained for column {panel.column!r}")
+        self._measures_agree()
         for name, row in self.rows.items():
             self._row_agrees(f"rows.{name}", row)
         _once("sides", self.sides)
@@ -148,10 +198,37 @@ class Item(Model):
             raise ValueError("sides: lack 'generated'; a figure of codes shows the code generator's, at least")
         if self.kind == "sentences":
             self._sentences_agree()
+        if self.samples and self.layout == "blocks":
+            raise ValueError("samples: goes with `layout: pairs` only; blocks show samples anyway")
+        for dataset, names in self.attributes.items():
+            _once("attributes" if dataset == ANY else f"attributes.{dataset}", names)
+        self._of_every_column("attributes")
         return self
+
+    def _measures_agree(self) -> None:
+        _known("measures", "column", self.measures, self.columns, "columns")
+        for column, metrics in self.measures.items():
+            _once(f"measures.{column}", metrics)
+        if all(self.metric not in self.measured(column) for column in self.columns):
+            raise ValueError(f"metric: {self.metric!r} is measured in no column; name one that `measures` has")
+        signs = {p.mark for row in self.rows for c in self.columns for p in self.printed(row, c).values() if p.mark}
+        for sign in self.footnotes:
+            if sign not in signs:
+                raise ValueError(f"footnotes: {sign!r} stands at no number of the paper")
 
     def _row_agrees(self, here: str, row: Row) -> None:
         _known(f"{here}.paper", "column", row.paper, self.columns, "columns")
+        for column, found in row.paper.items():
+            at, measured = f"{here}.paper.{column}", self.measured(column)
+            if isinstance(found, PaperValue) and len(measured) > 1:
+                raise ValueError(
+                    f"{at}: a number without its metric, and the column has several; write {{{measured[0]}: "
+                    f"{found.value:g}}} (measured: {', '.join(measured)})"
+                )
+            values = {measured[0]: found} if isinstance(found, PaperValue) else found
+            _known(at, "metric", values, measured, "measured")
+            for metric, value in values.items():
+                _known(f"{at}.{metric}.mark", "sign", [value.mark] * bool(value.mark), self.footnotes, "footnotes")
         _known(f"{here}.marks", "mark", row.marks, self.marks, "marks")
         _once(f"{here}.marks", row.marks)
         if row.columns is not None:
@@ -160,12 +237,17 @@ class Item(Model):
             _known(f"{here}.columns", "column", row.columns, self.columns, "columns")
             _once(f"{here}.columns", row.columns)
 
+    def _of_every_column(self, key: str) -> None:
+        """What is said by dataset, if anything, is said of each of the paper's."""
+        by_dataset = getattr(self, key)
+        for column in self.columns:
+            if by_dataset and ANY not in by_dataset and column not in by_dataset:
+                raise ValueError(f"{key}: none for column {column!r} (there are: {', '.join(by_dataset)})")
+
     def _sentences_agree(self) -> None:
         if not self.sentences:
             raise ValueError("sentences: missing with `kind: sentences`")
-        for column in self.columns:
-            if ANY not in self.sentences and column not in self.sentences:
-                raise ValueError(f"sentences: none for column {column!r} (there are: {', '.join(self.sentences)})")
+        self._of_every_column("sentences")
         for dataset, swap in self.swap.items():
             here = "swap" if dataset == ANY else f"swap.{dataset}"
             _once(f"{here}.by", swap.by)
@@ -174,6 +256,17 @@ class Item(Model):
             for sentence in self.sentences.get(dataset, self.sentences.get(ANY, [])):
                 if not _word(swap.word).search(sentence):
                     raise ValueError(f"{here}.word: {swap.word!r} is no word of {sentence!r}")
+
+    def measured(self, column: str) -> list[Metric]:
+        """Metrics of a column, in the paper's order."""
+        return self.measures.get(column, [self.metric])
+
+    def printed(self, variant: str, column: str) -> dict[str, PaperValue]:
+        """What the paper prints in a cell, by metric."""
+        found = self.rows[variant].paper.get(column) if variant in self.rows else None
+        if isinstance(found, PaperValue):
+            return {self.measured(column)[0]: found}
+        return found or {}
 
     def trains(self, variant: str, column: str) -> bool:
         """Whether a variant is trained for a column: one that params.yaml adds is for all."""
@@ -225,7 +318,9 @@ class Claim(Model):
     winner: str = Field(description="variant that the paper says is better")
     loser: str | None = Field(None, description="the other one; none where the claim is about one")
     margin: Positive | None = Field(None, description="of `not_worse`, as a share of the loser's mean")
-    metric: Metric | None = Field(None, description="that decides; the item's unless given")
+    metric: Metric | None = Field(
+        None, description="that decides; the item's unless given, or the one measure of the column"
+    )
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Claim:
@@ -234,6 +329,12 @@ class Claim(Model):
         if (self.margin is None) == (self.kind == "not_worse"):
             raise ValueError(f"margin: {'missing' if self.margin is None else 'goes not'} with `kind: {self.kind}`")
         return self
+
+
+def deciding(claim: Claim, item: Item) -> Metric:
+    """The metric that decides a claim: its own, else the item's, else the first of its column."""
+    measured = item.measured(claim.column)
+    return claim.metric or (item.metric if item.metric in measured else measured[0])
 
 
 class _Paper(Model):
@@ -344,7 +445,13 @@ def _check(claim: Claim, items: Mapping[str, Item]) -> None:
             raise ValueError(f": row {row!r} of {item.id} is not trained for column {claim.column!r}")
     if claim.winner == claim.loser:
         raise ValueError(f": winner and loser are both {claim.winner!r}; a claim compares two rows")
-    metric = claim.metric or item.metric
-    if claim.kind == "falls" and metric not in LOWER_IS_BETTER:
+    measured = item.measured(claim.column)
+    if claim.metric is None and item.metric not in measured and len(measured) > 1:
+        raise ValueError(f".metric: missing; column {claim.column!r} of {item.id} has {', '.join(measured)}")
+    if claim.metric is not None and claim.metric not in item.measures.get(claim.column, [claim.metric]):
+        here = f"column {claim.column!r} of {item.id}"
+        raise ValueError(f".metric: {claim.metric!r} is not measured in {here} (measured: {', '.join(measured)})")
+    metric = deciding(claim, item)
+    if claim.kind == "falls" and metric not in OVER_TRAINING:
         whose = "" if claim.metric else " of its item"
         raise ValueError(f".kind: 'falls' needs a metric over training, which {metric!r}{whose} is not")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from advcodes.data.prepared import Prepared, load
+from advcodes.errors import AdvcodesError
 from advcodes.provenance import Artifact
 from advcodes.reporting.items import Item
 from advcodes.reporting.results import Result, of_cell, read_results
@@ -77,3 +78,16 @@ class Request:
     def prepared(self, column: str) -> Prepared:
         """The dataset that serves a column."""
         return load(self.inputs[f"data/{self.columns[column]}"].directory)
+
+    def pictured(self, column: str) -> Prepared:
+        """The dataset that serves a column, of images.
+
+        Raises:
+            AdvcodesError: it has points.
+        """
+        if (data := self.prepared(column)).points:
+            raise AdvcodesError(
+                f"{self.item.id}: {self.columns[column]!r} has points, no images; serve {column!r} by images "
+                "(`stand_ins`)"
+            )
+        return data

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from advcodes.reporting.items import Item
 
 
+INSTEAD = {"mnist_score": "is"}  #: what takes the place of a metric on a dataset that cannot have it
+
+
 @dataclass(frozen=True)
 class Result:
     """One run's numbers.
@@ -116,19 +119,31 @@ def over_seeds(runs: Sequence[Result]) -> dict[str, Any] | None:
     return summary
 
 
-def only(metric: str, values: Mapping[str, float], where: str) -> str:
+def only(metric: str, values: Iterable[str], where: str) -> str:
     """The full name under which a paper's metric (``fid``, ``is``) stands among a run's values.
+
+    The score of a classifier of MNIST exists on MNIST alone: on what stands in for it, the score of that dataset's own
+    extractor takes its place (:data:`INSTEAD`).
+
+    Args:
+        metric: as a paper's file names it.
+        values: names of what was measured; ``step`` and ``images`` of curves are passed over.
+        where: named in errors.
 
     Raises:
         AdvcodesError: it was not computed.
     """
     from advcodes.evaluation.names import CONDITIONAL, parse
 
-    names = [n for n in values if n not in ("step", "images") and parse(n)[0] == metric]
+    kinds = {n: parse(n)[0] for n in values if n not in ("step", "images")}
+    sought = metric if metric in kinds.values() else INSTEAD.get(metric, metric)
+    names = [n for n, kind in kinds.items() if kind == sought]
     if len(names) != 1:
         remedy = "add it to metrics.compute in params.yaml"
         if metric in CONDITIONAL:
             remedy = "only runs have it whose samples are asked to show something; take the others out"
+        elif metric == "mse":
+            remedy = "only runs on images have it whose method reconstructs them; take the others out"
         raise AdvcodesError(
             f"{where}: expected one metric of kind {metric!r}, found {', '.join(names) or 'none'}; {remedy}"
         )

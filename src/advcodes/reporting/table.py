@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,18 +16,21 @@ from advcodes.reporting.content import (
     frame,
     head,
     label,
+    measured_on,
+    measures,
     origin,
     other_metrics,
     ran,
     write_pages,
 )  # fmt: skip
-from advcodes.reporting.items import Item
+from advcodes.reporting.items import Item, PaperValue
 from advcodes.reporting.results import Result, of_cell, over_seeds
 
 if TYPE_CHECKING:
     from advcodes.reporting.request import Request
 
 _SHOWN = 24  #: images in a block of the sheet, at most
+_WIDE = 6  #: most columns of numbers with ours beside the paper's; of more, each has a table
 
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
@@ -74,21 +78,30 @@ def content(
     """Everything a table says, as JSON; see :func:`~advcodes.reporting.content.frame` for the arguments.
 
     Returns:
-        The frame, with ``cells`` in each row: by column the paper's value, ours (by metric: mean, sd, number
-        of seeds) and every run's metrics.
+        The frame, with ``cells`` in each row: by column the paper's value (by metric, where the item says what its
+        columns measure), ours (by metric: mean, sd, number of seeds) and every run's metrics.
     """
     table = frame(item, scale, rows, columns, results)
     for variant, row in table["rows"].items():
-        paper = item.rows[variant].paper if variant in item.rows else {}
         row["cells"] = {}
         for column in columns:
             runs = of_cell(item, results, columns, column, variant)
             row["cells"][column] = {
-                "paper": paper[column].model_dump() if column in paper else None,
+                "paper": _printed(item, variant, column),
                 "ours": over_seeds(runs),
                 "runs": [_run(r, table["columns"][column]) for r in runs],
             }
     return table
+
+
+def _printed(item: Item, variant: str, column: str) -> dict[str, Any] | None:
+    """What the paper prints in a cell: one value, or values by metric where the item says what columns measure."""
+    found = {metric: _value(value) for metric, value in item.printed(variant, column).items()}
+    return (found if item.measures else next(iter(found.values()))) if found else None
+
+
+def _value(value: PaperValue) -> dict[str, Any]:
+    return value.model_dump(exclude=None if value.mark else {"mark"})
 
 
 def _run(run: Result, column: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,12 +119,18 @@ def markdown(table: Mapping[str, Any], picture: str | None = None, caption: str 
         caption: under it.
         files: beside the page, to be linked.
     """
-    header, body = _cells(table, bold="**{}**", quote="`{}`")
-    marks = list(table.get("marks", ()))
-    heads = ["Model", *marks, *(f"{text.column(name, served)}: {what}" for name, served, what in header)]
-    parts = [head(table), text.markdown_table(heads, body, left=range(1 + len(marks)))]
+    parts, marks, best = [head(table)], list(table.get("marks", ())), False
+    for block in _blocks(table, bold="**{}**", quote="`{}`"):
+        heads, comma = [text.column(c.name, c.served_by) for c in block.columns], ":"
+        if block.title:
+            parts.append(f"{block.title}:")
+            comma = ","
+        heads = [f"{over}{comma} {c.what}" if c.what else over for over, c in zip(heads, block.columns, strict=True)]
+        lines = block.lines(table)
+        best |= any("**" in cell for line in lines for cell in line)
+        parts.append(text.markdown_table(["Model", *marks, *heads], lines, left=range(1 + len(marks))))
     legend = [f"mean ± sample standard deviation (n - 1) over seeds; {text.DASH} where there is nothing"]
-    if any("**" in c for line in body for c in line):
+    if best:
         legend.append("the best of ours in bold")
     kinds = {row["kind"] for row in table["rows"].values()}
     if "addition" in kinds:
@@ -131,8 +150,7 @@ def markdown(table: Mapping[str, Any], picture: str | None = None, caption: str 
 
 
 def tex(table: Mapping[str, Any]) -> str:
-    """The same numbers as a LaTeX tabular with the rules of booktabs."""
-    header, body = _cells(table, bold="\0{}\0", quote="{}")
+    """The same numbers as LaTeX, a tabular for each table of the page, with the rules of booktabs."""
 
     def line(cells: Sequence[str]) -> str:
         done = []
@@ -143,54 +161,132 @@ def tex(table: Mapping[str, Any]) -> str:
         return " & ".join(done) + r" \\"
 
     comments = [table["title"], *footnotes(table)]
-    groups = [text.column(name, column["served_by"]) for name, column in table["columns"].items()]
     marks = list(table.get("marks", ()))
-    first = 2 + len(marks)
-    rules = [rf"\cmidrule(lr){{{2 * i + first}-{2 * i + first + 1}}}" for i in range(len(groups))]
-    return "\n".join(
-        [
-            *(f"% {c.replace('**', '').replace('`', '')}" for c in comments),
-            rf"% needs \usepackage{{booktabs{',amssymb' if marks else ''}}}",
-            rf"\begin{{tabular}}{{l{'c' * len(marks)}{'r' * len(header)}}}",
+    lines = [
+        *(f"% {c.replace('**', '').replace('`', '')}" for c in comments),
+        rf"% needs \usepackage{{booktabs{',amssymb' if marks else ''}}}",
+    ]
+    for block in _blocks(table, bold="\0{}\0", quote="{}"):
+        heads, rules, first = [], [], 2 + len(marks)
+        lines += ["", f"% {block.title.replace('**', '')}"] if block.title else []
+        for name, group in itertools.groupby(block.columns, key=lambda c: c.name):
+            group = list(group)
+            over = text.latex(text.column(name, group[0].served_by))
+            heads.append(rf" & \multicolumn{{{len(group)}}}{{c}}{{{over}}}")
+            rules.append(rf"\cmidrule(lr){{{first}-{first + len(group) - 1}}}")
+            first += len(group)
+        lines += [
+            rf"\begin{{tabular}}{{l{'c' * len(marks)}{'r' * len(block.columns)}}}",
             r"\toprule",
-            " &" * len(marks) + "".join(rf" & \multicolumn{{2}}{{c}}{{{text.latex(g)}}}" for g in groups) + r" \\",
+            " &" * len(marks) + "".join(heads) + r" \\",
             " ".join(rules),
-            line(["Model", *marks, *(what for _, _, what in header)]),
+            line(["Model", *marks, *(c.what for c in block.columns)]),
             r"\midrule",
-            *map(line, body),
+            *map(line, block.lines(table)),
             r"\bottomrule",
             r"\end{tabular}",
-            "",
         ]
-    )
+    return "\n".join([*lines, ""])
 
 
-def _cells(table: Mapping[str, Any], bold: str, quote: str) -> tuple[list[str], list[list[str]]]:
-    """Header (column, what served it, whose numbers) and body; ``bold`` and ``quote`` mark up text."""
-    arrow = text.ARROW[table["better"]]
-    paper_name = text.paper_metric(table["paper_metric"])
-    marks = table.get("marks", ())
-    header, body = [], [[label(row), *_marked(row, marks)] for row in table["rows"].values()]
+class _Column(NamedTuple):
+    """A column of numbers.
+
+    Attributes:
+        name: of the paper's column.
+        served_by: dataset that the numbers are about; None: not run.
+        whose: ``ours`` or ``paper``.
+        what: whose numbers they are, where that is said here, and which; may be empty.
+        cells: by row of the table.
+    """
+
+    name: str
+    served_by: str | None
+    whose: str
+    what: str
+    cells: list[str]
+
+
+class _Block(NamedTuple):
+    """Numbers that stand in one table.
+
+    Attributes:
+        title: over it; empty where it is the only one.
+        columns: of numbers.
+        rows: positions of its rows among the table's.
+    """
+
+    title: str
+    columns: list[_Column]
+    rows: list[int]
+
+    def lines(self, table: Mapping[str, Any]) -> list[list[str]]:
+        """Cells row by row: label, marks, numbers."""
+        rows = list(table["rows"].values())
+        marks = table.get("marks", ())
+        return [[label(rows[i]), *_marked(rows[i], marks), *(c.cells[i] for c in self.columns)] for i in self.rows]
+
+
+def _blocks(table: Mapping[str, Any], bold: str, quote: str) -> list[_Block]:
+    """The numbers in one table, ours beside the paper's; a wide one in two, ours and then the paper's.
+
+    Args:
+        table: from :func:`content`.
+        bold: marks up the best of ours.
+        quote: marks up our metrics.
+    """
+    rows = list(table["rows"].values())
+    columns = list(_columns(table, bold, quote))
+    if len(columns) <= _WIDE:
+        told = [c._replace(what=", ".join(filter(None, [c.whose, c.what]))) for c in columns]
+        return [_Block("", told, list(range(len(rows))))]
+    seeds = {o["seeds"] for row in rows for cell in row["cells"].values() for o in (cell["ours"] or {}).values()}
+    alike = len(seeds) == 1
+    ours = [c for c in (_columns(table, bold, quote, seeds=False) if alike else columns) if c.whose == "ours"]
+    title = f"**Ours**, {text.count(*seeds, 'seed')} each" if alike else "**Ours**"
+    trained = [i for i, row in enumerate(rows) if row["kind"] != "cited"]
+    printed = [i for i, row in enumerate(rows) if any(cell["paper"] for cell in row["cells"].values())]
+    paper = [c for c in columns if c.whose == "paper"]
+    return [_Block(title, ours, trained), *([_Block("**The paper's numbers**", paper, printed)] if printed else [])]
+
+
+def _columns(table: Mapping[str, Any], bold: str, quote: str, seeds: bool = True) -> Iterator[_Column]:
+    """Ours and the paper's of everything that columns measure; ``seeds``: say in each cell how many there are."""
     for name, column in table["columns"].items():
-        metric = column["metric"]
-        header.append((name, column["served_by"], f"ours, {quote.format(metric)} {arrow}" if metric else "ours"))
-        header.append((name, name, f"paper, {paper_name} {arrow}"))
         cells = [row["cells"][name] for row in table["rows"].values()]
-        ours = [c["ours"][metric] if c["ours"] else None for c in cells]
-        places = text.decimals([o["mean"] for o in ours if o])
-        printed = [text.plus_minus(o["mean"], o["sd"], places) if o else text.DASH for o in ours]
-        best = _best([o["mean"] if o else None for o in ours], table["better"])
-        papers = [c["paper"] for c in cells]
-        paper_places = text.paper_decimals(v for p in papers if p for v in p.values() if v is not None)
-        for i, line in enumerate(body):
-            if (o := ours[i]) is None:
-                line.append(text.DASH)
-            else:
-                shown = f"{printed[i]} ({text.count(o['seeds'], 'seed')})"
-                line.append(bold.format(shown) if i in best else shown)
-            paper = papers[i]
-            line.append(text.plus_minus(paper["value"], paper["spread"], paper_places) if paper else text.DASH)
-    return header, body
+        for measure in measures(table, name):
+            metric, arrow = measure["metric"], text.ARROW[measure["better"]]
+            theirs = f"{text.paper_metric(measure['paper_metric'])} {arrow}"
+            named = f"{quote.format(metric)} {arrow}" if metric else theirs if "measures" in column else ""
+            ours = [c["ours"].get(metric) if c["ours"] else None for c in cells]
+            shown = _ours(ours, measure["better"], bold, seeds)
+            yield _Column(name, column["served_by"], "ours", named, shown)
+            papers = [c["paper"] for c in cells]
+            if "measures" in column:
+                papers = [p and p.get(measure["paper_metric"]) for p in papers]
+            yield _Column(name, name, "paper", theirs, _theirs(papers))
+
+
+def _ours(cells: Sequence[Mapping[str, Any] | None], better: str, bold: str, seeds: bool) -> list[str]:
+    """Our numbers of a column as printed."""
+    places = text.decimals([c["mean"] for c in cells if c])
+    best = _best([c["mean"] if c else None for c in cells], better)
+    shown = []
+    for i, cell in enumerate(cells):
+        if cell is None:
+            shown.append(text.DASH)
+            continue
+        number = text.plus_minus(cell["mean"], cell["sd"], places)
+        if seeds:
+            number += f" ({text.count(cell['seeds'], 'seed')})"
+        shown.append(bold.format(number) if i in best else number)
+    return shown
+
+
+def _theirs(cells: Sequence[Mapping[str, Any] | None]) -> list[str]:
+    """The paper's numbers of a column as printed."""
+    places = text.paper_decimals(c[k] for c in cells if c for k in ("value", "spread") if c[k] is not None)
+    return [f"{text.plus_minus(c['value'], c['spread'], places)}{c.get('mark', '')}" if c else text.DASH for c in cells]
 
 
 def _marked(row: Mapping[str, Any], marks: Iterable[str]) -> list[str]:
@@ -208,12 +304,12 @@ def _best(means: Sequence[float | None], better: str) -> set[int]:
 
 def _other_tables(table: Mapping[str, Any]) -> Iterator[str]:
     """For each dataset that served, its runs' other metrics, and what real training images score."""
-    from advcodes.evaluation.names import CONDITIONAL
+    from advcodes.evaluation.names import CONDITIONAL, MNIST_SCORE
 
     columns = ran(table)
-    for dataset in dict.fromkeys(c["served_by"] for c in columns.values()):
+    for dataset, main in measured_on(table).items():
         served = {name: c for name, c in columns.items() if c["served_by"] == dataset}
-        metrics = list(dict.fromkeys(m for c in served.values() for m in c["metrics"] if m != c["metric"]))
+        metrics = list(dict.fromkeys(m for c in served.values() for m in c["metrics"] if m not in main))
         if not metrics:
             continue
         cells = [(row, [row["cells"][name]["ours"] for name in served]) for row in table["rows"].values()]
@@ -222,7 +318,8 @@ def _other_tables(table: Mapping[str, Any]) -> Iterator[str]:
         lines = [[label(row), *(_score(ours.get(m), places[m]) for m in metrics)] for row, ours in trained]
         floors = next(iter(served.values()))["floor"].get("metrics")
         if floors:
-            floor = [None if m in CONDITIONAL else floors.get(m) for m in metrics]  # these are of other real images
+            other = (*CONDITIONAL, MNIST_SCORE)  # of other real images
+            floor = [None if m in other else floors.get(m) for m in metrics]
             printed = [text.DASH if v is None else text.number(v, text.decimals([v])) for v in floor]
             lines.append(["*real training images*", *printed])
         yield text.markdown_table([text.dataset(dataset), *(f"`{m}` {text.arrow(m)}" for m in metrics)], lines)

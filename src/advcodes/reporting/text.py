@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
+from advcodes.reporting.items import better
+
 DASH = "\N{EN DASH}"
 ARROW = {"lower": "↓", "higher": "↑"}
 _DATASETS = {
@@ -13,9 +15,16 @@ _DATASETS = {
     "svhn": "SVHN",
     "cifar10": "CIFAR-10",
     "celeba": "CelebA",
+    "celeba_178": "CelebA-178",
     "flowers102": "Flowers-102",
+    "oxford102": "Oxford-102",
 }
-_METRICS = {"fid": "FID", "is": "Inception Score"}  #: others are called by their words
+_METRICS = {
+    "fid": "FID",
+    "is": "Inception Score",
+    "mse": "MSE",
+    "mnist_score": "MNIST score",
+}  #: others are called by their words
 _FEW, _MANY = 2, 6
 
 
@@ -33,7 +42,7 @@ def arrow(metric: str) -> str:
     """Which way a metric is better, from its full name: ``↓`` or ``↑``."""
     from advcodes.evaluation.names import parse
 
-    return ARROW["lower" if parse(metric)[0] in ("fid", "kid", "energy_distance") else "higher"]
+    return ARROW[better(parse(metric)[0])]
 
 
 def column(name: str, served_by: str | None) -> str:
@@ -93,5 +102,7 @@ def latex(text: str) -> str:
         "↓": r"$\downarrow$",
         "↑": r"$\uparrow$",
         "✓": r"\checkmark{}",
+        "†": r"\dag{}",
+        "‡": r"\ddag{}",
     }
     return re.sub(r"(?<!\w)-(?=\d)", "$-$", "".join(special.get(c, c) for c in text))
