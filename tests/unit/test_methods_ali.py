@@ -303,6 +303,19 @@ def test_the_original_alice_trains(prepared: Path):
         assert method.encode(torch.rand(5, 1, 8, 8)).abs().max() <= 1
 
 
+@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize("settings", [{"discriminator_norm": "spectral"}, {"networks": "cifar10"}], ids=str)
+def test_other_discriminators_train(settings: dict[str, Any], joined: bool, prepared: Path):
+    """Spectral norm changes its own buffers in every pass, two of which may be in one graph."""
+    method = make("ali", {"family": "ali", "width": 2, **settings}, joined=joined)
+    loop = Loop(method, method.phases(method.config))
+    before = [p.detach().clone() for p in method.discriminator.parameters()]
+    for step in range(2):
+        loop.train_step(batches(prepared).batch(step))
+    assert all(value == value for value in loop.flush().values())
+    assert all(not torch.equal(a, b) for a, b in zip(before, method.discriminator.parameters(), strict=True))
+
+
 def test_other_families_have_no_such_discriminator():
     for architecture in ({"family": "mlp"}, {"family": "infogan"}):
         with pytest.raises(AdvcodesError, match=r"unknown network kind for role 'discriminator'.*'joint_disc"):

@@ -97,6 +97,17 @@ def test_noise_on_images_is_as_large_as_said_in_the_unit_of_the_range(prepared: 
         assert added.std().item() == pytest.approx(0.1 * (span[1] - span[0]) / 2, rel=0.1)
 
 
+def test_noise_is_for_the_encoder_in_training_alone(prepared: Path):
+    """Reconstructions of noised images shall be like the images without it, and codes that are asked for have none."""
+    method = make("wae_mmd", **SMALL, method__input_noise=0.5)
+    found, step = terms(method, prepared, "autoencode")
+    codes = step.once("real codes", (), lambda: pytest.fail("codes are shared between phases"))
+    assert not torch.allclose(codes, method.encoder(step.images), rtol=1e-3)
+    error = (method.decoder(codes) - step.images).square().mean()
+    assert found["error"].item() == pytest.approx(614.4 * error.item(), rel=1e-4)
+    assert torch.equal(method.encode(step.images), method.encoder(step.images))
+
+
 def test_the_encoder_alone_moves_while_it_is_pretrained(prepared: Path):
     method = make("wae_gan", **SMALL, method__pretrain_steps=2)
     data, loop = batches(prepared), Loop(method, method.phases(method.config), total=4)

@@ -204,6 +204,21 @@ def test_unequal_training_is_said(tmp_path):
     )
 
 
+def test_early_stopping_is_said(tmp_path):
+    inputs = run(tmp_path, "demo/digits/gan/seed0", 3.0) | run(
+        tmp_path, "demo/digits/acl_gan/seed0", 2.0, images=64_000
+    )
+    trained = inputs["run/demo/digits/acl_gan/seed0"].directory / "run.json"
+    trained.write_text(
+        json.dumps(json.loads(trained.read_text()) | {"early_stopping": {"stopped": 1500, "errors": []}})
+    )
+    page, content, _ = rendered(tmp_path, item(), inputs)
+    assert "reconstructed held-out images best, out of 96,000 images seen." in page
+    assert content["columns"]["cifar10"]["best_of"] == [96_000]
+    plain, content, _ = rendered(tmp_path / "b", item(), run(tmp_path / "b", "demo/digits/gan/seed0", 3.0))
+    assert "Early stopping" not in plain and "best_of" not in content["columns"]["cifar10"]
+
+
 def test_json_has_every_seed_with_its_protocol(tmp_path):
     _, content, _ = rendered(tmp_path, item(), three_seeds(tmp_path))
     cell = content["rows"]["acl_gan"]["cells"]["cifar10"]

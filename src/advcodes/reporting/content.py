@@ -84,6 +84,7 @@ def _column(
         "protocol": shared(protocol for _, protocol in measured),
         "images": sorted({r.images for r in runs}),
         "batch_size": sorted({r.batch_size for r in runs}),
+        **({"best_of": sorted(early)} if (early := {r.best_of for r in runs if r.best_of is not None}) else {}),
         # Real images were scored with the tables' number of images, not with the curves'.
         "floor": {} if along_training else _floor_of(runs),
     }
@@ -190,6 +191,11 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
             f"**Training**: {lengths} seen (an image counts each time), in batches of {batches}; "
             + ("the same for every row." if same else "**not the same for every row**.")
         )
+        if stopped := sorted({n for c in columns.values() for n in c.get("best_of", ())}):
+            notes.append(
+                f"**Early stopping**: of rows that have it, those networks count that reconstructed held-out images "
+                f"best, out of {_span(stopped)} images seen."
+            )
     ours = measured_on(content)
     notes += [f"**Metric**: {sentence}" for sentence in descriptions(_with(columns, ours), set().union(*ours.values()))]
     if content["paper_metric"] is None:

@@ -37,6 +37,7 @@ class Result:
         chance: of conditional runs, by metric, what the same samples score if what was asked is dealt out at random.
         agreement: of each statement of captions: ``samples``, ``real`` and ``chance``.
         batch_size: images a step.
+        best_of: under early stopping, the images seen when it stopped, of which the networks of ``images`` are kept.
     """
 
     dataset: str
@@ -51,6 +52,7 @@ class Result:
     batch_size: int
     chance: Mapping[str, float] = field(default_factory=dict)
     agreement: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    best_of: int | None = None
 
 
 def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
@@ -81,6 +83,7 @@ def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
                     floor=measured["floor"],
                     images=trained["images"],
                     batch_size=trained["config"]["training"]["batch_size"],
+                    best_of=_stopped(trained),
                     chance=_finite(measured.get("chance", {}), measured_file),
                     agreement={k: _finite(v, measured_file) for k, v in measured.get("agreement", {}).items()},
                 )
@@ -88,6 +91,11 @@ def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
         except KeyError as error:
             raise AdvcodesError(f"{run}: metrics.json or run.json lacks {error}; make them again") from None
     return found
+
+
+def _stopped(trained: Mapping[str, Any]) -> int | None:
+    stopping = trained.get("early_stopping")
+    return stopping and stopping["stopped"] * trained["config"]["training"]["batch_size"]
 
 
 def of_cell(
