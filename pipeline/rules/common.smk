@@ -12,6 +12,7 @@ from advcodes.errors import AdvcodesError
 from advcodes.graph import Graph, Run
 from advcodes.params import read
 from advcodes.provenance import hold_pipeline
+from advcodes.registry import methods
 from advcodes.versions import record
 
 # Calls that only look, and so need not wait for a pipeline that is running.
@@ -36,6 +37,14 @@ try:
     GRAPH.chosen()
 except AdvcodesError as error:
     raise WorkflowError(str(error)) from None
+
+# Variants whose methods are told captions, as a pattern; one that fits nothing where there are none.
+ASKING_TEXT = (
+    "|".join(
+        re.escape(name) for name, variant in GRAPH.params.variants.items() if methods()[variant.method].asks == "text"
+    )
+    or "(?!)"
+)
 
 # A file that is newer than every output: an input of each stale job, so that Snakemake runs it.
 STALE = ".snakemake/advcodes/stale"

@@ -17,3 +17,13 @@ rule train:
         key=key_of(lambda w: GRAPH.train(run_of(w))),
     shell:
         "advcodes train {wildcards.scale}/{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed} --key {params.key} 2>&1 | tee {log}"
+
+
+# By far the longest runs of a paper: begun first, they do not keep all others waiting in the end.
+use rule train as train_text with:
+    wildcard_constraints:
+        variant=ASKING_TEXT,
+    priority: 1
+
+
+ruleorder: train_text > train
