@@ -48,7 +48,7 @@ def config(name: str) -> dict[str, Any]:
         method__optimiser={"lr": 1e-3},
         training__batch_size=64,
         training__snapshots=1,
-        budget__images=64 * 250,
+        budget__images=64 * 400,
         view__range=[-1.0, 1.0],
     )
     found["method"] |= {"latent_dim": 32, **VARIANTS[name]}
