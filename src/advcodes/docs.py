@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import yaml
 
 from advcodes import params, registry
-from advcodes.methods.base import Examples, Method, MethodConfig, Net, Phase
+from advcodes.methods.base import ABILITIES, Examples, Method, MethodConfig, Net, Phase
 from advcodes.reporting.text import listing, markdown_table
 from advcodes.schema import Model
 
@@ -27,7 +27,6 @@ AFFECTS_RESULTS = False
 METHODS = Path("docs/methods.md")
 NETWORKS = Path("docs/networks.md")
 PACKAGE = "advcodes.methods."
-ABILITIES = ("sample", "encode", "decode", "reconstruct", "inpaint")
 INTRODUCTION = """\
 # Methods
 
@@ -231,6 +230,9 @@ SHOWN = [
     Shown("ALI", "ali", "ali", _CIFAR, 256, (), "Facts 5.15: the layers published for SVHN."),
     Shown("ALI on larger images", "ali", "ali", Examples((3, 64, 64), (-1.0, 1.0)), 256, (),
           "The layers published for CelebA."),
+    Shown("GALI-4", "gali", "gali", _CIFAR, 256, ("discriminator",),
+          "Facts 5.17: encoder and generator are ALI's; the discriminator has spectral norm, and as many logits as "
+          "there are classes. On tuples of several images or codes the same layers work on each."),
     Shown("ALICE", "alice", "alice", _CIFAR, 256, (),
           "Facts 5.16; with `stochastic_encoder: false`, as params.yaml has it, the encoder gives 256 numbers."),
     Shown("AAE on MNIST", "mnist_aae", "aae", Examples((1, 28, 28)), 10, (), "Facts 5.8."),
@@ -277,7 +279,7 @@ def _inputs(net: Net, built: dict[str, nn.Module], shown: Shown) -> list[Tensor]
         "code_generator": (net.options.get("noise") or shown.latent_dim - told,),
     }
     shapes = [sizes.get(net.kind, (shown.latent_dim,))]
-    if net.kind == "joint_discriminator":
+    if net.kind in ("joint_discriminator", "tuple_discriminator"):
         shapes = [shown.examples.shape, (shown.latent_dim,)]
     if net.kind == "recogniser":
         shapes = [(built["discriminator"].head.in_features,)]

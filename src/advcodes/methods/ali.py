@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from advcodes import losses
+from advcodes.methods import masks
 from advcodes.methods.autoencoder import log_codes
 from advcodes.methods.base import Method, MethodConfig, Net, Optimiser, Phase, Step
 from advcodes.registry import register
-from advcodes.schema import Count, NonNegative
+from advcodes.schema import Count, NonNegative, Real
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -55,6 +56,14 @@ class ALI(Method):
             description="standard deviation of noise on every image that enters the discriminator, falling to 0 in a "
             "line over the run (GALI: 0.1)",
         )
+        masked: bool = Field(
+            False,
+            description="the encoder sees images with a rectangle missing, a new one each time, so that it can inpaint "
+            "(GALI's masked baselines, GALI-MIX)",
+        )
+        mask_fill: Real = Field(
+            masks.FILL, description="of missing pixels, on a scale where images are on [-1, 1] (G-5: as in training)"
+        )
         optimiser: Optimiser = Optimiser(lr=1e-4)
 
     sampling_roles = ("generator",)
@@ -85,14 +94,48 @@ class ALI(Method):
     def encode(self, x: Tensor) -> Tensor:
         return self.encoder(x).chunk(2, dim=1)[0] if self.config.stochastic_encoder else self.encoder(x)
 
-    def drawn_code(self, x: Tensor) -> Tensor:
-        """E(x) as training has it, [N, d]: mu + exp(log sigma) * noise where the encoder is stochastic."""
+    def drawn_code(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """E(x) as training has it, [N, d]: mu + exp(log sigma) * noise where the encoder is stochastic.
+
+        Args:
+            x: images [N, C, H, W].
+            mask: what is missing of them, [N, 1, H, W], for a method whose encoder sees them masked; drawn if None.
+        """
+        if self.config.masked:
+            x = self.occluded(x, self.drawn_mask(x) if mask is None else mask)
         if not self.config.stochastic_encoder:
             return self.encoder(x)
         import torch
 
         mean, log_sd = self.encoder(x).float().chunk(2, dim=1)
         return mean + log_sd.exp() * torch.randn_like(mean)
+
+    def drawn_mask(self, x: Tensor) -> Tensor:
+        """A rectangle for each image, bool [N, 1, H, W]: height, width and place at random (facts 5.17, G-6)."""
+        return masks.draw(len(x), self.examples.shape, device=x.device)
+
+    def occluded(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Images as a masked encoder sees them."""
+        return masks.occlude(x, mask, self.examples.value_range, self.config.mask_fill)
+
+    @classmethod
+    def can(cls, ability: str, config: ALI.Config | None = None) -> bool:
+        unmasked = ability == "inpaint" and config is not None and not config.masked
+        return super().can(ability, config) and not unmasked
+
+    def inpaint(self, x: Tensor, mask: Tensor) -> Tensor:
+        if not self.config.masked:
+            raise self._cannot("inpaint")
+        return masks.mixed(x, self.decode(self.encode(self.occluded(x, mask))), mask)
+
+    def represent(self, x: Tensor) -> Tensor:
+        """The encoder's last three hidden layers before their activations, and the code (facts 6.7): [N, F]."""
+        import torch
+
+        from advcodes.nets.common import hidden_layers
+
+        code, hidden = hidden_layers(self.encoder, x, last=3)
+        return torch.cat([*hidden, code.chunk(2, dim=1)[0] if self.config.stochastic_encoder else code], 1)
 
     def decode(self, c: Tensor) -> Tensor:
         return self.generator(c)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
 
+#: What a method may be able to do, as functions of :class:`Method`.
+ABILITIES = ("sample", "encode", "decode", "reconstruct", "inpaint", "represent")
+Pretrained = Literal["features", "extractor"]  #: that of the feature-MSE, or the one that the FID is computed on
 Prior = Literal["normal", "uniform", "four_modes"]
 MODES = ((2.0, 2.0), (-2.0, 2.0), (-2.0, -2.0), (2.0, -2.0))  #: of the prior `four_modes`: those of `gaussians`
 MODE_SD = 0.3
@@ -93,6 +96,7 @@ class Examples:
         classes: number of classes; 0 where there are none.
         attributes: number of binary attributes; 0 where there are none.
         text: numbers in the embedding of a caption; 0 where captions are not used.
+        features: numbers that a pretrained network gives of an image; 0 where none is used.
     """
 
     shape: tuple[int, ...] = ()
@@ -100,6 +104,7 @@ class Examples:
     classes: int = 0
     attributes: int = 0
     text: int = 0
+    features: int = 0
 
     def targets(self, wanted: str = "auto") -> str:
         """What supervision can use: ``classes`` or ``attributes``; ``auto`` prefers classes.
@@ -211,6 +216,9 @@ class Method:
     sampling_roles: ClassVar[tuple[str, ...]] = ()  #: networks that :meth:`sample` needs
     snapshot_roles: ClassVar[tuple[str, ...]] = ()  #: others that snapshots keep beside them
     asks: ClassVar[Literal["labels", "clusters", "text"] | None] = None  #: what samples are asked to show
+    #: Features [N, F] of images [N, C, H, W] in the value range by a pretrained network, differentiable: training sets
+    #: it where :meth:`pretrained` asks for one.
+    known_features: Callable[[Tensor], Tensor] | None = None
 
     def __init__(self, config: MethodConfig, networks: Mapping[str, nn.Module], examples: Examples):
         self.config = config
@@ -227,6 +235,11 @@ class Method:
     def phases(cls, config: MethodConfig) -> list[Phase]:
         """The phases in update order."""
         raise AdvcodesError(f"method {cls.__name__} declares no phases: define phases(config)")
+
+    @classmethod
+    def pretrained(cls, config: MethodConfig) -> Pretrained | None:
+        """The network trained beforehand whose features of images this method learns from; None: it needs none."""
+        return None
 
     def initialise(self, images: Tensor) -> None:
         """Set initial weights that depend on the data: called once, before the first step, with its images."""
@@ -272,12 +285,12 @@ class Method:
         """Restore what :meth:`state` gave."""
 
     def _cannot(self, what: str) -> AdvcodesError:
-        able = [a for a in ("sample", "encode", "decode", "reconstruct", "inpaint") if self.can(a)]
+        able = [a for a in ABILITIES if self.can(a, self.config)]
         return AdvcodesError(f"{self.name} cannot {what}: it has no network for that (it can: {', '.join(able)})")
 
     @classmethod
-    def can(cls, ability: str) -> bool:
-        """Whether the method implements ``sample``, ``encode``, ``decode``, ``reconstruct`` or ``inpaint``."""
+    def can(cls, ability: str, config: MethodConfig | None = None) -> bool:
+        """Whether the method implements one of :data:`ABILITIES`, with these hyperparameters where they are given."""
         return getattr(cls, ability) is not getattr(Method, ability)
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
@@ -299,6 +312,10 @@ class Method:
     def inpaint(self, x: Tensor, mask: Tensor) -> Tensor:
         """Fill ``x`` [N, C, H, W] where ``mask`` [N, 1, H, W] is 1; the rest of ``x`` stays as it is."""
         raise self._cannot("inpaint")
+
+    def represent(self, x: Tensor) -> Tensor:
+        """What a classifier could learn from, [N, F], of images [N, C, H, W]: hidden layers of an encoder."""
+        raise self._cannot("represent")
 
 
 class Conditional(Method):

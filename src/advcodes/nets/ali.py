@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from advcodes.errors import AdvcodesError
 from advcodes.methods.base import Examples
 from advcodes.nets.common import Crop, Pad, check_square, output_activation, padded_side
 from advcodes.nets.config import Ali
@@ -219,15 +220,35 @@ class JointDiscriminator(nn.Module):
     With batch norm (in D_x but for its first layer) and dropout before every layer it is ALI's, with spectral norm of
     every layer and without both GALI's. CIFAR-10's has maxout units and no batch norm.
 
+    GALI's sees tuples of several images and codes, on each of which the same D_x or D_z works, and features that a
+    pretrained network gives (facts 5.17).
+
     Args:
-        outputs: logits for each pair: [N] for 1, [N, outputs] for more.
+        outputs: logits for each tuple: [N] for 1, [N, outputs] for more.
+        images: in a tuple; of more than one they are [N, images, C, H, W].
+        codes: in a tuple; of more than one they are [N, codes, d].
+        features: vectors of ``examples.features`` numbers in a tuple; of more than one they are [N, features, F].
     """
 
-    def __init__(self, a: Ali, examples: Examples, latent_dim: int, outputs: int = 1):
+    def __init__(
+        self,
+        a: Ali,
+        examples: Examples,
+        latent_dim: int,
+        outputs: int = 1,
+        images: int = 1,
+        codes: int = 1,
+        features: int = 0,
+    ):
         super().__init__()
         channels, side, _ = examples.shape
         plan = self._plan = _Plan(a, side)
-        self.outputs = outputs
+        self.outputs, self.shape, self.size = outputs, tuple(examples.shape), latent_dim
+        if features and not examples.features:
+            raise AdvcodesError(
+                "this discriminator is told the features of a pretrained network, and there is none; train the run by "
+                "the pipeline, or leave features out of `tuples`"
+            )
         layers: list[nn.Module] = [Pad(side, examples.value_range[0])]
         for i, (kernel, stride, padding, width) in enumerate(plan.down()):
             convolution = nn.Conv2d(channels, width, kernel, stride, padding, bias=plan.biases or i == 0)
@@ -235,9 +256,16 @@ class JointDiscriminator(nn.Module):
             layers += [*self._dropout(first=i == 0), convolution, *norm, self._activation()]
             channels = self._after(width)
         self.of_image = nn.Sequential(*layers, nn.Flatten())
-        codes = [latent_dim, *(n * plan.width for n in OF_CODE)]
-        self.of_code = nn.Sequential(*self._dense(codes, bias=plan.biases, first=True))
-        both = [channels + self._after(codes[-1]), *(n * plan.width for n in OF_BOTH)]
+        code_sizes = [latent_dim, *(n * plan.width for n in OF_CODE)]
+        self.of_code = nn.Sequential(*self._dense(code_sizes, bias=plan.biases, first=True))
+        joined = images * channels + codes * self._after(code_sizes[-1])
+        if features:
+            known = plan.down()[-1][-1]  # as wide as what D_x makes of an image: 512
+            self.of_features = nn.Sequential(
+                *self._dense([examples.features, known, known], bias=plan.biases, first=True)
+            )
+            joined += features * self._after(known)
+        both = [joined, *(n * plan.width for n in OF_BOTH)]
         head = nn.Linear(self._after(both[-1]), outputs)
         self.of_both = nn.Sequential(*self._dense(both, bias=True), *self._dropout(), head)
         plan.init(self)
@@ -264,8 +292,17 @@ class JointDiscriminator(nn.Module):
             layers += [*self._dropout(first and i == 0), linear, self._activation()]
         return layers
 
-    def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        logits = self.of_both(torch.cat([self.of_image(x), self.of_code(z)], 1))
+    def forward(self, x: Tensor, z: Tensor, y: Tensor | None = None) -> Tensor:
+        """Logits of images ``x``, codes ``z`` and features ``y``, as many of each in a tuple as it was built for."""
+
+        def each(network: nn.Module, parts: Tensor, shape: Sequence[int]) -> Tensor:
+            """The same network on every part of each tuple: [N, parts x F]."""
+            return network(parts.reshape(-1, *shape)).reshape(len(parts), -1)
+
+        found = [each(self.of_image, x, self.shape), each(self.of_code, z, (self.size,))]
+        if y is not None:
+            found.append(each(self.of_features, y, y.shape[-1:]))
+        logits = self.of_both(torch.cat(found, 1))
         return logits.squeeze(1) if self.outputs == 1 else logits
 
 
@@ -273,4 +310,5 @@ KINDS: dict[str, Callable[..., nn.Module]] = {
     "encoder": Encoder,
     "generator": Generator,
     "joint_discriminator": JointDiscriminator,
+    "tuple_discriminator": JointDiscriminator,
 }

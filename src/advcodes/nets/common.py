@@ -188,3 +188,21 @@ def output_activation(value_range: Sequence[float]) -> nn.Module:
         raise AdvcodesError(
             f"datasets: range {list(value_range)} has no output activation; use [0, 1] or [-1, 1]"
         ) from None
+
+
+def hidden_layers(network: nn.Module, x: Tensor, last: int) -> tuple[Tensor, list[Tensor]]:
+    """What a network makes of ``x``, and its last normalised layers before their activations, each flat [N, F].
+
+    Args:
+        network: with batch norm.
+        x: its input [N, ...].
+        last: how many of them, in order; fewer where it has fewer.
+    """
+    found: list[Tensor] = []
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)][-last:]
+    hooks = [m.register_forward_hook(lambda _module, _input, output: found.append(output.flatten(1))) for m in norms]
+    try:
+        return network(x), found
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 AFFECTS_RESULTS = False
 
@@ -65,20 +66,21 @@ def layers(net: nn.Module, *inputs: Tensor) -> list[Layer]:
     own they follow one step deeper. Names of children that are ``skip`` or ``projection`` stand before their lines.
     """
     found = [Layer("condition" if i else "input", tuple(x.shape[1:])) for i, x in enumerate(inputs)]
-    marks = {m: name.rpartition(".")[2] for name, m in net.named_modules()}
+    # What reparametrises a layer's weight is part of that layer.
+    marks = {m: name.rpartition(".")[2] for name, m in net.named_modules() if ".parametrizations" not in name}
     depth, branch, handles = 0, [], []
 
     def enter(module: nn.Module, _: Any) -> None:
         nonlocal depth
         if marks[module] in ("skip", "projection"):
             branch.append(marks[module])
-        if list(module.children()) and getattr(module, "about", ""):
+        if _composed(module) and getattr(module, "about", ""):
             found.append(Layer(module.about, (), None, depth, [module]))
             depth += 1
 
     def leave(module: nn.Module, _: Any, output: Tensor) -> None:
         nonlocal depth
-        size, composed = tuple(output.shape[1:]), bool(list(module.children()))
+        size, composed = tuple(output.shape[1:]), _composed(module)
         if composed and getattr(module, "about", ""):
             depth -= 1
             next(line for line in found if line.seen == [module]).output = size
@@ -87,7 +89,7 @@ def layers(net: nn.Module, *inputs: Tensor) -> list[Layer]:
         if marks[module] in ("skip", "projection"):
             branch.pop()
 
-    for module in net.modules():
+    for module in marks:
         handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
     try:
         net(*inputs)
@@ -97,11 +99,16 @@ def layers(net: nn.Module, *inputs: Tensor) -> list[Layer]:
     return found
 
 
+def _composed(module: nn.Module) -> bool:
+    return bool(list(module.children())) and not is_parametrized(module)
+
+
 def _add(found: list[Layer], module: nn.Module, size: tuple[int, ...], depth: int, branch: str) -> None:
     """A line for a module without modules of its own, or a word behind the line before."""
     parameters = sum(p.numel() for p in module.parameters())
-    if type(module) in BEHIND:
-        words, line = BEHIND[type(module)](module), found[-1]
+    kind = type(module).__base__ if is_parametrized(module) else type(module)
+    if kind in BEHIND:
+        words, line = BEHIND[kind](module), found[-1]
         if not words:
             return
         if line.parameters is None or line.depth != depth:  # first of a block, or first behind one
@@ -110,6 +117,7 @@ def _add(found: list[Layer], module: nn.Module, size: tuple[int, ...], depth: in
             line.about += f", {words}"
             line.output, line.parameters = size, line.parameters + parameters
         return
-    describe = LINES.get(type(module), lambda m: getattr(m, "about", type(m).__name__))
+    describe = LINES.get(kind, lambda m: getattr(m, "about", kind.__name__))
     if about := describe(module):
+        about += ", spectral norm" if is_parametrized(module) else ""
         found.append(Layer(f"{branch}: {about}" if branch else about, size, parameters, depth))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import math
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def make(
     with device.claimed(machine) as where:
         files, facts = train(
             artifact.config, inputs["data"].directory, work, where, text=text, key=artifact.key,
+            pretrained=inputs["pretrained"].directory if "pretrained" in inputs else None,
             name=artifact.id.removeprefix("train/"), log_every=log_every, checkpoint_seconds=checkpoint_seconds,
         )  # fmt: skip
     for name in files:
@@ -59,6 +61,7 @@ def train(
     where: torch.device,
     *,
     text: Path | None = None,
+    pretrained: Path | None = None,
     key: str = "",
     name: str = "run",
     log_every: int = 50,
@@ -76,6 +79,8 @@ def train(
         directory: to write to.
         where: device.
         text: directory of the embeddings of the dataset's captions, for methods that ask for text.
+        pretrained: directory of the network whose features the method learns from, if it asks for one;
+            ``config["pretrained"]`` says what it is.
         key: identifies the configuration; a checkpoint of another one is not continued.
         name: for progress lines.
         log_every: steps between rows of the log; never changes results.
@@ -95,7 +100,16 @@ def train(
         data_directory, view["train_split"], view["range"], settings["batch_size"], seed, where,
         settings["flip"], settings["channels_last"], text, (stopping or {}).get("held_out"),
     )  # fmt: skip
-    method = build_method(config, data.examples, where)
+    examples = data.examples
+    if "pretrained" in config:
+        # By name: its code is no part of the results of runs that need none.
+        known = importlib.import_module("advcodes.training.pretrained").load(
+            pretrained, config["pretrained"], view["range"], where
+        )
+        examples = replace(examples, features=known.size)
+    method = build_method(config, examples, where)
+    if "pretrained" in config:
+        method.known_features = known
     phases = method.phases(method.config)
     total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)
     loop = Loop(method, phases, settings["precision"], total)
@@ -168,7 +182,7 @@ def train(
     keep = [*(s for s in keep[:-1] if s < final["step"]), final["step"]]
     about = {
         "config": config,
-        "examples": asdict(data.examples),
+        "examples": asdict(examples),
         "steps": final["step"],
         "images": final["step"] * settings["batch_size"],
         "snapshots": keep,
