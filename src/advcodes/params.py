@@ -135,6 +135,47 @@ class MnistScore(Model):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast of its training")
 
 
+class Inpainting(Model):
+    """Masks of the inpainting metrics: rectangles, the same for every run (facts 6.8)."""
+
+    smallest: Annotated[Fraction, Field(gt=0)] = Field(
+        0.125, description="least height and width as a share of the side: 8 of 64 (assumed: the range of the figures)"
+    )
+    largest: Annotated[float, Field(gt=0, le=1)] = Field(0.84375, description="and the most: 54 of 64 (assumed)")
+    seed: Natural = 0
+
+
+class FeatureNetwork(Model):
+    """GALI's auxiliary classifiers, whose features are compared: of digits (classes), or of attributes (facts 5.17)."""
+
+    digits_width: Count = Field(48, description="channels of the first of eight convolutions; the others in proportion")
+    digits_units: Count = Field(3072, description="units of both dense layers; the second's output are the features")
+    digits_side: Count = Field(54, description="images are resized to this side (nearest)")
+    digits_batch_size: Count = 32
+    digits_lr: Positive = Field(1e-2, description="of SGD with momentum, times 0.9 each 10,000 steps")
+    digits_epochs: Count = Field(10, description="passes over training images (assumed)")
+    attributes_width: Count = Field(
+        64, description="channels of the first of four convolutions; all other layers in proportion, 256 features"
+    )
+    attributes_batch_size: Count = Field(128, description="(assumed)")
+    attributes_lr: Positive = Field(1e-3, description="Adam's (assumed)")
+    attributes_epochs: Count = Field(10, description="passes over training images (assumed)")
+    held_out: Annotated[Fraction, Field(gt=0)] = Field(
+        0.1, description="share of the training images that weights are chosen by, where there is no split `validation`"
+    )
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast of its training")
+
+
+class Svm(Model):
+    """Linear SVMs on an encoder's features of few labelled images: GALI's table 2, ALI's protocol (facts 6.7)."""
+
+    labelled: Count = Field(1000, description="labelled images of a set, as many of each class")
+    validation: Count = Field(10_000, description="last images of the training split, which C is chosen by")
+    draws: Count = Field(100, description="fresh labelled sets, over which the test error is averaged")
+    values_of_c: Annotated[Count, Field(ge=2)] = Field(50, description="values of C tried, from exp(-20) to exp(20)")
+    seed: Natural = Field(0, description="of the labelled sets, which are the same for every run")
+
+
 class Metrics(Model):
     """The protocol of every metric; a metric's name states it."""
 
@@ -153,10 +194,14 @@ class Metrics(Model):
     kid_subset_size: Count = 1000
     prc_neighborhood: Count = 3
     curve_n_generated: Count = Field(2_000, description="generated images for each point of a curve")
+    minibatch: Count = Field(100, description="images over whose means GALI's errors are averaged, with an sd")
+    inpainting: Inpainting = Inpainting()
     classifier: Classifier = Classifier()
     mnist_score: MnistScore | None = Field(
         MnistScore(), description="score of samples on MNIST by a classifier of its own; null: do without"
     )
+    feature_network: FeatureNetwork = FeatureNetwork()
+    svm: Svm = Svm()
 
 
 class Text(Model):

@@ -115,6 +115,33 @@ def test_grey_images_count_as_three_equal_channels(weights: Path, monkeypatch: p
         network(torch.zeros(5, 2))
 
 
+def test_features_with_a_gradient_are_those_of_8_bits(weights: Path, monkeypatch: pytest.MonkeyPatch):
+    accept(monkeypatch, weights)
+    network = inception.network(weights)
+    stored = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 1, 24, 20), dtype=np.uint8))
+    expected, x = network(stored)[0], stored.float().requires_grad_()
+    features = network.pool3(x)
+    assert features.shape == (2, 2048) and expected.std() > 0.01
+    torch.testing.assert_close(features, expected, rtol=1e-4, atol=1e-5)
+    # one image's features depend on each of its pixels, and on no other image
+    [gradient] = torch.autograd.grad(features[0].square().sum(), x)
+    assert gradient[0].ne(0).all() and gradient[1].eq(0).all()
+    # a step against it makes them smaller, by about as much as it says
+    step = gradient / gradient.norm()
+    with torch.no_grad():
+        change = network.pool3(x - step)[0].square().sum() - features[0].square().sum()
+    assert float(change) == pytest.approx(-float(gradient.norm()), rel=0.2)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(network.pool3(x), features)
+
+
+def test_only_floats_have_a_gradient(weights: Path, monkeypatch: pytest.MonkeyPatch):
+    accept(monkeypatch, weights)
+    message = r"Inception's pool3 takes grey or colour images of floats on \[0, 255\], got torch.uint8 \[3, 8, 8\]"
+    with pytest.raises(AdvcodesError, match=message):
+        inception.network(weights).pool3(torch.zeros((1, 3, 8, 8), dtype=torch.uint8))
+
+
 def test_the_check_value_of_cifar10(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Its mechanics only: with the published weights and all of CIFAR-10 it is 11.24."""
 

@@ -173,6 +173,19 @@ def test_any_shape_of_images(shape: tuple[int, ...], dtype: Any, tmp_path: Path)
     assert features.shape == (24, 16) and logits.shape == (24, 2) and features.isfinite().all()
 
 
+def test_features_of_floats_have_a_gradient():
+    """What a method can learn from: pixels between two of 8 bits, on [0, 255], too."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = classifier.Classifier((3, 12, 10), 4, 4).eval().requires_grad_(False)
+    stored = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (2, 3, 12, 10), dtype=np.uint8))
+    x = stored.float().requires_grad_()
+    features, _ = network(x)
+    assert torch.equal(features, network(stored)[0])
+    [gradient] = torch.autograd.grad(features[0].sum(), x)
+    assert gradient[0].ne(0).float().mean() > 0.5 and gradient[1].eq(0).all()
+
+
 def test_bfloat16_is_for_training_only(made: Any, tmp_path: Path):
     train(tmp_path, made.data, precision="bfloat16")
     extractor = load_extractor(tmp_path, "classifier")

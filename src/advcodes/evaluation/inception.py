@@ -113,6 +113,29 @@ class Inception(nn.Module):
             )
         return self.extractor(stored.expand(-1, 3, -1, -1))
 
+    def pool3(self, x: Tensor) -> Tensor:
+        """Features [N, 2048] of float images [N, 1 or 3, H, W] on [0, 255], differentiable in ``x``: for GALI-PT.
+
+        Those of :meth:`forward`, whose 8 bits have no gradient (torch-fidelity takes nothing else). In float32, also
+        under autocast.
+
+        Raises:
+            AdvcodesError: images are not of floats, or neither grey nor in colour.
+        """
+        if x.ndim != 4 or not x.is_floating_point() or x.shape[1] not in (1, 3):
+            raise AdvcodesError(
+                f"Inception's pool3 takes grey or colour images of floats on [0, 255], got {x.dtype} "
+                f"{list(x.shape[1:])}"
+            )
+        side = self.extractor.INPUT_IMAGE_SIZE
+        resize = fidelity("interpolate_compat_tensorflow").interpolate_bilinear_2d_like_tensorflow1x
+        with torch.autocast(x.device.type, enabled=False):
+            x = (resize(x.float().expand(-1, 3, -1, -1), size=(side, side), align_corners=False) - 128) / 128
+            for name, layer in self.extractor.named_children():  # in the order in which its forward runs them
+                if name != "fc":
+                    x = layer(x)
+        return x.flatten(1)
+
 
 def network(weights: Path) -> Inception:
     """The network with verified weights, in evaluation mode.

@@ -47,8 +47,20 @@ EXTRACTORS = ("classifier", "inception")
 ENERGY = "energy_distance"  #: of points (`gaussians`), in place of an extractor's features
 MSE = "mse"  #: of reconstructions (facts 6.5)
 MNIST_SCORE = "mnist_score"  #: the Inception Score's formula on predictions of MNIST's own classifier (facts 6.4)
+PIXEL_MSE, FEATURE_MSE = "pixel_mse", "feature_mse"  #: of reconstructions, over minibatches (facts 6.5, 6.6)
+INPAINTED_PIXEL_MSE, INPAINTED_FEATURE_MSE = "inpainted_pixel_mse", "inpainted_feature_mse"  #: facts 6.8, 6.6
+SEAM = "inpainted_seam"  #: jumps across the border of what was filled in
+SVM_ERROR = "svm_error"  #: of linear SVMs on an encoder's features (facts 6.7)
 #: Metrics that need no extractor, and what they are taken from; each has one name, whatever the counts.
-ALONE = {ENERGY: "points", MSE: "images", MNIST_SCORE: "digits"}
+ALONE = {
+    ENERGY: "points",
+    **dict.fromkeys(
+        (MSE, PIXEL_MSE, FEATURE_MSE, INPAINTED_PIXEL_MSE, INPAINTED_FEATURE_MSE, SEAM, SVM_ERROR), "images"
+    ),
+    MNIST_SCORE: "digits",
+}
+#: Means over minibatches, whose sd over these papers print; ``spread`` in metrics.json.
+OVER_MINIBATCHES = (PIXEL_MSE, FEATURE_MSE, INPAINTED_PIXEL_MSE, INPAINTED_FEATURE_MSE)
 MNIST_SCORE_IMAGES = 10_000  #: generated images for which papers give it, in 10 splits
 LABEL_ACCURACY, CLUSTER_ACCURACY, CLUSTER_NMI = "label_accuracy", "cluster_accuracy", "cluster_nmi"
 CAPTION_AGREEMENT = "caption_agreement"
@@ -115,7 +127,7 @@ def parse(name: str) -> tuple[str, str]:
     raise unknown("metric", name, [*PROTOCOLS, *ON_CLASSIFIER.values(), *ALONE, *CONDITIONAL])
 
 
-_FORMULAS = {
+FORMULAS = {
     "fid": "Fréchet distance",
     "is": "exp(mean KL(p(y|x) || p(y)))",
     "kid": "kernel distance (unbiased MMD², cubic polynomial kernel)",
@@ -139,13 +151,15 @@ def describe(name: str, protocol: Mapping[str, Any]) -> str:
         AdvcodesError: the name does not belong to that protocol.
     """
     metric, extractor = parse(name)
-    needed = {MSE: ("mse_images", "mse_split"), MNIST_SCORE: ("mnist_score_images", "mnist_score_splits")}
-    if missing := [k for k in needed.get(metric, ("n_generated", "n_reference", "split")) if k not in protocol]:
+    from advcodes.evaluation.descriptions import DESCRIBED
+
+    needed, sentence = DESCRIBED.get(metric, (("n_generated", "n_reference", "split"), None))
+    if missing := [k for k in needed if k not in protocol]:
         raise AdvcodesError(
             f"metric {name!r}: its protocol lacks {', '.join(missing)}; evaluate every run at the same one"
         )
-    if metric in needed:
-        return f"{name}: {(_mse if metric == MSE else _mnist_score)(protocol)}."
+    if sentence:
+        return f"{name}: {sentence(protocol)}."
     n, m, split = protocol["n_generated"], protocol["n_reference"], protocol["split"]
     if metric == ENERGY:
         return (
@@ -172,13 +186,13 @@ def describe(name: str, protocol: Mapping[str, Any]) -> str:
                 f" against {usual.n_reference:,} {usual.split} images" if usual.split else f" in {IS_SPLITS} splits"
             )
             established += f" at other counts than the usual {usual.n_generated:,}{against}"
-        kind = f"{established}: {_FORMULAS[metric]} on {of} of the 2015 Inception network{version}"
+        kind = f"{established}: {FORMULAS[metric]} on {of} of the 2015 Inception network{version}"
     else:
         task = {"attributes": "on this dataset's attributes", "rotations": "to tell rotations of this dataset's images"}
         accuracy = protocol.get("extractor_accuracy")
         reached = "" if accuracy is None else f", {100 * accuracy:.1f} % right on test images"
         kind = (
-            f"{_FORMULAS[metric]} on {'predictions' if metric == 'is' else 'features'} of a classifier trained "
+            f"{FORMULAS[metric]} on {'predictions' if metric == 'is' else 'features'} of a classifier trained "
             f"{task.get(protocol.get('extractor_task', ''), 'on this dataset')}{reached} "
             f"(not the {'' if metric == 'is' else 'Inception-based '}{established}, and not comparable with it)"
         )
@@ -189,39 +203,6 @@ def describe(name: str, protocol: Mapping[str, Any]) -> str:
     if metric in ("precision", "recall") and "prc_neighborhood" in protocol:
         counts += f", {protocol['prc_neighborhood']} neighbours"
     return f"{name}: {kind}; {counts}."
-
-
-def _mse(protocol: Mapping[str, Any]) -> str:
-    """What the squared error of reconstructions is."""
-    seen = ", which were trained on, too" if protocol.get("mse_trained_on") else ""
-    mean = protocol.get("mse_of_mean_image")
-    baseline = f"; the mean training image in place of each would give {mean:.3f}" if mean is not None else ""
-    return (
-        "mean squared error of reconstructions over pixels and channels, images on [-1, 1] (on [0, 1] it would be a "
-        f"quarter); {protocol['mse_images']:,} images of split {protocol['mse_split']}{seen}, by a deterministic "
-        "encoder, not rounded to 8 bits (range, split and encoder assumed: papers that print it do not say)"
-        f"{baseline}"
-    )
-
-
-def _mnist_score(protocol: Mapping[str, Any]) -> str:
-    """What the MNIST score is; what the protocol does not say of its classifier is left out."""
-    n, splits, about = protocol["mnist_score_images"], protocol["mnist_score_splits"], protocol.get("mnist_classifier")
-    trained = ""
-    if about:
-        epochs = "1 epoch" if about["epochs"] == 1 else f"{about['epochs']} epochs"
-        right = f"{100 * about['accuracy']['test']:.2f} % right on test images"
-        trained = f", trained here for {epochs} on {about['images']:,} images with turned copies, {right}"
-    real = protocol.get("mnist_score_of_real")
-    ceiling = f"; real test images score {real[0]:.2f} ± {real[1]:.2f}" if real else ""
-    usual = (n, splits) == (MNIST_SCORE_IMAGES, IS_SPLITS)
-    return (
-        f"MNIST score: {_FORMULAS['is']} on predictions of its own classifier of MNIST "
-        f"(github.com/ChunyuanLI/MNIST_Inception_Score{trained}; not the Inception Score, and not comparable with it); "
-        f"{n:,} generated images in {splits} splits"
-        f"{'' if usual else f' (usual: {MNIST_SCORE_IMAGES:,} in {IS_SPLITS})'}"
-        f"{', of each the centre 28x28 (assumed)' if protocol.get('mnist_score_cropped') else ''}{ceiling}"
-    )
 
 
 def _conditional(metric: str, protocol: Mapping[str, Any]) -> str:

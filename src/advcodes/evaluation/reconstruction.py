@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -70,8 +70,8 @@ def reconstructions(
     Raises:
         AdvcodesError: the method cannot reconstruct, or a reconstruction is not finite.
     """
-    pairs = _pairs(restored, images, sampling, training_images, seed, "reconstructing")
-    made = [to_stored(again, restored.value_range).cpu().numpy() for _, again in pairs]
+    found = pairs(restored, images, sampling, training_images, seed, "reconstructing")
+    made = [to_stored(again, restored.value_range).cpu().numpy() for _, again in found]
     return np.concatenate(made) if made else np.zeros((0, *restored.shape), np.uint8)
 
 
@@ -95,7 +95,7 @@ def squared_error(
         raise AdvcodesError(f"{what}: no images to reconstruct; expected at least one")
     low, high = restored.value_range
     total = 0.0
-    for x, again in _pairs(restored, images, sampling, training_images, seed, what):
+    for x, again in pairs(restored, images, sampling, training_images, seed, what):
         total += float((again.double() - x.double()).mul(2 / (high - low)).square().sum())
     return total / images.size
 
@@ -112,17 +112,49 @@ def error_of_mean(images: np.ndarray, training_images: np.ndarray) -> float:
     return total / images.size
 
 
+def over_minibatches(errors: np.ndarray, size: int) -> tuple[float, float]:
+    """Mean and standard deviation (population) of the means of minibatches, as GALI prints errors (facts 6.5).
+
+    The last minibatch may be smaller and counts as any other, as in the published scripts.
+
+    Args:
+        errors: of each image, [N].
+        size: images of a minibatch.
+    """
+    means = [errors[start : start + size].mean() for start in range(0, len(errors), size)]
+    return float(np.mean(means)), float(np.std(means))
+
+
 @torch.inference_mode()
-def _pairs(
+def pairs(
     restored: Restored,
     images: np.ndarray,
     sampling: Mapping[str, Any],
     training_images: np.ndarray,
     seed: int,
     what: str,
+    make: Callable[[Tensor, int | None], Tensor] | None = None,
+    noun: str = "reconstruction",
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches of images and of their reconstructions, float32 [B, C, H, W] in the run's value range."""
+    """Batches of images and of what a run makes of them, float32 [B, C, H, W] in the run's value range.
+
+    Args:
+        restored: a trained run.
+        images: uint8 [N, C, H, W], in whose order the batches come.
+        sampling: as :func:`reconstructions`.
+        training_images: uint8 [M, C, H, W]; some of them re-estimate batch norm, or fill up the last batch.
+        seed: of the choice of these.
+        what: first words of progress lines and errors.
+        make: of images [B, C, H, W] makes others, a row each; also told which of ``images`` the first one is (the
+            others follow it, and training images may follow those), or None where batch norm is re-estimated. None:
+            the run's reconstructions.
+        noun: what it makes, in progress lines and errors.
+
+    Raises:
+        AdvcodesError: what is made is not finite.
+    """
     method, size, mode = restored.method, sampling["batch_size"], sampling["batch_norm"]
+    make = make or (lambda x, _: method.reconstruct(x))
     order = np.random.default_rng(seed).permutation(len(training_images))
 
     def floats(stored: np.ndarray) -> Tensor:
@@ -131,9 +163,9 @@ def _pairs(
     def passes() -> None:
         batches = max(1, min(sampling["reestimate_batches"], len(order) // size))  # whole ones, no image twice
         for rows in np.array_split(order[: batches * size], batches):
-            method.reconstruct(floats(training_images[np.sort(rows)]))
+            make(floats(training_images[np.sort(rows)]), None)
 
-    progress = Progress(f"{what}: reconstructions", len(images), "images")
+    progress = Progress(f"{what}: {noun}s", len(images), "images")
     with normalised(method.networks.values(), mode, passes):
         for start in range(0, len(images), size):
             batch = images[start : start + size]
@@ -141,14 +173,13 @@ def _pairs(
             if mode == "batch":  # the last batch has statistics of a whole one, too
                 batch = np.concatenate([batch, training_images[np.sort(order[: size - n])]])
             x = floats(batch)
-            again = method.reconstruct(x)[:n].float()
-            finite = torch.isfinite(again.flatten(1)).all(1)
+            made = make(x, start)[:n].float()
+            finite = torch.isfinite(made.flatten(1)).all(1)
             if not finite.all():
                 bad = start + int((~finite).nonzero()[0])
                 raise AdvcodesError(
-                    f"{what}: the reconstruction of image {bad} by {method.name!r} at step {restored.step} is not "
-                    "finite (NaN or infinite); the run has diverged: lower its learning rate (optimiser.lr) and train "
-                    "again"
+                    f"{what}: the {noun} of image {bad} by {method.name!r} at step {restored.step} is not finite (NaN "
+                    "or infinite); the run has diverged: lower its learning rate (optimiser.lr) and train again"
                 )
-            yield x[:n], again
+            yield x[:n], made
             progress.at(start + n)

@@ -258,9 +258,10 @@ def _floors(by_dataset: Mapping[str, Mapping[str, Any]], measured: Mapping[str, 
     """Scores of real images, under their own names (their number, and so that name, can be another), by which images.
 
     Whether samples show what they were asked for is compared with images of the reference, asked for what they are; the
-    MNIST score with test images. What reconstructs has no floor but zero.
+    MNIST score with test images; jumps across masks' borders with those in the originals. What reconstructs has no
+    other floor but zero.
     """
-    from advcodes.evaluation.names import CONDITIONAL, MNIST_SCORE, parse
+    from advcodes.evaluation.names import CONDITIONAL, MNIST_SCORE, SEAM, parse
 
     found: dict[str, list[str]] = {}
     for dataset, column in by_dataset.items():
@@ -275,6 +276,8 @@ def _floors(by_dataset: Mapping[str, Mapping[str, Any]], measured: Mapping[str, 
                         f"images of split {protocol['mnist_score_split']}",
                         protocol["mnist_score_real_images"],
                     )
+                elif name == SEAM:
+                    which, images = f"images of split {protocol['inpainting_split']}", protocol["inpainting_images"]
                 number = text.number(value, text.decimals([value]))
                 score = f"`{name}` {number} ({images:,} images of {text.dataset(dataset)})"
                 found.setdefault(which, []).append(score)

@@ -28,9 +28,18 @@ Metric = Literal[
     "caption_agreement",
     "mse",
     "mnist_score",
+    "pixel_mse",
+    "feature_mse",
+    "inpainted_pixel_mse",
+    "inpainted_feature_mse",
+    "inpainted_seam",
+    "svm_error",
 ]
-LOWER_IS_BETTER = ("fid", "kid", "energy_distance", "mse")
+HIGHER_IS_BETTER = ("is", "precision", "recall", "label_accuracy", "cluster_accuracy", "cluster_nmi",
+                    "caption_agreement", "mnist_score")  # fmt: skip
 OVER_TRAINING = ("fid", "energy_distance")  #: measured on snapshots, too
+INPAINTED = ("inpainted_pixel_mse", "inpainted_feature_mse", "inpainted_seam")  #: metrics of what was filled in
+LAYOUTS = {"reconstructions": ("pairs", "blocks", "rows"), "inpainting": ("models", "formation")}  #: by kind
 Side = Literal["encoded", "generated"]
 
 
@@ -132,6 +141,8 @@ class Item(Model):
         "conditional",
         "sentences",
         "reconstructions",
+        "inpainting",
+        "chains",
         "attributes",
     ] = Field(description="module of advcodes.reporting that renders it")
     title: str
@@ -156,10 +167,12 @@ class Item(Model):
     swap: Annotated[dict[str, Swap], BeforeValidator(_on_any)] = Field(
         {}, description="a word of the sentences that others take the place of; or one for each dataset"
     )
-    layout: Literal["pairs", "blocks"] = Field(
+    layout: Literal["pairs", "blocks", "rows", "models", "formation"] = Field(
         "pairs",
         description="of reconstructions: each beside its image, a panel for each row; or three blocks of inputs, "
-        "reconstructions and samples, with a column for each row",
+        "reconstructions and samples, with a column for each row; or a line of images, and one of reconstructions for "
+        "each row. Of inpainting: lines of images, of what is left of them, and of what each row makes of that; or, of "
+        "each row, the steps from an image to the mixed one",
     )
     samples: bool = Field(False, description="with `layout: pairs`, a panel of samples beside each of reconstructions")
     attributes: Annotated[dict[str, Attributes], BeforeValidator(_on_any)] = Field(
@@ -179,11 +192,12 @@ class Item(Model):
             raise ValueError("paper_measures: `false` goes with figures only; a table prints the paper's numbers")
         for key, kind in (("panels", "curves"), ("marks", "table"), ("measures", "table"), ("footnotes", "table"),
                           ("sides", "codes"), ("sentences", "sentences"),
-                          ("swap", "sentences"), ("layout", "reconstructions"), ("samples", "reconstructions"),
+                          ("swap", "sentences"), ("samples", "reconstructions"),
                           ("attributes", "attributes"), ("strength", "attributes")):  # fmt: skip
             if self.kind != kind and getattr(self, key) != Item.model_fields[key].default:
                 goes = "go" if key.endswith("s") else "goes"
                 raise ValueError(f"{key}: {goes} with `kind: {kind}` only, not with {self.kind!r}")
+        self._layout_agrees()
         for i, panel in enumerate(self.panels):
             _known(f"panels.{i}", "column", [panel.column], self.columns)
             _known(f"panels.{i}", "row", panel.rows, self.rows)
@@ -198,12 +212,23 @@ class Item(Model):
             raise ValueError("sides: lack 'generated'; a figure of codes shows the code generator's, at least")
         if self.kind == "sentences":
             self._sentences_agree()
-        if self.samples and self.layout == "blocks":
-            raise ValueError("samples: goes with `layout: pairs` only; blocks show samples anyway")
+        if self.samples and self.layout != "pairs":
+            blocks = "; blocks show samples anyway" if self.layout == "blocks" else ""
+            raise ValueError(f"samples: goes with `layout: pairs` only{blocks}")
         for dataset, names in self.attributes.items():
             _once("attributes" if dataset == ANY else f"attributes.{dataset}", names)
         self._of_every_column("attributes")
         return self
+
+    def _layout_agrees(self) -> None:
+        if self.kind not in LAYOUTS:
+            if self.layout != Item.model_fields["layout"].default:
+                raise ValueError(f"layout: goes with `kind: {'` or `'.join(LAYOUTS)}` only, not with {self.kind!r}")
+        elif self.layout not in LAYOUTS[self.kind]:
+            allowed = "` or `".join(LAYOUTS[self.kind])
+            raise ValueError(f"layout: `kind: {self.kind}` has `{allowed}`, not {self.layout!r}")
+        if self.kind == "inpainting" and self.metric not in INPAINTED:
+            raise ValueError(f"metric: `kind: inpainting` shows {' or '.join(INPAINTED)}, not {self.metric!r}")
 
     def _measures_agree(self) -> None:
         _known("measures", "column", self.measures, self.columns, "columns")
@@ -285,7 +310,7 @@ class Item(Model):
 
 def better(metric: str) -> Literal["lower", "higher"]:
     """Which values of a metric are better."""
-    return "lower" if metric in LOWER_IS_BETTER else "higher"
+    return "higher" if metric in HIGHER_IS_BETTER else "lower"
 
 
 def _known(here: str, what: str, names: Collection[str], known: Collection[str], label: str = "known") -> None:

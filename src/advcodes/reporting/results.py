@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from advcodes.errors import AdvcodesError
@@ -37,6 +38,7 @@ class Result:
         chance: of conditional runs, by metric, what the same samples score if what was asked is dealt out at random.
         agreement: of each statement of captions: ``samples``, ``real`` and ``chance``.
         batch_size: images a step.
+        spread: sd of those metrics that are means, over what each is a mean of.
         best_of: under early stopping, the images seen when it stopped, of which the networks of ``images`` are kept.
     """
 
@@ -52,6 +54,7 @@ class Result:
     batch_size: int
     chance: Mapping[str, float] = field(default_factory=dict)
     agreement: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    spread: Mapping[str, float] = field(default_factory=dict)
     best_of: int | None = None
 
 
@@ -86,6 +89,7 @@ def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
                     best_of=_stopped(trained),
                     chance=_finite(measured.get("chance", {}), measured_file),
                     agreement={k: _finite(v, measured_file) for k, v in measured.get("agreement", {}).items()},
+                    spread=_finite(measured.get("spread", {}), measured_file),
                 )
             )
         except KeyError as error:
@@ -117,14 +121,27 @@ def of_cell(
 
 
 def over_seeds(runs: Sequence[Result]) -> dict[str, Any] | None:
-    """Mean, sd and number of seeds by metric; None without runs."""
+    """Mean, sd and number of seeds by metric; None without runs.
+
+    Of metrics whose sd within a run papers print, ``spread``, too: the mean over seeds of what :func:`within` gives.
+    """
     if not runs:
         return None
-    summary = {}
+    summary: dict[str, dict[str, Any]] = {}
     for metric in runs[0].metrics:
         mean, sd = mean_sd([r.metrics[metric] for r in runs])
         summary[metric] = {"mean": mean, "sd": sd, "seeds": len(runs)}
+        spreads = [s[metric] for s in map(within, runs) if metric in s]
+        if len(spreads) == len(runs):
+            summary[metric]["spread"] = fmean(spreads)
     return summary
+
+
+def within(run: Result) -> dict[str, float]:
+    """Of metrics whose sd within a run papers print, that sd: over minibatches, or over draws of labelled sets."""
+    from advcodes.evaluation.names import OVER_MINIBATCHES, SVM_ERROR
+
+    return {m: run.spread[m] for m in (*OVER_MINIBATCHES, SVM_ERROR) if m in run.spread}
 
 
 def only(metric: str, values: Iterable[str], where: str) -> str:
@@ -141,7 +158,7 @@ def only(metric: str, values: Iterable[str], where: str) -> str:
     Raises:
         AdvcodesError: it was not computed.
     """
-    from advcodes.evaluation.names import CONDITIONAL, parse
+    from advcodes.evaluation.names import ALONE, CONDITIONAL, parse
 
     kinds = {n: parse(n)[0] for n in values if n not in ("step", "images")}
     sought = metric if metric in kinds.values() else INSTEAD.get(metric, metric)
@@ -152,6 +169,13 @@ def only(metric: str, values: Iterable[str], where: str) -> str:
             remedy = "only runs have it whose samples are asked to show something; take the others out"
         elif metric == "mse":
             remedy = "only runs on images have it whose method reconstructs them; take the others out"
+        elif ALONE.get(metric) == "images":
+            remedy = (
+                "only runs on images have it whose method can what it measures (reconstruct, inpaint or represent "
+                "them); take the others out"
+            )
+        elif metric.startswith("inpainted_"):
+            remedy = "only runs have it that inpaint (`masked: true`); take the others out"
         raise AdvcodesError(
             f"{where}: expected one metric of kind {metric!r}, found {', '.join(names) or 'none'}; {remedy}"
         )

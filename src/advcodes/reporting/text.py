@@ -16,6 +16,8 @@ _DATASETS = {
     "cifar10": "CIFAR-10",
     "celeba": "CelebA",
     "celeba_178": "CelebA-178",
+    "celeba_64": "CelebA-64",
+    "svhn_extra": "SVHN, extra",
     "flowers102": "Flowers-102",
     "oxford102": "Oxford-102",
 }
@@ -24,6 +26,11 @@ _METRICS = {
     "is": "Inception Score",
     "mse": "MSE",
     "mnist_score": "MNIST score",
+    "pixel_mse": "pixel-MSE",
+    "feature_mse": "feature-MSE",
+    "inpainted_pixel_mse": "pixel-MSE of inpainting",
+    "inpainted_feature_mse": "feature-MSE of inpainting",
+    "svm_error": "misclassification rate (%)",
 }  #: others are called by their words
 _FEW, _MANY = 2, 6
 
