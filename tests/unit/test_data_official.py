@@ -18,13 +18,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10, MNIST, SVHN, CelebA, Flowers102
 
-from advcodes.data import download, official
+from advcodes.data import download, official, prepare
+from advcodes.data.prepared import load
 from advcodes.data.view import view_image
 from advcodes.errors import AdvcodesError
-from advcodes.params import Machine, View
+from advcodes.graph import Graph, Run
+from advcodes.params import Machine, View, resolve
+from advcodes.training.data import TrainingData
 
 RANDOM = np.random.default_rng(0)
 MIRROR = Path("mirror")
@@ -277,11 +281,16 @@ def test_labels_follow_the_official_order_of_classes(mnist, monkeypatch):
 # SVHN
 
 
-def test_svhn(monkeypatch):
-    counts, arrays, split_list = {"train": 6, "test": 4, "extra": 9}, {}, {}
-    for split, n in counts.items():
+SVHN_COUNTS = {"train": 30, "test": 10, "extra": 45}
+
+
+@pytest.fixture
+def svhn(monkeypatch):
+    """The three .mat files as their authors have them: X [32, 32, 3, N], y [N, 1] where 10 is the digit 0."""
+    arrays, split_list = {}, {}
+    for split, n in SVHN_COUNTS.items():
         images, labels = RANDOM.integers(0, 256, (n, 32, 32, 3), np.uint8), np.arange(n) % 10 + 1
-        arrays[split] = images, labels % 10
+        arrays[split] = images.transpose(0, 3, 1, 2), labels % 10
         path = MIRROR / "SVHN" / f"{split}_32x32.mat"
         path.parent.mkdir(exist_ok=True)
         scipy.io.savemat(
@@ -291,15 +300,75 @@ def test_svhn(monkeypatch):
         )
         split_list[split] = ["http://127.0.0.1:9/", path.name, md5(path.read_bytes())]
     monkeypatch.setattr(SVHN, "split_list", split_list)
+    return arrays
+
+
+def test_svhn(svhn):
     source = read("svhn")
-    assert source.splits == counts and source.classes == list("0123456789")
-    np.testing.assert_array_equal(pixels(source), np.concatenate([a for a, _ in arrays.values()]).transpose(0, 3, 1, 2))
-    np.testing.assert_array_equal(source.labels, np.concatenate([y for _, y in arrays.values()]))
+    assert source.splits == SVHN_COUNTS and source.classes == list("0123456789")
+    np.testing.assert_array_equal(pixels(source), np.concatenate([images for images, _ in svhn.values()]))
+    np.testing.assert_array_equal(source.labels, np.concatenate([labels for _, labels in svhn.values()]))
+    assert [f["name"] for f in source.files] == ["train_32x32.mat", "test_32x32.mat", "extra_32x32.mat"]
     os.remove(MIRROR / "SVHN" / "extra_32x32.mat")
     with pytest.raises(
         AdvcodesError, match=r"put the original files \(train_32x32.mat, test_32x32.mat, extra_32x32.mat\)"
     ):
         read("svhn")
+
+
+def test_svhn_trained_on_extra_leaves_train_and_test(svhn):
+    """As GALI has it: 531,131 easier images to train on, `train` for linear SVMs, `test` for all metrics."""
+    params = resolve(
+        {
+            "scale": "demo",
+            "seeds": [0],
+            "machine": {"mirror": "mirror"},
+            "budget": {"default": {"images": 1}},
+            "datasets": {"svhn_extra": {"source": "svhn", "range": [-1, 1], "train_split": "extra"}},
+            "architectures": {"infogan": {"family": "infogan"}},
+            "variants": {"gan": {"method": "gan"}},
+        }
+    )
+    graph = Graph(params)
+    artifact, run = graph.prepared("svhn_extra"), graph.train(Run("demo", "svhn_extra", "gan", 0))
+    artifact.directory.mkdir(parents=True)
+    _, facts = prepare.make(artifact, params.machine)
+    assert facts["splits"] == {"train": [0, 30], "test": [30, 40], "extra": [40, 85]}
+    data = load(artifact.directory)
+    for split, (images, labels) in svhn.items():
+        np.testing.assert_array_equal(data.split(split).images, images)
+        np.testing.assert_array_equal(data.split(split).labels, labels)
+
+    view = run.config["view"]
+    assert view == {"range": [-1, 1], "train_split": "extra"} and run.inputs["data"].id == artifact.id
+    training = TrainingData(artifact.directory, view["train_split"], view["range"], 15, 0, torch.device("cpu"))
+    batches = [training.batch(step) for step in range(training.steps_per_epoch)]
+    seen = {x.numpy().tobytes(): int(y) for b in batches for x, y in zip(b.images, b.labels, strict=True)}
+    floats = svhn["extra"][0].astype(np.float32) * np.float32(2 / 255) - np.float32(1)
+    np.testing.assert_allclose(sorted(np.frombuffer(x, np.float32).sum() for x in seen), sorted(floats.sum((1, 2, 3))),
+                               atol=1e-2)  # fmt: skip
+    assert sorted(seen.values()) == sorted(svhn["extra"][1]) and len(seen) == 45, "each of extra's once"
+    assert graph.reference_split("svhn_extra") == graph.reference("svhn_extra").config["split"] == "test"
+
+
+def _without_y(path):
+    scipy.io.savemat(path, {"X": np.zeros((32, 32, 3, 30), np.uint8)})
+
+
+def _grey(path):
+    scipy.io.savemat(path, {"X": np.zeros((32, 32, 30), np.uint8), "y": np.ones((30, 1), np.uint8)})
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.write_bytes(path.read_bytes()[:-100]), lambda path: path.write_bytes(b""),
+               _without_y, _grey]
+)  # fmt: skip
+def test_svhn_damaged_or_another_file(svhn, damage):
+    """Whatever it is: none but the original is read."""
+    damage(MIRROR / "SVHN" / "train_32x32.mat")
+    with pytest.raises(AdvcodesError, match=r"SVHN/train_32x32.mat: not the original file of svhn \(MD5 is") as error:
+        read("svhn")
+    assert "\n" not in str(error.value) and "replace it or remove it" in str(error.value)
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from advcodes.reporting.content import (
     write_pages,
 )  # fmt: skip
 from advcodes.reporting.items import Item, PaperValue
-from advcodes.reporting.results import Result, of_cell, over_seeds
+from advcodes.reporting.results import Result, of_cell, over_seeds, within
 
 if TYPE_CHECKING:
     from advcodes.reporting.request import Request
@@ -107,7 +107,8 @@ def _value(value: PaperValue) -> dict[str, Any]:
 def _run(run: Result, column: Mapping[str, Any]) -> dict[str, Any]:
     """One seed's metrics, and what of its protocol the column does not say already."""
     own = {k: v for k, v in run.protocol.items() if k not in column["protocol"]}
-    return {"seed": run.seed, "metrics": dict(run.metrics), "protocol": own}
+    spread = {"spread": found} if (found := within(run)) else {}
+    return {"seed": run.seed, "metrics": dict(run.metrics), **spread, "protocol": own}
 
 
 def markdown(table: Mapping[str, Any], picture: str | None = None, caption: str = "", files: Sequence[str] = ()) -> str:
@@ -130,6 +131,7 @@ def markdown(table: Mapping[str, Any], picture: str | None = None, caption: str 
         best |= any("**" in cell for line in lines for cell in line)
         parts.append(text.markdown_table(["Model", *marks, *heads], lines, left=range(1 + len(marks))))
     legend = [f"mean ± sample standard deviation (n - 1) over seeds; {text.DASH} where there is nothing"]
+    legend += _legend_within(table)
     if best:
         legend.append("the best of ours in bold")
     kinds = {row["kind"] for row in table["rows"].values()}
@@ -160,7 +162,7 @@ def tex(table: Mapping[str, Any]) -> str:
             done.append(rf"\textbf{{{escaped}}}" if bold else escaped)
         return " & ".join(done) + r" \\"
 
-    comments = [table["title"], *footnotes(table)]
+    comments = [table["title"], *_legend_within(table), *footnotes(table)]
     marks = list(table.get("marks", ()))
     lines = [
         *(f"% {c.replace('**', '').replace('`', '')}" for c in comments),
@@ -259,7 +261,7 @@ def _columns(table: Mapping[str, Any], bold: str, quote: str, seeds: bool = True
             theirs = f"{text.paper_metric(measure['paper_metric'])} {arrow}"
             named = f"{quote.format(metric)} {arrow}" if metric else theirs if "measures" in column else ""
             ours = [c["ours"].get(metric) if c["ours"] else None for c in cells]
-            shown = _ours(ours, measure["better"], bold, seeds)
+            shown = _ours(ours, measure["better"], bold, seeds, _over(measure["paper_metric"]))
             yield _Column(name, column["served_by"], "ours", named, shown)
             papers = [c["paper"] for c in cells]
             if "measures" in column:
@@ -267,8 +269,10 @@ def _columns(table: Mapping[str, Any], bold: str, quote: str, seeds: bool = True
             yield _Column(name, name, "paper", theirs, _theirs(papers))
 
 
-def _ours(cells: Sequence[Mapping[str, Any] | None], better: str, bold: str, seeds: bool) -> list[str]:
-    """Our numbers of a column as printed."""
+def _ours(
+    cells: Sequence[Mapping[str, Any] | None], better: str, bold: str, seeds: bool, over: str | None
+) -> list[str]:
+    """Our numbers of a column as printed; ``over``: what the sd within a run is over."""
     places = text.decimals([c["mean"] for c in cells if c])
     best = _best([c["mean"] if c else None for c in cells], better)
     shown = []
@@ -277,10 +281,35 @@ def _ours(cells: Sequence[Mapping[str, Any] | None], better: str, bold: str, see
             shown.append(text.DASH)
             continue
         number = text.plus_minus(cell["mean"], cell["sd"], places)
-        if seeds:
-            number += f" ({text.count(cell['seeds'], 'seed')})"
+        about = [text.count(cell["seeds"], "seed")] if seeds else []
+        if over and "spread" in cell:
+            about.append(f"{over} ± {text.number(cell['spread'], places)}")
+        if about:
+            number += f" ({'; '.join(about)})"
         shown.append(bold.format(number) if i in best else number)
     return shown
+
+
+def _over(metric: str | None) -> str | None:
+    """What the sd of a metric within a run is over, in a word, if papers print it."""
+    from advcodes.evaluation.names import OVER_MINIBATCHES, SVM_ERROR
+
+    return "draws" if metric == SVM_ERROR else "batches" if metric in OVER_MINIBATCHES else None
+
+
+def _legend_within(table: Mapping[str, Any]) -> list[str]:
+    """What each word means that :func:`_over` gives in the table."""
+    found: dict[str, set[str]] = {}  # with the sizes of minibatches
+    for name, column in ran(table).items():
+        ours = [row["cells"][name]["ours"] or {} for row in table["rows"].values()]
+        for measure in measures(table, name):
+            over = _over(measure["paper_metric"])
+            if over and any("spread" in cell.get(measure["metric"], ()) for cell in ours):
+                sizes = (column["protocol"].get(f"{part}_minibatch") for part in ("feature", "inpainting"))
+                found.setdefault(over, set()).update(str(n) for n in sizes if n)
+    of = text.listing(sorted(found.get("batches", ())))
+    meanings = {"batches": f"minibatches{f' of {of} images' if of else ''}", "draws": "draws of labelled sets"}
+    return [f"“{over} ±”: population standard deviation over {meanings[over]}, its mean over seeds" for over in found]
 
 
 def _theirs(cells: Sequence[Mapping[str, Any] | None]) -> list[str]:
