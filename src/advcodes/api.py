@@ -65,7 +65,17 @@ class TrainedRun:
         return self._run(self.method.reconstruct, x)
 
     def inpaint(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Images filled where ``mask`` [N, 1, H, W] is 1."""
+        """Images filled where ``mask`` is true; elsewhere they stay as they are.
+
+        Batch norm has the statistics of training, as there are no images here to estimate others from.
+
+        Args:
+            x: float32 [N, C, H, W] in :attr:`value_range`; what is missing may have any value.
+            mask: [N, 1, H, W], bool, or numbers that are true where they are not 0.
+
+        Raises:
+            AdvcodesError: the method cannot inpaint, or not without ``masked: true``.
+        """
         return self._run(self.method.inpaint, x, mask)
 
     @torch.inference_mode()

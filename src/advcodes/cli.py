@@ -23,6 +23,7 @@ from advcodes.provenance import Artifact, ancestors_first
 from advcodes.versions import record
 
 AFFECTS_RESULTS = False
+FEATURES = "features"  #: task of the network whose features the feature-MSE compares
 SCHEMA = Path("pipeline/params.schema.json")
 
 
@@ -85,7 +86,9 @@ def _extractor(args: argparse.Namespace) -> None:
     if args.task == MNIST_SCORE:
         _stage(_mnist_score)(args)
         return
-    find = Graph.extractor if args.task is None else functools.partial(Graph.classifier, task=args.task)
+    find = {None: Graph.extractor, FEATURES: Graph.feature_network}.get(args.task) or functools.partial(
+        Graph.classifier, task=args.task
+    )
     _stage(lambda g, what: find(g, what or ""))(args)
 
 
@@ -129,6 +132,12 @@ def _sample(args: argparse.Namespace) -> None:
     side = max(1, int(args.n**0.5))
     grid(to_stored(images, run.value_range).numpy(), -(-args.n // side), side, Path(args.out))
     print(args.out)
+
+
+def _inpaint(args: argparse.Namespace) -> None:
+    from advcodes.fill import fill
+
+    print("\n".join(fill(args.what, args.image, args.out, args.mask, args.box)))
 
 
 def _list(args: argparse.Namespace) -> None:
@@ -257,10 +266,17 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("-n", type=int, default=64, help="images in the grid")
     sub.add_argument("--seed", type=int, default=0, help="of the grid's noise")
     sub.add_argument("--text", help="sentence that the grid's images shall show (methods that are told captions)")
+    sub = add("inpaint", "fill in a piece of your own picture", _inpaint, "run",
+              help="scale/dataset/variant/seed<k> of a variant with `masked: true`")  # fmt: skip
+    sub.add_argument("--image", type=Path, required=True, help="the picture; it is brought to the run's size")
+    sub.add_argument("--mask", type=Path, help="image that is white where something is missing")
+    sub.add_argument("--box", type=int, nargs=4, metavar=("TOP", "LEFT", "HEIGHT", "WIDTH"),
+                     help="or the rectangle that is missing, in the picture's pixels")  # fmt: skip
+    sub.add_argument("--out", type=Path, required=True, help="write the filled picture there, a PNG")
     sub = stage("extractor", "train or fetch the feature extractor", _extractor, "dataset", nargs="?")
-    sub.add_argument("--task", choices=[*get_args(Task), MNIST_SCORE],
-                     help="train the dataset's classifier for this, whatever `metrics.extractor` is, or that of the "
-                          "MNIST score")  # fmt: skip
+    sub.add_argument("--task", choices=[*get_args(Task), MNIST_SCORE, FEATURES],
+                     help="train the dataset's classifier for this, whatever `metrics.extractor` is; or that of the "
+                          "MNIST score, or of the feature-MSE")  # fmt: skip
     stage("reference", "features of the real images", _stage(lambda g, w: g.reference(w)), "dataset")
     stage("evaluate", "measure a run's samples", _stage(lambda g, w: g.metrics(Run.parse(w))), "run", **run_help)
     stage("render", "render a table or figure", _stage(lambda g, w: g.item(w)), "item")
