@@ -108,6 +108,38 @@ def test_blocks_have_a_column_for_each_row(figure):
     assert content["layout"] == "blocks" and content["rows"]["aaae"]["reconstructed"]["celeba"]["images"] == 8
 
 
+def test_lines_have_a_row_for_each_model(figure):
+    page, content, picture = figure(layout="rows")
+    tops = picture.shape[0] - 3 * (64 + images.MARGIN)  # of 3 images of 64 pixels, each above a margin
+    left = picture.shape[1] - images.MARGIN - (12 * 66 - 2)
+    grid = picture[tops + 32 :: 74][:3, left + 32 :: 66][:, :12]
+    np.testing.assert_array_equal(grid, [TEST[:12].astype(int) - by for by in (0, 3, 6)])
+    labels = [picture[tops + 74 * row :][:64, images.MARGIN : left - images.MARGIN] for row in range(3)]
+    assert all((label < 128).any() for label in labels), "names at the left"
+    assert "Uppermost: the first 12 images of split test. Below: their reconstructions, each under its image" in page
+    assert "| AAAE | CelebA (served by drawn) | 2 | 3.50 ± 0.71 |" in page
+    assert content["layout"] == "rows" and content["rows"]["aaae"]["reconstructed"]["celeba"]["images"] == 12
+
+
+def test_lines_have_a_block_for_each_dataset():
+    runs = [shown("ALI", "SVHN"), shown("GALI-4", "SVHN"), shown("ALI", "CelebA")]
+    drawn, rows, columns = reconstructions.lines(runs)
+    assert (rows, columns) == (["Original", "ALI", "GALI-4"], ["SVHN", "CelebA"])
+    levels = [[block if isinstance(block, str) else int(block[0].mean()) for block in line] for line in drawn]
+    assert levels == [[1, 1], [2, 2], [2, "not run"]]
+
+
+def test_lines_of_large_images_become_shorter_and_keep_all_models(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (12, 3, 64, 64), dtype=np.uint8)
+    drawn, rows, columns = reconstructions.lines([Shown(m, "SVHN", noise, noise, noise) for m in "abcd"])
+    assert images.sheet(drawn, rows, columns, tmp_path / "f.png", reconstructions.ACROSS) == (1, 10)
+    assert (tmp_path / "f.png").stat().st_size <= images.LIMIT
+    with Image.open(tmp_path / "f.png") as picture:
+        assert (
+            picture.size[0] > 10 * 66 and picture.size[1] == 5 * (64 + images.MARGIN) + images.FONT + 2 * images.MARGIN
+        )
+
+
 def shown(title: str, on: str, n: int = 32) -> Shown:
     return Shown(title, on, *(np.full((n, *SHAPE), level, np.uint8) for level in (1, 2, 3)))
 
@@ -183,10 +215,14 @@ def test_points_are_refused(prepared, trained, tmp_path):
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"layout": "rows"}, "Input should be 'pairs' or 'blocks'"),
+        ({"layout": "lines"}, "Input should be 'pairs', 'blocks', 'rows'"),
+        ({"layout": "rows", "samples": True}, "samples: goes with `layout: pairs` only \\["),
         ({"layout": "blocks", "samples": True}, "samples: goes with `layout: pairs` only; blocks show samples anyway"),
         ({"kind": "grids", "samples": True}, "samples: go with `kind: reconstructions` only, not with 'grids'"),
-        ({"kind": "grids", "layout": "blocks"}, "layout: goes with `kind: reconstructions` only, not with 'grids'"),
+        (
+            {"kind": "grids", "layout": "blocks"},
+            "layout: goes with `kind: reconstructions` or `inpainting` only, not with 'grids'",
+        ),
     ],
 )
 def test_malformed_declarations(keys, message):

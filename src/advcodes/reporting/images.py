@@ -44,7 +44,11 @@ def grid(images: Any, rows: int, columns: int, path: Path | str, scale: int | No
 
 
 def sheet(
-    blocks: Sequence[Sequence[Any]], rows: Sequence[str], columns: Sequence[str], path: Path | str
+    blocks: Sequence[Sequence[Any]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    path: Path | str,
+    shapes: Sequence[tuple[int, int]] = ((3, 8), (2, 8), (2, 6), (1, 8)),
 ) -> tuple[int, int]:
     """Write a labelled table of blocks of images as one PNG under :data:`LIMIT` bytes.
 
@@ -53,15 +57,16 @@ def sheet(
         rows: labels of the rows.
         columns: labels of the columns.
         path: of the PNG.
+        shapes: (rows, columns) of images that a block may have, from large to small.
 
     Returns:
-        (rows, columns) of images within each block: as many, from the first on, as the file's size allows.
+        The shape of the blocks drawn: the first that the file's size allows, or the last.
 
     Raises:
         AdvcodesError: images have another shape or type.
     """
     arrays = [[b if isinstance(b, str) else checked(b) for b in line] for line in blocks]
-    for shape in ((3, 8), (2, 8), (2, 6), (1, 8)):
+    for shape in shapes:
         picture = _sheet(arrays, rows, columns, shape)
         data = encode(picture)
         if len(data) <= LIMIT:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROWS = 8
 PAIRS = 4  #: side by side in a panel of layout `pairs`
+ACROSS = ((1, 12), (1, 10))  #: images of a line of layout `rows`: as many as the file's size allows
+ORIGINALS = "Original"
 _ACROSS = 3  #: panels side by side, at most
 
 
@@ -51,7 +53,9 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
     """
     figure, shown = content(request)
     picture, drawn, item = directory / f"{name}.png", 0, request.item
-    if shown:
+    if shown and item.layout == "rows":
+        _, drawn = images.sheet(*lines(shown), picture, ACROSS)
+    elif shown:
         drawn = blocks(sweep(shown) if item.layout == "blocks" else pairs(shown, item.samples), picture)
     else:
         images.sheet([["not run"]], [""], [item.title], picture)
@@ -70,7 +74,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
     item = request.item
     figure = frame(item, request.scale, request.rows, request.columns, request.results)
     figure |= {"layout": item.layout, "samples": item.samples or item.layout == "blocks"}
-    count, shown = ROWS if item.layout == "blocks" else ROWS * PAIRS, []
+    count, shown = {"pairs": ROWS * PAIRS, "blocks": ROWS, "rows": ACROSS[0][1]}[item.layout], []
     for row, column, results in request.cells(figure, "reconstructed"):
         served, data, first = request.columns[column], request.pictured(column), results[0]
         restored = restore(request.run(first))
@@ -151,13 +155,26 @@ def sweep(shown: Sequence[Shown]) -> list[list[Block | None]]:
     return lines
 
 
+def lines(shown: Sequence[Shown]) -> tuple[list[list[np.ndarray | str]], list[str], list[str]]:
+    """Images in a line, and below them each model's reconstructions of them, in a block for each column of the item.
+
+    Returns:
+        Images [N, C, H, W] by line and column (words where a model was not run), and the labels of both.
+    """
+    columns, titles = (list(dict.fromkeys(getattr(run, key) for run in shown)) for key in ("on", "title"))
+    real = {run.on: run.real for run in shown}
+    made = {(run.title, run.on): run.made for run in shown}
+    drawn = [[real[on] for on in columns], *([made.get((title, on), "not run") for on in columns] for title in titles)]
+    return drawn, [ORIGINALS, *titles], columns
+
+
 def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequence[str] = ()) -> str:
     """The page of the figure.
 
     Args:
         figure: from :func:`content`.
         picture: PNG beside the page.
-        drawn: rows of images in each panel or block.
+        drawn: rows of images in each panel or block; with layout `rows`, images of a line.
         files: beside the page, to be linked.
     """
     parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(_shown(figure))
@@ -190,6 +207,11 @@ def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], draw
             f"Left: the first {count} images of split {splits}. Middle: their reconstructions, each in the row of its "
             f"image, with a column for each model. Right: the first samples of each model, which are not made from "
             "the images in their rows."
+        )
+    elif figure["layout"] == "rows":
+        what = (
+            f"Uppermost: the first {min(drawn, most)} images of split {splits}. Below: their reconstructions, each "
+            "under its image, with a row for each model."
         )
     else:
         count = min(drawn * PAIRS, most)
