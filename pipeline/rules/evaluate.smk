@@ -36,6 +36,22 @@ rule mnist_score:
         "advcodes extractor --task mnist_score --key {params.key} 2>&1 | tee {log}"
 
 
+rule feature_network:
+    input:
+        inputs_of(lambda w: GRAPH.feature_network(w.dataset, w.hash)),
+    output:
+        "data/evaluation/extractors/features/{dataset}/{hash}/manifest.json",
+    log:
+        "logs/features/{dataset}/{hash}.log",
+    conda:
+        "../envs/advcodes.yaml"
+    threads: GRAPH.params.machine.threads
+    params:
+        key=key_of(lambda w: GRAPH.feature_network(w.dataset, w.hash)),
+    shell:
+        "advcodes extractor {wildcards.dataset} --task features --key {params.key} 2>&1 | tee {log}"
+
+
 rule inception:
     input:
         inputs_of(lambda w: GRAPH.extractor("")),

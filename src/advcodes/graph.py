@@ -126,13 +126,16 @@ class Graph:
             "seed": run.seed,
         }
         method = registry.method(variant.method)
-        modules = ("advcodes.training.train", method.__module__, f"advcodes.nets.{architecture.family}")
+        modules = ["advcodes.training.train", method.__module__, f"advcodes.nets.{architecture.family}"]
+        inputs = {"data": self.prepared(run.dataset)} | self._captions(run)
+        if asked := method.pretrained(variant):
+            of_metrics = asked == "extractor"
+            config["pretrained"] = p.metrics.extractor if of_metrics else asked
+            inputs["pretrained"] = (self.extractor if of_metrics else self.feature_network)(run.dataset)
+            # What loads it does so by name, as metrics do, whose code is no part of other runs' results.
+            modules += ["advcodes.training.pretrained", *inputs["pretrained"].modules]
         return Artifact(
-            f"train/{run.id}",
-            self.data / "runs" / run.id / "manifest.json",
-            config,
-            {"data": self.prepared(run.dataset)} | self._captions(run),
-            modules,
+            f"train/{run.id}", self.data / "runs" / run.id / "manifest.json", config, inputs, tuple(modules)
         )
 
     def _captions(self, run: Run) -> dict[str, Artifact]:
@@ -233,6 +236,34 @@ class Graph:
             ("advcodes.evaluation.mnist_classifier",),
         )
 
+    @functools.cache  # noqa: B019
+    def feature_network(self, dataset: str, hash_: str | None = None) -> Artifact:
+        """The network whose features GALI's feature-MSE compares, and GALI-PT learns from: one for each dataset.
+
+        Args:
+            dataset: its name.
+            hash_: name of the directory where it has to lie; None for whatever it is.
+
+        Raises:
+            AdvcodesError: params.yaml asks for none there.
+        """
+        view = self.params.datasets[dataset]
+        config = {
+            "extractor": "features",
+            **_plain(self.params.metrics.feature_network),
+            "train_split": view.train_split,
+            "test_split": view.test_split,
+        }
+        place = f"features/{dataset}/{digest(config)[:8]}"
+        manifest = self.data / "evaluation" / "extractors" / place / "manifest.json"
+        if hash_ not in (None, manifest.parent.name):
+            raise AdvcodesError(
+                f"feature network {dataset}/{hash_}: params.yaml asks for {manifest.parent.name}; its "
+                "metrics.feature_network has other settings"
+            )
+        module = "advcodes.evaluation.feature_network"
+        return Artifact(f"extractor/{place}", manifest, config, {"data": self.prepared(dataset)}, (module,))
+
     def reference_split(self, dataset: str) -> str:
         """Split of a dataset that samples are compared with."""
         view = self.params.datasets[dataset]
@@ -313,6 +344,20 @@ class Graph:
             config["mse"] = {"split": view.test_split, "train_split": view.train_split, "n_images": m.n_reference}
             inputs["data"] = self.prepared(run.dataset)
             modules.append("advcodes.evaluation.reconstruction")
+        wanted = self._wanted(run)
+        compared = {"split": view.test_split, "n_images": m.n_reference, "minibatch": m.minibatch}
+        if wanted & {"pixel_mse", "feature_mse"}:
+            config["feature_error"] = compared
+            modules.append("advcodes.evaluation.feature_error")
+        if wanted & {"inpainted_pixel_mse", "inpainted_feature_mse", "inpainted_seam"}:
+            config["inpainting"] = {**compared, **_plain(m.inpainting)}
+            modules.append("advcodes.evaluation.inpainting")
+        if {"feature_error", "inpainting"} & config.keys():
+            inputs |= {"data": self.prepared(run.dataset), "features": self.feature_network(run.dataset)}
+        if "svm_error" in wanted:
+            config["svm"] = {**_plain(m.svm), "train_split": "train", "test_split": view.test_split}
+            inputs["data"] = self.prepared(run.dataset)
+            modules.append("advcodes.evaluation.svm")
         if m.mnist_score is not None and self.is_mnist(run.dataset):
             config["mnist_score"] = {"split": view.test_split}
             inputs |= {"data": self.prepared(run.dataset), "mnist_score": self.mnist_score()}
@@ -324,6 +369,17 @@ class Graph:
             inputs,
             tuple(modules),
         )
+
+    def _wanted(self, run: Run) -> set[str]:
+        """Metrics that any declared item, chosen or not, shows of a run's variant on its dataset."""
+        return {
+            metric
+            for item in self.items.values()
+            if run.variant in item.variants or item.id in self.params.variants[run.variant].items
+            for column in item.columns
+            if self.params.served(column, item.id) == run.dataset and item.trains(run.variant, column)
+            for metric in item.measured(column)
+        }
 
     # -- reports ------------------------------------------------------------------------------------------------
 

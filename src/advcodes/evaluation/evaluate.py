@@ -30,7 +30,8 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     energy distance, too), and ``curve_protocol``. Of a method whose samples are asked to show something
     (``config["asks"]``), also what of that can be seen, and ``chance`` and ``agreement``: see
     :class:`advcodes.evaluation.conditional.Scores`. Of one that reconstructs (``config["mse"]``) the squared error, and
-    of digits (``config["mnist_score"]``) their score.
+    of digits (``config["mnist_score"]``) their score. Where an item shows them, also errors of features
+    (``config["feature_error"]``), of inpainting, and of linear SVMs on its codes (``config["svm"]``).
 
     Raises:
         AdvcodesError: an input is missing or damaged, a sample is not finite, or a dataset without classes or
@@ -62,6 +63,9 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         if "mse" in config:
             reconstruction = importlib.import_module("advcodes.evaluation.reconstruction")
             more.append(reconstruction.measure(artifact, final))
+        for part in ("feature_error", "inpainting", "svm"):
+            if part in config:
+                more.append(importlib.import_module(f"advcodes.evaluation.{part}").measure(artifact, final, where))
         if "mnist_score" in config:
             mnist_score = importlib.import_module("advcodes.evaluation.mnist_score")
             more.append(mnist_score.measure(artifact, samples, where))
@@ -80,7 +84,8 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         "images": final.images,
         **{f"{name}_key": inputs[role].key for name, role in
            (("checkpoint", "run"), ("samples", "samples"), ("reference", "reference"), ("extractor", "extractor"),
-            ("classifier", "classifier"), ("statements", "statements"), ("mnist_classifier", "mnist_score"))
+            ("classifier", "classifier"), ("statements", "statements"), ("mnist_classifier", "mnist_score"),
+            ("feature_network", "features"))
            if role in inputs},
     }  # fmt: skip
     content = {"run": artifact.id.partition("/")[2], **measured, "floor": floor}
