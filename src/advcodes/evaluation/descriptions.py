@@ -154,7 +154,9 @@ def _svm_error(protocol: Mapping[str, Any]) -> str:
     """What the misclassification rate of linear SVMs is."""
     size, draws, pixels = protocol.get("svm_features"), protocol["svm_draws"], protocol.get("svm_error_of_pixels")
     over = f"mean and standard deviation over {draws:,} sets" if draws > 1 else "one set"
-    baseline = f"; on pixels in place of features it is {pixels:.2f}" if pixels is not None else ""
+    few = protocol.get("svm_draws_of_pixels", draws)
+    fewer = f", over {few:,} of the sets" if few < draws else ""
+    baseline = f"; on pixels in place of features it is {pixels:.2f}{fewer}" if pixels is not None else ""
     return (
         f"percent of the {protocol['svm_test_images']:,} images of split {protocol['svm_test_split']} that linear SVMs "
         f"misclassify (one class against the others, squared hinge, L2 penalty) on {f'{size:,} ' if size else ''}"
