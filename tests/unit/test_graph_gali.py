@@ -1,0 +1,80 @@
+"""What the graph makes of GALI: who learns from a pretrained network, and which runs are measured by what."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from advcodes.errors import AdvcodesError
+from advcodes.graph import Graph, Run
+from advcodes.params import resolve
+
+
+def run(dataset: str, variant: str) -> Run:
+    return Run("demo", dataset, variant, 0)
+
+
+@pytest.fixture
+def graph(tree: dict[str, Any]) -> Graph:
+    return Graph(resolve(tree))
+
+
+def changed(tree: dict[str, Any], **metrics: Any) -> Graph:
+    other = copy.deepcopy(tree)
+    other["scales"]["demo"]["metrics"] |= metrics
+    return Graph(resolve(other))
+
+
+def test_only_gali_pt_learns_from_a_pretrained_network(graph: Graph):
+    of_svhn, of_celeba = (
+        graph.train(run(d, v)) for d, v in (("digits", "gali_pt_svhn"), ("shapes_16", "gali_pt_celeba"))
+    )
+    assert of_svhn.inputs["pretrained"] is graph.feature_network("digits")
+    assert of_svhn.config["pretrained"] == "features"
+    assert of_celeba.inputs["pretrained"] is graph.classifier("shapes_16")
+    assert of_celeba.config["pretrained"] == "classifier"
+    for variant in ("ali_svhn", "gali_4_svhn", "gali_8_svhn"):
+        other = graph.train(run("digits", variant))
+        assert set(other.inputs) == {"data"} and "pretrained" not in other.config
+
+
+def test_at_scale_paper_it_is_inception(tree: dict[str, Any]):
+    graph = Graph(resolve({**tree, "scale": "paper"}))
+    found = graph.train(Run("paper", "celeba_64", "gali_pt_celeba", 0))
+    assert found.config["pretrained"] == "inception" and found.inputs["pretrained"].id == "extractor/inception"
+
+
+def test_another_feature_network_retrains_what_has_learnt_from_it(tree: dict[str, Any], graph: Graph):
+    other = changed(tree, feature_network={"digits_width": 9})
+
+    def keys(of: str, variant: str) -> set[str]:
+        return {getattr(g, of)(run("digits", variant)).key for g in (graph, other)}
+
+    assert len(keys("train", "gali_pt_svhn")) == 2 and len(keys("train", "gali_4_svhn")) == 1
+    assert len(keys("metrics", "gali_4_svhn")) == 2 and len(keys("metrics", "gan")) == 1
+
+
+def test_runs_are_measured_by_what_an_item_shows_of_them(graph: Graph):
+    def measured(dataset: str, variant: str) -> set[str]:
+        return {"feature_error", "inpainting", "svm"} & graph.metrics(run(dataset, variant)).config.keys()
+
+    assert measured("digits", "gali_4_svhn") == {"feature_error", "svm"}
+    assert measured("digits", "gali_4_minimax") == set()  # its samples alone are shown
+    assert measured("shapes_16", "gali_4_celeba") == {"feature_error"}
+    assert measured("shapes_16", "gali_mix") == {"inpainting"}
+    assert measured("digits", "ali") == set() and measured("digits", "acl_gan") == set()
+
+
+def test_a_row_that_params_adds_is_measured_as_the_others(tree: dict[str, Any]):
+    tree["variants"]["mine"] = {"method": "gali", "architecture": "gali", "items": ["gali/table2"]}
+    graph = Graph(resolve(tree))
+    assert "svm" in graph.metrics(run("digits", "mine")).config
+
+
+def test_a_feature_network_of_other_settings(tree: dict[str, Any], graph: Graph):
+    there = graph.feature_network("digits").directory.name
+    assert graph.feature_network("digits", there).id == graph.feature_network("digits").id
+    with pytest.raises(AdvcodesError, match=f"params.yaml asks for {there}; its metrics.feature_network has other"):
+        graph.feature_network("digits", "12345678")
