@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from advcodes import registry
 from advcodes.errors import AdvcodesError, unknown
-from advcodes.params import Params, PerItem
+from advcodes.params import Params
 from advcodes.provenance import Artifact, ancestors_first, digest
 from advcodes.reporting.items import FRONT_ITEM, Item, paper_titles, read_claims, read_items
 
@@ -397,7 +397,7 @@ class Graph:
                     "not trained; give the variant another name"
                 )
         every = [*item.variants, *added]
-        chosen = self.params.per_item.get(item.id, PerItem()).rows or every
+        chosen = self.params.of_item(item.id).rows or every
         for variant in chosen:
             if variant not in every:
                 raise unknown(f"row under per_item.{item.id}.rows", variant, every)
@@ -516,11 +516,11 @@ class Graph:
         Raises:
             AdvcodesError: no paper declares such an item.
         """
-        for name in self.params.per_item:
-            if name not in self.items:
-                raise unknown("item under per_item", name, self.items)
-        found: dict[str, None] = {}
         papers = {i.partition("/")[0] for i in self.items}
+        for name in self.params.per_item:
+            if name not in self.items and name not in papers:
+                raise unknown("item under per_item", name, [*self.items, *sorted(papers)])
+        found: dict[str, None] = {}
         for name in self.params.items:
             if name not in self.items and name not in papers:
                 raise unknown("item", name, [*self.items, *sorted(papers)])

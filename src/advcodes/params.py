@@ -265,7 +265,9 @@ class Params(Model):
     machine: Machine = Machine()
     stand_ins: dict[str, str | None] = Field({}, description="dataset that serves a paper's column; null: not run")
     seeds: Annotated[list[Natural], Field(min_length=1)]
-    per_item: dict[str, PerItem] = Field({}, description="seeds and stand-ins of single tables and figures")
+    per_item: dict[str, PerItem] = Field(
+        {}, description="seeds and stand-ins of single tables and figures, or of all of a paper's"
+    )
     budget: dict[str, Budget] = Field(description="training length by dataset; `default` for the others")
     training: Training = Training()
     sampling: Sampling = Sampling()
@@ -277,11 +279,18 @@ class Params(Model):
 
     def served(self, column: str, item: str = "") -> str | None:
         """The dataset that serves a paper's column at this scale (in one item), or None where it is not run."""
-        return {**self.stand_ins, **self.per_item.get(item, PerItem()).stand_ins}.get(column, column)
+        return {**self.stand_ins, **self.of_item(item).stand_ins}.get(column, column)
 
     def seeds_of(self, item: str) -> list[int]:
         """Seeds that an item's rows are trained with."""
-        return self.per_item.get(item, PerItem()).seeds or self.seeds
+        return self.of_item(item).seeds or self.seeds
+
+    def of_item(self, item: str) -> PerItem:
+        """Where an item differs from the rest: what `per_item` says of its paper (``acl``), and over that of itself."""
+        paper, own = (self.per_item.get(name, PerItem()) for name in (item.partition("/")[0], item))
+        return PerItem(
+            seeds=own.seeds or paper.seeds, stand_ins={**paper.stand_ins, **own.stand_ins}, rows=own.rows or paper.rows
+        )
 
     def training_of(self, variant: str) -> Training:
         """How a variant is trained: `training`, and what the variant says otherwise."""

@@ -314,6 +314,17 @@ def test_one_item_can_have_its_own_seeds_and_stand_ins(tree: dict[str, Any]):
     assert graph.item("acl/fig10").config["columns"] == {"celeba": "shapes"}
 
 
+def test_what_is_said_of_a_paper_holds_for_its_items_unless_they_say_otherwise(tree: dict[str, Any]):
+    tree["scales"]["demo"]["per_item"] = {"acl": {"seeds": [7], "stand_ins": {"celeba": "shapes"}}}
+    tree["per_item"] = {"acl/fig11": {"seeds": [8]}, "acl/fig10": {"stand_ins": {"celeba": None}}}
+    graph = Graph(resolve(tree))
+    assert {r.seed for r in graph.runs(graph.items["acl/fig6"])} == {7}
+    assert {r.seed for r in graph.runs(graph.items["acl/fig11"])} == {8}
+    assert {r.dataset for r in graph.runs(graph.items["acl/table1"])} == {"digits", "shapes"}
+    assert not graph.runs(graph.items["acl/fig10"])
+    assert {r.seed for r in graph.runs(graph.items["lpaae/table1"])} == {0, 1, 2}
+
+
 def test_a_variant_can_train_in_its_own_way_and_that_is_part_of_its_key(tree: dict[str, Any]):
     run = Run("demo", "digits", "gan", 0)
     usual = Graph(resolve(tree)).train(run)
