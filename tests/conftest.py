@@ -79,7 +79,7 @@ def architecture_for(method: str) -> dict[str, Any]:
     """A small architecture that serves it."""
     if serves("infogan", method):
         return {"family": "infogan", "width": 8, "features": 32, "bn_momentum": 0.1, "code": {"width": 32}}
-    return {"family": "ali", "width": 4}
+    return {"family": "ali" if serves("ali", method) else "began", "width": 4}
 
 
 def run_config(method: str, *, architecture: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:

@@ -182,6 +182,15 @@ class Alice(Model):
     bn_eps: NonNegative = Field(1e-3, description="added to variances (assumed: the default of ALICE's framework)")
 
 
+class Began(Model):
+    """BEGAN's encoder and decoder, for all halves of Khan et al.'s model (facts 5.5, 5.7)."""
+
+    family: Literal["began"]
+    width: Count = Field(
+        128, description="channels of the first convolution; the published code has 128, CIFAR-10's 64 is assumed"
+    )
+
+
 Architecture = Annotated[
-    Infogan | Mlp | Residual | Dcgan | Resnet | Aaae | Wae | Ali | Alice, Field(discriminator="family")
+    Infogan | Mlp | Residual | Dcgan | Resnet | Aaae | Wae | Ali | Alice | Began, Field(discriminator="family")
 ]

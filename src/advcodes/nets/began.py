@@ -1,0 +1,97 @@
+"""BEGAN's encoder and decoder: its generator, its discriminator and Khan's VAE are made of them (facts 5.5, 5.7).
+
+Convolutions of 3x3 with ELU, no batch norm, no dropout and no transposed convolutions. All maps end at 8x8: a side of
+32 has three stages, and each doubling one more. Other sides are padded to the next one with the lowest value
+(**assumed**).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from advcodes.methods.base import Examples
+from advcodes.nets.common import Crop, Pad, check_square, padded_side
+from advcodes.nets.config import Began
+
+SMALLEST = 8  #: side of the maps between convolutions and the dense layer
+
+
+def check(shape: Sequence[int]) -> None:
+    """Refuse what these networks cannot serve; see :func:`~advcodes.nets.common.check_square`."""
+    check_square("began", shape)
+
+
+def stages(side: int) -> int:
+    """Pairs of convolutions for images of this (padded) side: 3 for 32, 4 for 64, 5 for 128."""
+    return padded_side(side).bit_length() - SMALLEST.bit_length() + 1
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, stride, 1), nn.ELU()]
+
+
+class Encoder(nn.Module):
+    """Images [N, C, H, W] to codes [N, d], or with ``outputs`` 2 to means and logarithms of variances, [N, 2 d].
+
+    Args:
+        outputs: numbers for each code.
+    """
+
+    def __init__(self, a: Began, examples: Examples, latent_dim: int, outputs: int = 1):
+        super().__init__()
+        channels, side, _ = examples.shape
+        count = stages(side)
+        layers: list[nn.Module] = [Pad(side, examples.value_range[0]), *_conv(channels, a.width)]
+        width = a.width
+        for i in range(1, count + 1):
+            layers += [*_conv(width, i * a.width), *_conv(i * a.width, i * a.width)]
+            width = i * a.width
+            if i < count:
+                layers += _conv(width, width, stride=2)
+        self.net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(SMALLEST**2 * width, outputs * latent_dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+class Decoder(nn.Module):
+    """Codes [N, d] to images [N, C, H, W]; there is no output activation, so they may leave the value range."""
+
+    def __init__(self, a: Began, examples: Examples, latent_dim: int):
+        super().__init__()
+        channels, side, _ = examples.shape
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, SMALLEST**2 * a.width), nn.Unflatten(1, (a.width, SMALLEST, SMALLEST)),
+        ]  # fmt: skip
+        for i in range(stages(side)):
+            if i:
+                layers.append(nn.Upsample(scale_factor=2))
+            layers += [*_conv(a.width, a.width), *_conv(a.width, a.width)]
+        self.net = nn.Sequential(*layers, nn.Conv2d(a.width, channels, 3, padding=1), Crop(side))
+
+    def forward(self, c: Tensor) -> Tensor:
+        return self.net(c)
+
+
+class EnergyDiscriminator(nn.Module):
+    """An autoencoder as discriminator, whose error is low on what looks real: images to images, [N, C, H, W]."""
+
+    def __init__(self, a: Began, examples: Examples, latent_dim: int):
+        super().__init__()
+        self.encoder, self.decoder = Encoder(a, examples, latent_dim), Decoder(a, examples, latent_dim)
+
+    def code(self, x: Tensor) -> Tensor:
+        """What it makes of images between its halves, [N, d]: the space of the learned similarity metric."""
+        return self.encoder(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decoder(self.encoder(x))
+
+
+KINDS: dict[str, Callable[..., nn.Module]] = {
+    "encoder": Encoder,
+    "generator": Decoder,
+    "energy_discriminator": EnergyDiscriminator,
+}
