@@ -291,11 +291,11 @@ def test_jumps_are_those_across_the_border():
 def test_runs_that_items_show_inpainting_of_are_measured_by_it(tree: dict[str, Any]):
     graph = Graph(resolve(tree, scale="demo"))
     module = "advcodes.evaluation.inpainting"
-    made = graph.metrics(Run("demo", "shapes_16", "gali_mix", 0))
+    made = graph.metrics(Run("demo", "digits", "gali_mix", 0))
     assert made.config["inpainting"].keys() == CONFIG.keys()
     assert {made.inputs["data"].id, made.inputs["features"].id.rpartition("/")[0]} == {
-        "prepared/shapes_16", "extractor/features/shapes_16"
+        "prepared/digits", "extractor/features/digits"
     }  # fmt: skip
     assert {module, "advcodes.methods.masks", "advcodes.evaluation.feature_network"} <= made.spec["code"].keys()
-    other = graph.metrics(Run("demo", "shapes_16", "gali_4_celeba", 0))
+    other = graph.metrics(Run("demo", "digits", "gali_4_celeba", 0))
     assert "inpainting" not in other.config and module not in other.spec["code"]

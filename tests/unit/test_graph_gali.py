@@ -28,12 +28,10 @@ def changed(tree: dict[str, Any], **metrics: Any) -> Graph:
 
 
 def test_only_gali_pt_learns_from_a_pretrained_network(graph: Graph):
-    of_svhn, of_celeba = (
-        graph.train(run(d, v)) for d, v in (("digits", "gali_pt_svhn"), ("shapes_16", "gali_pt_celeba"))
-    )
+    of_svhn, of_celeba = (graph.train(run(d, v)) for d, v in (("digits", "gali_pt_svhn"), ("digits", "gali_pt_celeba")))
     assert of_svhn.inputs["pretrained"] is graph.feature_network("digits")
     assert of_svhn.config["pretrained"] == "features"
-    assert of_celeba.inputs["pretrained"] is graph.classifier("shapes_16")
+    assert of_celeba.inputs["pretrained"] is graph.classifier("digits")
     assert of_celeba.config["pretrained"] == "classifier"
     for variant in ("ali_svhn", "gali_4_svhn", "gali_8_svhn"):
         other = graph.train(run("digits", variant))
@@ -62,8 +60,8 @@ def test_runs_are_measured_by_what_an_item_shows_of_them(graph: Graph):
 
     assert measured("digits", "gali_4_svhn") == {"feature_error", "svm"}
     assert measured("digits", "gali_4_minimax") == set()  # its samples alone are shown
-    assert measured("shapes_16", "gali_4_celeba") == {"feature_error"}
-    assert measured("shapes_16", "gali_mix") == {"inpainting"}
+    assert measured("digits", "gali_4_celeba") == {"feature_error"}
+    assert measured("digits", "gali_mix") == {"inpainting"}
     assert measured("digits", "ali") == set() and measured("digits", "acl_gan") == set()
 
 

@@ -111,7 +111,7 @@ MISTAKES = [
     (
         "architectures.infogan.family",
         "vgg",
-        r"architectures\.infogan\.family: unknown family 'vgg'.*\(known: aaae, ali, alice, dcgan, infogan, ",
+        r"architectures\.infogan\.family: unknown family 'vgg'.*\(known: aaae, ali, alice, began, dcgan, ",
     ),
     ("architectures.infogan.widht", 3, r"architectures\.infogan\.widht: unknown key; did you mean 'width'"),
     ("datasets.cifar", {}, r"datasets\.cifar\.source: missing: 'cifar' is no built-in dataset"),
