@@ -144,6 +144,7 @@ class Item(Model):
         "inpainting",
         "chains",
         "attributes",
+        "energies",
     ] = Field(description="module of advcodes.reporting that renders it")
     title: str
     source: str = Field(description="Table 1, Figure 8: where it stands in the paper")
