@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from advcodes import losses
+from advcodes.methods.autoencoder import log_codes
 from advcodes.methods.base import Method, MethodConfig, Net, Optimiser, Phase, Step
 from advcodes.registry import register
 from advcodes.schema import NonNegative
@@ -144,9 +145,22 @@ class BEGAN(Method):
         balance = self.config.diversity * real.detach() - fake.detach()
         self.controller.update(balance)
         step.log("k", lambda: self.controller.k)
+        step.log("accuracy", lambda: self._accuracy(step))
         step.log("balance", lambda: balance)
         step.log("convergence", lambda: real.detach() + balance.abs())
         return {"real": real, "fake": -k * fake}
+
+    def _accuracy(self, step: Step) -> Tensor:
+        """Share of real and generated images on their side of the middle between both kinds' mean energies."""
+        import torch
+
+        with torch.no_grad():
+            real, fake = (
+                (self.discriminator(x) - x).abs().flatten(1).mean(1)
+                for x in (step.images, self.generated(step).detach())
+            )
+            middle = (real.mean() + fake.mean()) / 2
+            return losses.gan.accuracy(middle - real, middle - fake)
 
     def generate(self, step: Step) -> dict[str, Tensor]:
         """The energy of generated images, L_g, for the generator."""
@@ -253,6 +267,7 @@ class VAEBEGANLSM(BEGANLSM):
 
     def infer(self, step: Step) -> dict[str, Tensor]:
         """L_n + beta L_s + gamma L_e for the encoder (Khan Eq. 15)."""
+        log_codes(step, self.drawn_code(step).detach(), self.codes(len(step.images)))
         mean, log_variance = self.posterior(step).chunk(2, dim=1)
         kl = losses.variational.kl_to_standard_normal(mean, (log_variance / 2).exp())
         over = {"pixels": step.images[0].numel(), "codes": mean.shape[1], "one": 1}[self.config.kl_over]
