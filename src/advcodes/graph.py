@@ -387,14 +387,16 @@ class Graph:
         """Variants that an item trains: the paper's rows, then those that params.yaml adds.
 
         Raises:
-            AdvcodesError: params.yaml adds a variant of a cited row's name, or chooses a row that is not there.
+            AdvcodesError: params.yaml adds a variant with the name of a row that is not trained, or chooses a row that
+                is not there.
         """
         added = [v for v, c in self.params.variants.items() if item.id in c.items and v not in item.variants]
         for variant in added:
             if variant in item.rows:
+                what = "of real images, which are" if item.rows[variant].real else "a cited number, which is"
                 raise AdvcodesError(
-                    f"params.yaml: variants.{variant}.items: row {variant!r} of {item.id} is a cited number, which is "
-                    "not trained; give the variant another name"
+                    f"params.yaml: variants.{variant}.items: row {variant!r} of {item.id} is {what} not trained; give "
+                    "the variant another name"
                 )
         every = [*item.variants, *added]
         chosen = self.params.of_item(item.id).rows or every

@@ -160,6 +160,8 @@ ROW = ("label: ACL-GAN", "label: ACL-GAN, {}")
         ("columns: [celeba, celeba]", "rows.acl_gan.columns: 'celeba' stands there twice"),
         ("columns: []", "rows.acl_gan.columns: list should have at least 1 item"),
         ("cited: elsewhere, columns: [celeba]", "rows.acl_gan.columns: go with trained rows only, and this one is"),
+        ("real: true, columns: [celeba]", "rows.acl_gan.columns: go with trained rows only, and this one is of real"),
+        ("real: true, cited: elsewhere", "rows.acl_gan.real: goes with `kind: table` only, and not with `cited`"),
         ("marks: [A]", "rows.acl_gan.marks: unknown mark 'A' (marks: none)"),
     ],
 )  # fmt: skip

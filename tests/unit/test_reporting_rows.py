@@ -82,6 +82,13 @@ def test_a_variant_cannot_take_the_name_of_a_cited_row(tree):
         Graph(resolve(tree)).rows(item())
 
 
+def test_a_variant_cannot_take_the_name_of_a_row_of_real_images(tree):
+    tree["variants"]["real"] = {"method": "gan", "items": ["acl/table1"]}
+    rows = {"gan": {"label": "GAN"}, "real": {"label": "Real images", "real": True}}
+    with pytest.raises(AdvcodesError, match=r"row 'real' of acl/table1 is of real images, which are not trained"):
+        Graph(resolve(tree)).rows(item(rows=rows))
+
+
 def test_a_table_has_a_dash_where_a_row_is_not_for_the_column(tmp_path):
     directory, name = rendered(tmp_path, item(rows=ROWS), three(tmp_path), columns=BOTH)
     page = (directory / f"{name}.md").read_text()
@@ -206,6 +213,31 @@ def test_a_cited_row_and_a_trained_one_beside_it(tmp_path, tree):
         ["| DCGAN", "**2.50 (1 seed)**", f"{text.DASH} |"],
     ]
     assert "cited rows are numbers that the paper took from elsewhere; they are not trained here" in page
+
+
+def test_a_row_of_real_images_has_what_they_score(tmp_path, tree):
+    rows = {
+        "gan": {"label": "GAN"},
+        "real": {"label": "Real images", "real": True, "paper": {"cifar10": 11.24}},
+    }
+    declared = item(columns=["cifar10"], rows=rows, metric="is", better="higher")
+    assert Graph(resolve(tree)).rows(declared) == ["gan"], "they are not trained"
+    inputs = run(tmp_path, "demo/digits/gan/seed0", 3.0)
+    directory, name = rendered(tmp_path, declared, inputs, columns={"cifar10": "digits"}, rows=["gan"])
+    page, other = (directory / f"{name}.md").read_text().split("## Other metrics")
+    assert line(page, "Real images") == ["Real images", "9.50", "11.24"], "the floor of this metric, never in bold"
+    assert line(page, "GAN")[1] == "2.50 (1 seed)"
+    assert "real images are training images in place of generated ones, measured by the same code" in page
+    assert "Real images" not in other and "*real training images*" in other
+    cell = json.loads((directory / f"{name}.json").read_text())["rows"]["real"]["cells"]["cifar10"]
+    assert cell["ours"]["score_classifier"] == {"mean": 9.5, "sd": None, "seeds": 0} and cell["runs"] == []
+
+
+def test_a_row_of_real_images_where_nothing_was_run(tmp_path):
+    rows = {"gan": {"label": "GAN"}, "real": {"label": "Real images", "real": True, "paper": {"cifar10": 11.24}}}
+    declared = item(columns=["cifar10"], rows=rows, metric="is", better="higher")
+    directory, name = rendered(tmp_path, declared, {}, columns={"cifar10": None}, rows=["gan"])
+    assert line((directory / f"{name}.md").read_text(), "Real images")[1:] == [text.DASH, "11.24"]
 
 
 # ------------------------------------------------------------------------------------------------------------

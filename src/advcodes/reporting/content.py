@@ -35,8 +35,8 @@ def frame(
 
     Returns:
         The paper's statements; ``columns`` with metric, protocol, training length and floor of each; ``rows``
-        with label and kind (``trained``, ``addition``, ``cited``). Where the item says what its columns measure, each
-        has ``measures``, too: what :func:`measures` gives.
+        with label and kind (``trained``, ``addition``, ``cited``, ``real``). Where the item says what its columns
+        measure, each has ``measures``, too: what :func:`measures` gives.
     """
     extra = [v for v in rows if v not in item.rows]
     return {
@@ -61,7 +61,7 @@ def _row(item: Item, variant: str) -> dict[str, Any]:
     row = item.rows.get(variant)
     if row is None:
         return {"label": variant, "kind": "addition"}
-    kind = {"kind": "cited", "cited": row.cited} if row.cited else {"kind": "trained"}
+    kind = {"kind": "cited", "cited": row.cited} if row.cited else {"kind": "real" if row.real else "trained"}
     return {"label": row.label, **kind, **({"marks": row.marks} if item.marks else {})}
 
 

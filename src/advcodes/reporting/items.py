@@ -80,14 +80,20 @@ Printed = Annotated[PaperValue | dict[str, PaperValue], BeforeValidator(_printed
 
 
 class Row(Model):
-    """A row: its name in the paper, and what the paper prints by column. ``cited`` rows are never trained."""
+    """A row: its name in the paper, and what the paper prints by column; ``cited`` or ``real`` ones are not trained."""
 
     label: str
     paper: dict[str, Printed] = Field({}, description="a number a column; or, where it has several, by metric")
     cited: str | None = Field(None, description="where the paper took the number from; the row is then not trained")
+    real: bool = Field(False, description="of real training images, which are measured as samples are; not trained")
     columns: list[str] | None = Field(None, min_length=1, description="columns that it is trained for; null: all")
     marks: list[str] = Field([], description="letters of the item's `marks` that it has")
     style: Style | None = Field(None, description="colour and line in a figure of curves")
+
+    @property
+    def trained(self) -> bool:
+        """Whether its numbers are those of a variant."""
+        return self.cited is None and not self.real
 
 
 class Swap(Model):
@@ -255,11 +261,14 @@ class Item(Model):
             _known(at, "metric", values, measured, "measured")
             for metric, value in values.items():
                 _known(f"{at}.{metric}.mark", "sign", [value.mark] * bool(value.mark), self.footnotes, "footnotes")
+        if row.real and (self.kind != "table" or row.cited is not None):
+            raise ValueError(f"{here}.real: goes with `kind: table` only, and not with `cited`")
         _known(f"{here}.marks", "mark", row.marks, self.marks, "marks")
         _once(f"{here}.marks", row.marks)
         if row.columns is not None:
-            if row.cited is not None:
-                raise ValueError(f"{here}.columns: go with trained rows only, and this one is cited")
+            if not row.trained:
+                kind = "cited" if row.cited is not None else "of real images"
+                raise ValueError(f"{here}.columns: go with trained rows only, and this one is {kind}")
             _known(f"{here}.columns", "column", row.columns, self.columns, "columns")
             _once(f"{here}.columns", row.columns)
 
@@ -297,12 +306,12 @@ class Item(Model):
     def trains(self, variant: str, column: str) -> bool:
         """Whether a variant is trained for a column: one that params.yaml adds is for all."""
         row = self.rows.get(variant)
-        return row is None or (row.cited is None and (row.columns is None or column in row.columns))
+        return row is None or (row.trained and (row.columns is None or column in row.columns))
 
     @property
     def variants(self) -> list[str]:
         """Variants of the rows that are trained."""
-        return [v for v, row in self.rows.items() if row.cited is None]
+        return [v for v, row in self.rows.items() if row.trained]
 
     def declaration(self) -> dict[str, Any]:
         """Everything that enters the key of what is rendered from it."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from advcodes.reporting.request import Request
 
 _SHOWN = 24  #: images in a block of the sheet, at most
+UNTRAINED = ("cited", "real")  #: kinds of rows
 _WIDE = 6  #: most columns of numbers with ours beside the paper's; of more, each has a table
 
 
@@ -44,7 +45,7 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
 
 def _samples(table: Mapping[str, Any], request: Request, path: Path) -> str:
     """Draw samples of the first seed of every cell as a sheet; returns its caption."""
-    rows = {v: row for v, row in table["rows"].items() if row["kind"] != "cited"}
+    rows = {v: row for v, row in table["rows"].items() if row["kind"] not in UNTRAINED}
     columns = ran(table) or table["columns"]
     seeds = set()
     blocks = []
@@ -79,7 +80,8 @@ def content(
 
     Returns:
         The frame, with ``cells`` in each row: by column the paper's value (by metric, where the item says what its
-        columns measure), ours (by metric: mean, sd, number of seeds) and every run's metrics.
+        columns measure), ours (by metric: mean, sd, number of seeds) and every run's metrics. In a row of real images
+        ours are what these score, of no seeds.
     """
     table = frame(item, scale, rows, columns, results)
     for variant, row in table["rows"].items():
@@ -88,7 +90,7 @@ def content(
             runs = of_cell(item, results, columns, column, variant)
             row["cells"][column] = {
                 "paper": _printed(item, variant, column),
-                "ours": over_seeds(runs),
+                "ours": _real(table["columns"][column]) if row["kind"] == "real" else over_seeds(runs),
                 "runs": [_run(r, table["columns"][column]) for r in runs],
             }
     return table
@@ -98,6 +100,12 @@ def _printed(item: Item, variant: str, column: str) -> dict[str, Any] | None:
     """What the paper prints in a cell: one value, or values by metric where the item says what columns measure."""
     found = {metric: _value(value) for metric, value in item.printed(variant, column).items()}
     return (found if item.measures else next(iter(found.values()))) if found else None
+
+
+def _real(column: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What real training images score, in the form of a cell of no seeds; None where nothing ran."""
+    found = column.get("floor", {}).get("metrics", {})
+    return {metric: {"mean": value, "sd": None, "seeds": 0} for metric, value in found.items()} or None
 
 
 def _value(value: PaperValue) -> dict[str, Any]:
@@ -139,6 +147,8 @@ def markdown(table: Mapping[str, Any], picture: str | None = None, caption: str 
         legend.append("additions are rows of params.yaml that the paper does not have")
     if "cited" in kinds:
         legend.append("cited rows are numbers that the paper took from elsewhere; they are not trained here")
+    if "real" in kinds:
+        legend.append("real images are training images in place of generated ones, measured by the same code")
     notes = [f"**Ours**: {'; '.join(legend)}.", *footnotes(table), origin(table, files)]
     parts.append("\n".join(f"- {note}" for note in notes))
     if picture:
@@ -242,7 +252,7 @@ def _blocks(table: Mapping[str, Any], bold: str, quote: str) -> list[_Block]:
     if len(columns) <= _WIDE:
         told = [c._replace(what=", ".join(filter(None, [c.whose, c.what]))) for c in columns]
         return [_Block("", told, list(range(len(rows))))]
-    seeds = {o["seeds"] for row in rows for cell in row["cells"].values() for o in (cell["ours"] or {}).values()}
+    seeds = {o["seeds"] for row in rows for cell in row["cells"].values() for o in (cell["ours"] or {}).values()} - {0}
     alike = len(seeds) == 1
     ours = [c for c in (_columns(table, bold, quote, seeds=False) if alike else columns) if c.whose == "ours"]
     title = f"**Ours**, {text.count(*seeds, 'seed')} each" if alike else "**Ours**"
@@ -274,14 +284,14 @@ def _ours(
 ) -> list[str]:
     """Our numbers of a column as printed; ``over``: what the sd within a run is over."""
     places = text.decimals([c["mean"] for c in cells if c])
-    best = _best([c["mean"] if c else None for c in cells], better)
+    best = _best([c["mean"] if c and c["seeds"] else None for c in cells], better)
     shown = []
     for i, cell in enumerate(cells):
         if cell is None:
             shown.append(text.DASH)
             continue
         number = text.plus_minus(cell["mean"], cell["sd"], places)
-        about = [text.count(cell["seeds"], "seed")] if seeds else []
+        about = [text.count(cell["seeds"], "seed")] if seeds and cell["seeds"] else []
         if over and "spread" in cell:
             about.append(f"{over} ± {text.number(cell['spread'], places)}")
         if about:
@@ -342,7 +352,7 @@ def _other_tables(table: Mapping[str, Any]) -> Iterator[str]:
         if not metrics:
             continue
         cells = [(row, [row["cells"][name]["ours"] for name in served]) for row in table["rows"].values()]
-        trained = [(row, next(filter(None, ours))) for row, ours in cells if any(ours)]
+        trained = [(row, next(filter(None, ours))) for row, ours in cells if any(ours) and row["kind"] != "real"]
         places = {m: text.decimals(ours[m]["mean"] for _, ours in trained if m in ours) for m in metrics}
         lines = [[label(row), *(_score(ours.get(m), places[m]) for m in metrics)] for row, ours in trained]
         floors = next(iter(served.values()))["floor"].get("metrics")
