@@ -99,6 +99,16 @@ def test_narrow_ranges_and_values_that_are_not_positive_stay_linear(tmp_path, mo
     assert ran.get_yscale() == "log"
 
 
+def test_a_row_without_a_style_has_the_colour_of_its_place(tmp_path, monkeypatch):
+    (ran,) = drawn(
+        tmp_path, monkeypatch, item(CURVES, rows={"gan": {"label": "GAN"}, "acl_gan": {"label": "ACL"}}), VALUES
+    )
+    assert [(line.get_color(), line.get_linestyle()) for line in ran.get_lines()] == [
+        ("tab:blue", "-"),
+        ("tab:red", "-"),
+    ]
+
+
 def test_styles_of_the_declared_figure_are_the_paper_s():
     from advcodes.reporting.items import read_items
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advcodes.reporting import text
+from advcodes.reporting import lines, text
 from advcodes.reporting.content import as_json, footnotes, frame, head, label, origin, ran, write_pages
 from advcodes.reporting.items import Item
 from advcodes.reporting.results import Result, of_cell
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from advcodes.reporting.request import Request
 
 _LOG_ABOVE = 5.0  #: ratio of largest to smallest value from which on the axis is logarithmic
-_COLORS = ("blue", "red", "green", "orange", "purple", "brown", "pink", "olive", "cyan", "gray")
 
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
@@ -42,8 +41,7 @@ def content(
     """
     figure = frame(item, scale, rows, columns, results, along_training=True)
     for i, (variant, row) in enumerate(figure["rows"].items()):
-        style = item.rows[variant].style if variant in item.rows else None
-        row["style"] = style.model_dump() if style else {"color": _COLORS[i % len(_COLORS)], "line": "dotted"}
+        row["style"] = lines.style(item, variant, i)
         row["curves"] = {}
         for name, column in figure["columns"].items():
             if runs := of_cell(item, results, columns, name, variant):
@@ -77,7 +75,7 @@ def _points(runs: Sequence[Result], metric: str) -> list[dict[str, Any]]:
 def draw(figure: Mapping[str, Any], path: Path) -> None:
     """Write the figure as PNG: a panel for each column that ran, a line for each row, a band over its seeds."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     legend, shown = _legend(figure), figure["panels"]
     drawing = Figure(figsize=(5.2 * len(shown), 3.9), dpi=110, layout="constrained")
@@ -86,34 +84,29 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
         name = declared["column"]
         column = figure["columns"][name]
         panel.set_title("\n".join(filter(None, [declared["title"], text.column(name, column["served_by"])])))
-        panel.set_xlabel("training images seen")
         values = []
         for variant in declared["rows"]:
             row = figure["rows"][variant]
             points = row["curves"].get(name)
             if not points:
                 continue
-            x = [p["images"] for p in points]
-            color, line = f"tab:{row['style']['color']}", row["style"]["line"]
-            low, high = [p["low"] for p in points], [p["high"] for p in points]
-            values += low + high
-            panel.plot(x, [p["mean"] for p in points], color=color, linestyle=line, marker=".", label=label(row))
-            panel.fill_between(x, low, high, color=color, alpha=0.15, linewidth=0)
+            band = {key: [p[key] for p in points] for key in ("mean", "low", "high")}
+            values += band["low"] + band["high"]
+            lines.draw(panel, row["style"], [p["images"] for p in points], band, marker=".", label=label(row))
         if not values:
             panel.text(0.5, 0.5, "not run", ha="center", transform=panel.transAxes)
-            panel.set(xticks=[], yticks=[], xlabel="")
+            panel.set(xticks=[], yticks=[])
             continue
+        lines.images_axis(panel)
         log = min(values) > 0 and max(values) / min(values) > _LOG_ABOVE
         if log:
             panel.set_yscale("log")
             panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             panel.yaxis.set_major_formatter(ScalarFormatter())
             panel.yaxis.set_minor_formatter(NullFormatter())
-        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
         direction = text.ARROW[figure["better"]]
         axis = f"{column['metric']} {direction}{', log scale' if log else ''}"
         panel.set_ylabel(f"{axis}\n{_counts(column['protocol'])}")
-        panel.set_xlim(left=0)
         panel.grid(alpha=0.3)
         panel.legend(title=legend.replace(", ", ",\n"), title_fontsize="small", fontsize="small", alignment="left")
     drawing.savefig(path, metadata={"Software": None})
@@ -125,9 +118,7 @@ def _counts(protocol: Mapping[str, Any]) -> str:
 
 def _legend(figure: Mapping[str, Any]) -> str:
     """What lines and bands are."""
-    seeds = sorted({len(p[0]["seeds"]) for r in figure["rows"].values() for p in r["curves"].values() if p})
-    counts = text.listing([text.count(n, "seed") for n in seeds]) or "no seeds"
-    return counts if seeds == [1] else f"mean of {counts}, band from lowest to highest"
+    return lines.legend(len(p[0]["seeds"]) for r in figure["rows"].values() for p in r["curves"].values() if p)
 
 
 def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
