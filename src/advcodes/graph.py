@@ -358,6 +358,9 @@ class Graph:
             config["svm"] = {**_plain(m.svm), "train_split": "train", "test_split": view.test_split}
             inputs["data"] = self.prepared(run.dataset)
             modules.append("advcodes.evaluation.svm")
+        if "settling_images" in wanted:
+            config["settling"] = _plain(m.settling)
+            modules.append("advcodes.evaluation.settling")
         if m.mnist_score is not None and self.is_mnist(run.dataset):
             config["mnist_score"] = {"split": view.test_split}
             inputs |= {"data": self.prepared(run.dataset), "mnist_score": self.mnist_score()}

@@ -176,6 +176,15 @@ class Svm(Model):
     seed: Natural = Field(0, description="of the labelled sets, which are the same for every run")
 
 
+class Settling(Model):
+    """When BEGAN's controller counts as settled: our own metric of it (facts 6.9)."""
+
+    band: Annotated[Fraction, Field(gt=0)] = Field(
+        0.1, description="largest error of the balance that is settled, as a share of eta L_d"
+    )
+    window: Count = Field(10, description="points of the log (`training.log_every`) over which it is a mean")
+
+
 class Metrics(Model):
     """The protocol of every metric; a metric's name states it."""
 
@@ -202,6 +211,7 @@ class Metrics(Model):
     )
     feature_network: FeatureNetwork = FeatureNetwork()
     svm: Svm = Svm()
+    settling: Settling = Settling()
 
 
 class Text(Model):

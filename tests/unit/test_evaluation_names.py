@@ -30,6 +30,7 @@ from advcodes.reporting import text
         ("energy_distance", "points", (2_000, 500, "test"), "energy_distance"),
         ("mse", "images", (2_000, 500, "test"), "mse"),
         ("mnist_score", "digits", (10_000, 500, "test"), "mnist_score"),
+        ("settling_images", "losses", (2_000, 500, "test"), "settling_images"),
     ],
 )
 def test_names(metric: str, extractor: str, counts: tuple[int, int, str], name: str):

@@ -16,6 +16,7 @@ from advcodes.evaluation.names import (
     MSE,
     PIXEL_MSE,
     SEAM,
+    SETTLING_IMAGES,
     SVM_ERROR,
 )
 
@@ -167,6 +168,20 @@ def _svm_error(protocol: Mapping[str, Any]) -> str:
     )
 
 
+def _settling_images(protocol: Mapping[str, Any]) -> str:
+    """What the settling time of BEGAN's controller is, and of how many runs it is none."""
+    window, every = protocol["settling_window"], protocol.get("settling_every")
+    span = f" ({window * every:,} images)" if every else ""
+    never, runs = protocol.get("settling_never", (0, 0))
+    whole = f"; {never} of {runs} runs never settled; they count as the whole training" if never else ""
+    return (
+        "training images seen until the error of BEGAN's controller, e = eta L_d - L_g (with reconstructions, - alpha "
+        f"L_v, too), stays within ±{100 * protocol['settling_band']:g} % of eta L_d to the end of training, both as "
+        f"means over the last {window} logged points{span}, so never fewer than these (the settling time of control "
+        f"theory; our own choice: no paper reports it){whole}"
+    )
+
+
 _MASKED = ("inpainting_images", "inpainting_split", "inpainting_rectangles")
 _RECONSTRUCTED = ("feature_images", "feature_split", "feature_minibatch", "feature_minibatches")
 
@@ -186,4 +201,5 @@ DESCRIBED: dict[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], str]]]
         ("svm_test_images", "svm_test_split", "svm_draws", "svm_labelled", "svm_pool", "svm_split", "svm_validation"),
         _svm_error,
     ),
+    SETTLING_IMAGES: (("settling_band", "settling_window"), _settling_images),
 }

@@ -31,7 +31,8 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     (``config["asks"]``), also what of that can be seen, and ``chance`` and ``agreement``: see
     :class:`advcodes.evaluation.conditional.Scores`. Of one that reconstructs (``config["mse"]``) the squared error, and
     of digits (``config["mnist_score"]``) their score. Where an item shows them, also errors of features
-    (``config["feature_error"]``), of inpainting, and of linear SVMs on its codes (``config["svm"]``).
+    (``config["feature_error"]``), of inpainting, and of linear SVMs on its codes (``config["svm"]``), and when its
+    controller has settled (``config["settling"]``).
 
     Raises:
         AdvcodesError: an input is missing or damaged, a sample is not finite, or a dataset without classes or
@@ -63,7 +64,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         if "mse" in config:
             reconstruction = importlib.import_module("advcodes.evaluation.reconstruction")
             more.append(reconstruction.measure(artifact, final))
-        for part in ("feature_error", "inpainting", "svm"):
+        for part in ("feature_error", "inpainting", "svm", "settling"):
             if part in config:
                 more.append(importlib.import_module(f"advcodes.evaluation.{part}").measure(artifact, final, where))
         if "mnist_score" in config:

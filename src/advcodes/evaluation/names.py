@@ -51,6 +51,7 @@ PIXEL_MSE, FEATURE_MSE = "pixel_mse", "feature_mse"  #: of reconstructions, over
 INPAINTED_PIXEL_MSE, INPAINTED_FEATURE_MSE = "inpainted_pixel_mse", "inpainted_feature_mse"  #: facts 6.8, 6.6
 SEAM = "inpainted_seam"  #: jumps across the border of what was filled in
 SVM_ERROR = "svm_error"  #: of linear SVMs on an encoder's features (facts 6.7)
+SETTLING_IMAGES = "settling_images"  #: training images until BEGAN's controller has settled (facts 6.9)
 #: Metrics that need no extractor, and what they are taken from; each has one name, whatever the counts.
 ALONE = {
     ENERGY: "points",
@@ -58,6 +59,7 @@ ALONE = {
         (MSE, PIXEL_MSE, FEATURE_MSE, INPAINTED_PIXEL_MSE, INPAINTED_FEATURE_MSE, SEAM, SVM_ERROR), "images"
     ),
     MNIST_SCORE: "digits",
+    SETTLING_IMAGES: "losses",
 }
 #: Means over minibatches, whose sd over these papers print; ``spread`` in metrics.json.
 OVER_MINIBATCHES = (PIXEL_MSE, FEATURE_MSE, INPAINTED_PIXEL_MSE, INPAINTED_FEATURE_MSE)

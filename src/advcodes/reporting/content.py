@@ -131,9 +131,13 @@ def _floor_of(runs: Sequence[Result]) -> dict[str, Any]:
 
 def _described(name: str, measured: Sequence[tuple[Mapping[str, float], Mapping[str, Any]]]) -> str:
     """What a metric is, by the protocol of those runs that have it: not every method can be measured by each."""
-    from advcodes.evaluation.names import describe
+    from advcodes.evaluation.names import SETTLING_IMAGES, describe
 
-    return describe(name, shared(protocol for values, protocol in measured if name in values)).removeprefix(f"{name}: ")
+    protocols = [protocol for values, protocol in measured if name in values]
+    about = shared(protocols)
+    if name == SETTLING_IMAGES:  # in this runs may differ, and a mean over them does not show it
+        about["settling_never"] = sum(not p["settled"] for p in protocols), len(protocols)
+    return describe(name, about).removeprefix(f"{name}: ")
 
 
 def as_json(value: Any) -> str:

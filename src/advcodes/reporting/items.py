@@ -34,6 +34,7 @@ Metric = Literal[
     "inpainted_feature_mse",
     "inpainted_seam",
     "svm_error",
+    "settling_images",
 ]
 HIGHER_IS_BETTER = ("is", "precision", "recall", "label_accuracy", "cluster_accuracy", "cluster_nmi",
                     "caption_agreement", "mnist_score")  # fmt: skip

@@ -158,7 +158,7 @@ def only(metric: str, values: Iterable[str], where: str) -> str:
     Raises:
         AdvcodesError: it was not computed.
     """
-    from advcodes.evaluation.names import ALONE, CONDITIONAL, parse
+    from advcodes.evaluation.names import ALONE, CONDITIONAL, SETTLING_IMAGES, parse
 
     kinds = {n: parse(n)[0] for n in values if n not in ("step", "images")}
     sought = metric if metric in kinds.values() else INSTEAD.get(metric, metric)
@@ -174,6 +174,8 @@ def only(metric: str, values: Iterable[str], where: str) -> str:
                 "only runs on images have it whose method can what it measures (reconstruct, inpaint or represent "
                 "them); take the others out"
             )
+        elif metric == SETTLING_IMAGES:
+            remedy = "only runs of methods with a controller have it (began and its kin); take the others out"
         elif metric.startswith("inpainted_"):
             remedy = "only runs have it that inpaint (`masked: true`); take the others out"
         raise AdvcodesError(

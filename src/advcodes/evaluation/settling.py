@@ -1,0 +1,159 @@
+"""When BEGAN's controller has settled: images seen until its error stays near 0 (facts 6.9; our own metric).
+
+It is the settling time of control theory: the time after which a controlled quantity stays within a band.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from advcodes.errors import AdvcodesError
+from advcodes.evaluation.names import SETTLING_IMAGES
+
+if TYPE_CHECKING:
+    import torch
+
+    from advcodes.provenance import Artifact
+    from advcodes.training.restore import Restored
+
+LOG = "losses.csv"
+#: Of the log: the controller's weight k, its error e (Khan Eq. 11), and the convergence measure L_d + |e|.
+COLUMNS = {name: f"discriminate/{name}" for name in ("k", "balance", "convergence")}
+
+
+@dataclass(frozen=True)
+class Course:
+    """A controller over training, at the points that were logged: each is one minibatch.
+
+    Attributes:
+        images: training images seen, int64 [P], ascending.
+        k: weight of generated images in the discriminator's loss, float64 [P].
+        balance: e = eta L_d - L_g (with reconstructions, - alpha L_v, too), float64 [P].
+        convergence: L_d + |e|, float64 [P].
+        total: training images seen in the whole training.
+    """
+
+    images: np.ndarray
+    k: np.ndarray
+    balance: np.ndarray
+    convergence: np.ndarray
+    total: int
+
+    def relative(self, diversity: float, window: int) -> np.ndarray:
+        """The error relative to what it is to balance: mean of e over mean of eta L_d, float64 [P].
+
+        Args:
+            diversity: eta.
+            window: points that both means are over, the last ones; the first points have fewer.
+
+        Raises:
+            AdvcodesError: the denominator is not positive somewhere.
+        """
+        real = diversity * moving_mean(self.convergence - np.abs(self.balance), window)
+        if not (real > 0).all():
+            raise AdvcodesError(
+                f"eta L_d is {real.min():.3g} at {self.images[real.argmin()]:,} images, expected above 0: there is "
+                "nothing that the error is relative to (`diversity` 0, or a discriminator that errs nowhere)"
+            )
+        return moving_mean(self.balance, window) / real
+
+
+def moving_mean(values: np.ndarray, window: int) -> np.ndarray:
+    """Mean of each value and those before it, ``window`` in all or as many as there are: [P] of [P]."""
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    last = np.arange(1, len(values) + 1)
+    first = np.maximum(last - window, 0)
+    return (sums[last] - sums[first]) / (last - first)
+
+
+def read(directory: Path) -> Course:
+    """The controller's course from a run's log.
+
+    Raises:
+        AdvcodesError: there is no readable log, it lacks the columns of a controller, or a value is not finite.
+    """
+    path = directory / LOG
+    try:
+        with open(path, newline="") as f:
+            lines = list(csv.DictReader(f))
+        there = lines[0].keys()
+        total = int(lines[-1]["images"])
+        # A step that stops training early may lie between two points of the log, and has no values.
+        rows = [line for line in lines if all(line.get(column) != "" for column in COLUMNS.values())]
+        if lacking := [column for column in COLUMNS.values() if column not in there]:
+            raise AdvcodesError(
+                f"{path}: lacks {', '.join(lacking)}: only methods with a controller (began and those that extend it) "
+                "log them; take this variant out of what shows its course"
+            )
+        images = np.array([int(row["images"]) for row in rows])
+        values = {name: np.array([float(row[column]) for row in rows]) for name, column in COLUMNS.items()}
+    except (OSError, IndexError, KeyError, TypeError, ValueError):
+        raise AdvcodesError(f"{path}: no readable log of losses; delete it and train this run again") from None
+    for name, found in values.items():
+        if not np.isfinite(found).all():
+            first = int(np.flatnonzero(~np.isfinite(found))[0])
+            raise AdvcodesError(
+                f"{path}: {COLUMNS[name]} is {found[first]} at {images[first]:,} images, expected a finite number; "
+                "has the run diverged?"
+            )
+    return Course(images, **values, total=total)
+
+
+def settled_at(images: np.ndarray, relative: np.ndarray, band: float) -> int | None:
+    """Images seen at the first point from which on all lie within the band; None where the last does not.
+
+    Args:
+        images: seen at each point, [P].
+        relative: the relative error there, [P].
+        band: its largest size.
+    """
+    outside = np.flatnonzero(np.abs(relative) > band)
+    first = outside[-1] + 1 if len(outside) else 0
+    return int(images[first]) if first < len(images) else None
+
+
+def measure(artifact: Artifact, restored: Restored, where: torch.device | str) -> dict[str, dict[str, Any]]:
+    """The settling time of an `evaluate/...` artifact's run, in training images.
+
+    Args:
+        artifact: with input ``run``; its ``config["settling"]`` has ``band`` and ``window``.
+        restored: the run, of a method with a controller.
+        where: device; not needed.
+
+    Returns:
+        ``metrics`` (``settling_images``: images seen at the end of the first window from which on the relative error
+        of every window is within the band; those of the whole training where that of the last is not) and
+        ``protocol``: ``settled``, and ``settling_band``, ``settling_window`` (logged points), ``settling_every``
+        (images from one to the next) and ``settling_diversity`` (eta).
+
+    Raises:
+        AdvcodesError: the method has no controller, its log is unreadable or shorter than a window, or the error has
+            nothing to be relative to.
+    """
+    config, directory = artifact.config["settling"], artifact.inputs["run"].directory
+    band, window = config["band"], config["window"]
+    course, diversity = read(directory), restored.method.config.diversity
+    if len(course.images) < window:
+        raise AdvcodesError(
+            f"{directory / LOG}: {len(course.images)} logged points, and metrics.settling.window is {window}; lower "
+            "it, or training.log_every"
+        )
+    try:
+        relative = course.relative(diversity, window)
+    except AdvcodesError as error:
+        raise AdvcodesError(f"{directory / LOG}: {error}") from None
+    whole = slice(window - 1, None)
+    found = settled_at(course.images[whole], relative[whole], band)
+    protocol = {
+        "settled": found is not None,
+        "settling_band": band,
+        "settling_window": window,
+        "settling_every": int(np.median(np.diff(course.images, prepend=0))),
+        "settling_diversity": diversity,
+    }
+    return {"metrics": {SETTLING_IMAGES: course.total if found is None else found}, "protocol": protocol}
