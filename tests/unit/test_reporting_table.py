@@ -315,7 +315,17 @@ def test_other_items_are_rebuilt_under_their_own_name(tmp_path):
 
 @pytest.mark.parametrize(
     ("values", "places"),
-    [([67.07, 3.2], 2), ([0.5], 3), ([0.0423], 4), ([1e-9], 6), ([0.0], 2), ([], 2), ([-0.5, 0.02], 3)],
+    [
+        ([67.07, 3.2], 2),
+        ([0.5], 3),
+        ([0.0423], 4),
+        ([1e-9], 6),
+        ([0.0], 2),
+        ([], 2),
+        ([-0.5, 0.02], 3),
+        ([9999.0], 2),
+        ([54_400.0, 3.5], 0),
+    ],
 )
 def test_decimals_show_three_digits(values, places):
     assert text.decimals(values) == places

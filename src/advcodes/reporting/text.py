@@ -33,6 +33,7 @@ _METRICS = {
     "svm_error": "misclassification rate (%)",
 }  #: others are called by their words
 _FEW, _MANY = 2, 6
+_WHOLE = 10_000  #: from here on numbers are printed without decimals
 
 
 def dataset(name: str) -> str:
@@ -60,8 +61,10 @@ def column(name: str, served_by: str | None) -> str:
 
 
 def decimals(values: Iterable[float]) -> int:
-    """Decimals that show three digits of the largest value: two at least, six at most."""
+    """Decimals that show three digits of the largest value: two at least, six at most; none of tens of thousands."""
     largest = max(map(abs, values), default=0)
+    if largest >= _WHOLE:
+        return 0
     return min(max(_FEW, _FEW - math.floor(math.log10(largest))), _MANY) if largest else _FEW
 
 
