@@ -7,15 +7,16 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, coder, request
+from figure_fakes import SAMPLING, Coder, coder, request
 from PIL import Image
 from torch import nn
 
 from advcodes.data.prepared import load
 from advcodes.errors import AdvcodesError
+from advcodes.methods.base import Examples, Method, MethodConfig
 from advcodes.reporting import images, interpolation, text
 from advcodes.reporting.interpolation import ROWS, STEPS, Transitions
-from advcodes.training.restore import restore
+from advcodes.training.restore import Restored, restore
 from advcodes.training.train import train
 from conftest import run_config
 from evaluation_fakes import write_prepared
@@ -83,6 +84,30 @@ def test_numbers_of_a_row():
     assert even["unevenness"] == 1 and even["images"] == [0, 1] and even["steps"] == [0.14118] * 7
     assert jump["unevenness"] == 7 and jump["images"] == [2, 3] and jump["mse"] == [0, 0]
     assert still["unevenness"] is None and still["mse"] == [0.04, 0.64]
+
+
+def test_a_model_without_an_encoder_goes_between_two_samples(data):
+    class Generator(Coder):
+        encode = Method.encode
+
+    networks = {
+        role: nn.Linear(2, 2) if role == "code_generator" else nn.Unflatten(1, SHAPE)
+        for role in ("code_generator", "decoder")
+    }
+    networks["code_generator"].weight.data, networks["code_generator"].bias.data = torch.eye(2) / 9, torch.ones(2) / 2
+    method = Generator(MethodConfig(latent_dim=2), networks, Examples(SHAPE))
+    run = Restored(method, SHAPE, (0.0, 1.0), 10, 40, {"seed": 0, "view": {"train_split": "train"}})
+    found = interpolation.interpolate(run, data, "test", SAMPLING)
+    assert found.real is None and found.generated.shape == (ROWS, STEPS, *SHAPE)
+    samples = 255 * method.sample(2 * ROWS, torch.Generator().manual_seed(0)).detach().numpy()
+    np.testing.assert_allclose(found.generated[:, 0], samples[0::2], atol=0.51)
+    np.testing.assert_allclose(found.generated[:, -1], samples[1::2], atol=0.51)
+    assert {(row["mse"], row["images"]) for row in interpolation.measure(found)} == {(None, None)}
+    name = ["ACL-GAN", "CelebA (served by shapes)"]
+    (cells,) = lines(figure(found))
+    assert cells[:4] == [*name, "1", text.DASH] and text.DASH not in cells[4:]
+    drawn = interpolation._rows(found)
+    assert (drawn[:, [0, -1]] == 255).all() and (drawn[:, 1:-1] == found.generated).all()
 
 
 def figure(*seeds: Transitions, **changes):
@@ -215,6 +240,17 @@ def test_files_of_a_figure(prepared, run, tmp_path):
     assert "| ACL-GAN | CelebA (served by digits) | 2 |" in page and "| 4.00 ± 1.41 |" in page
     assert "Samples: fd_classifier ↓" in page and "Our numbers are about digits, not about CelebA." in page
     assert read(tmp_path / "fig10.png").shape[1] == 10 * 64 + 7 * 2 + 4 * 10
+
+
+def test_a_page_says_whose_ends_are_samples(prepared, run, tmp_path):
+    other = tmp_path / "run"
+    train(run_config("gan", budget__images=64), prepared / "digits", other, torch.device("cpu"))
+    declared = {**FIGURE, "rows": {"acl_gan": {"label": "ACL-GAN"}, "gan": {"label": "GAN"}}}
+    asked = request(declared, prepared / "digits", {"acl_gan/seed0": run, "gan/seed0": other}, np.zeros(0))
+    interpolation.render(asked, tmp_path, "fig7")
+    page = (tmp_path / "fig7.md").read_text()
+    assert "are the two reconstructions. GAN cannot encode: there the ends are two samples. Small images" in page
+    assert f"| GAN | CelebA (served by digits) | 1 | {text.DASH} |" in page
 
 
 def test_points_are_refused(prepared, run, tmp_path):

@@ -1,4 +1,7 @@
-"""A figure of images that turn into one another: decoded from codes on the line between two encoded ones."""
+"""A figure of images that turn into one another: decoded from codes on the line between two encoded ones.
+
+Of a model that cannot encode, between the codes of two samples.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import torch
 
 from advcodes.data.prepared import Prepared
 from advcodes.data.values import to_stored
-from advcodes.evaluation.sample import normalised
+from advcodes.evaluation.sample import normalised, normalised_for_samples
 from advcodes.reporting import images, scatter, text
 from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
 from advcodes.reporting.statistics import mean_sd
@@ -31,11 +34,12 @@ class Transitions:
     """Interpolations of one run.
 
     Attributes:
-        real: the pairs, uint8 [R, 2, C, H, W].
-        generated: from the first image's reconstruction to the second's, uint8 [R, S, C, H, W].
+        real: the pairs, uint8 [R, 2, C, H, W]; None of a model that cannot encode them.
+        generated: from the first image's reconstruction to the second's, or from one sample to another, uint8
+            [R, S, C, H, W].
     """
 
-    real: np.ndarray
+    real: np.ndarray | None
     generated: np.ndarray
 
 
@@ -43,7 +47,7 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
     """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of interpolations; returns their names.
 
     Raises:
-        AdvcodesError: a run cannot encode or decode, or its dataset has no images.
+        AdvcodesError: a run cannot decode, or its dataset has no images.
     """
     figure, blocks = content(request)
     picture = directory / f"{name}.png"
@@ -56,7 +60,9 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
 
 
 def _rows(found: Transitions) -> np.ndarray:
-    return np.concatenate([found.real[:, :1], found.generated, found.real[:, 1:]], axis=1)
+    """Images of each row with its ends; blanks in their places, where there are none."""
+    ends = np.full_like(found.generated[:, :2], 255) if found.real is None else found.real
+    return np.concatenate([ends[:, :1], found.generated, ends[:, 1:]], axis=1)
 
 
 def content(request: Request) -> tuple[dict[str, Any], list[tuple[str, Transitions]]]:
@@ -91,7 +97,8 @@ def interpolate(restored: Restored, data: Prepared, split: str, sampling: Mappin
     """Linear interpolation between codes of the split's images 0 and 1, 2 and 3, and so on.
 
     Batch norm is treated as for samples, but re-estimated on reconstructions of training images: interpolated codes
-    are near the encoder's, not near the code generator's.
+    are near the encoder's, not near the code generator's. A model that cannot encode goes between the codes of its
+    samples 0 and 1, and so on, in place of them.
 
     Args:
         restored: a trained run.
@@ -100,9 +107,11 @@ def interpolate(restored: Restored, data: Prepared, split: str, sampling: Mappin
         sampling: ``batch_norm``, ``batch_size``, ``reestimate_batches``.
 
     Raises:
-        AdvcodesError: the method cannot encode or decode.
+        AdvcodesError: the method cannot decode.
     """
     method, size = restored.method, sampling["batch_size"]
+    if not method.can("encode", method.config):
+        return Transitions(None, _between_samples(restored, sampling))
     ends = np.array(data.split(split).images[: 2 * ROWS])
     ends = ends[: len(ends) // 2 * 2]
     training = data.split(restored.config["view"]["train_split"]).images
@@ -113,33 +122,47 @@ def interpolate(restored: Restored, data: Prepared, split: str, sampling: Mappin
             method.reconstruct(x)
 
     with torch.inference_mode(), normalised(method.networks.values(), sampling["batch_norm"], passes):
-        codes = torch.cat([method.encode(x) for x in scatter.batches(restored, ends)])
-        first, second = codes[0::2, None], codes[1::2, None]
-        weight = torch.linspace(0, 1, STEPS)[None, :, None]
-        between = torch.lerp(first, second, weight)
-        decoded = method.decode(between.flatten(0, 1))
-    stored = to_stored(decoded, restored.value_range).cpu().numpy()
-    return Transitions(ends.reshape(-1, 2, *ends.shape[1:]), stored.reshape(-1, STEPS, *ends.shape[1:]))
+        generated = _between(restored, torch.cat([method.encode(x) for x in scatter.batches(restored, ends)]))
+    return Transitions(ends.reshape(-1, 2, *ends.shape[1:]), generated)
+
+
+def _between_samples(restored: Restored, sampling: Mapping[str, Any]) -> np.ndarray:
+    """Images uint8 [R, S, C, H, W] between pairs of samples, of noise that is the same for every run."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.inference_mode(), normalised_for_samples(restored.method, sampling, generator):
+        return _between(restored, restored.method.codes(2 * ROWS, torch.Generator().manual_seed(0)))
+
+
+def _between(restored: Restored, codes: torch.Tensor) -> np.ndarray:
+    """Images uint8 [R, S, C, H, W] of codes between 0 and 1, 2 and 3, and so on, of [2 R, d]."""
+    weight = torch.linspace(0, 1, STEPS, device=codes.device)[None, :, None]
+    decoded = restored.method.decode(torch.lerp(codes[0::2, None], codes[1::2, None], weight).flatten(0, 1))
+    return to_stored(decoded, restored.value_range).cpu().numpy().reshape(-1, STEPS, *decoded.shape[1:])
 
 
 def measure(found: Transitions) -> list[dict[str, Any]]:
     """Numbers of each row, with pixels from 0 to 1.
 
     Returns:
-        ``images``: the pair's positions in the split; ``mse``: of both ends' reconstructions; ``steps``: mean absolute
-        change of pixels from each generated image to the next; ``unevenness``: the largest step over the mean step, 1
-        if all are equal, 7 if one of the seven does it all; None if nothing changes at all.
+        ``images``: the pair's positions in the split; ``mse``: of both ends' reconstructions (both are None between
+        samples); ``steps``: mean absolute change of pixels from each generated image to the next; ``unevenness``: the
+        largest step over the mean step, 1 if all are equal, 7 if one of the seven does it all; None if nothing changes.
     """
-    real, generated = found.real.astype(np.float64) / 255, found.generated.astype(np.float64) / 255
-    pixels = tuple(range(2, real.ndim))
-    mse = np.square(generated[:, [0, -1]] - real).mean(pixels)
+    generated = found.generated.astype(np.float64) / 255
+    pixels = tuple(range(2, generated.ndim))
     steps = np.abs(np.diff(generated, axis=1)).mean(pixels)
-    rows = []
-    for i, (error, step) in enumerate(zip(mse, steps, strict=True)):
-        even = round(float(step.max() / step.mean()), 3) if step.any() else None
-        pair = {"images": [2 * i, 2 * i + 1], "mse": error.round(5).tolist(), "steps": step.round(5).tolist()}
-        rows.append({**pair, "unevenness": even})
-    return rows
+    pairs: list[dict[str, Any]] = [{"images": None, "mse": None}] * len(steps)
+    if found.real is not None:
+        mse = np.square(generated[:, [0, -1]] - found.real / 255).mean(pixels).round(5).tolist()
+        pairs = [{"images": [2 * i, 2 * i + 1], "mse": error} for i, error in enumerate(mse)]
+    return [
+        {
+            **pair,
+            "steps": step.round(5).tolist(),
+            "unevenness": round(float(step.max() / step.mean()), 3) if step.any() else None,
+        }
+        for pair, step in zip(pairs, steps, strict=True)
+    ]
 
 
 def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequence[str] = ()) -> str:
@@ -154,10 +177,12 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
     parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(_shown(figure))
     if shown:
         splits = text.listing(sorted({found["split"] for _, _, found in shown}))
+        sampled = [label(row) for row, _, found in shown if _sampled(found)]
+        instead = f" {text.listing(sampled)} cannot encode: there the ends are two samples." if sampled else ""
         parts += [
             f"Leftmost and rightmost: images of split {splits}, the first {drawn} pairs, not selected. Between them: "
             f"decoded codes, {STEPS} in equal steps from the left image's code to the right image's; the first and the "
-            "last of these are the two reconstructions. Small images are enlarged without smoothing.",
+            f"last of these are the two reconstructions.{instead} Small images are enlarged without smoothing.",
             text.markdown_table(
                 [*_HEADER, scatter.metric_head(figure)], [_line(*entry) for entry in shown], left=(0, 1)
             ),
@@ -187,12 +212,17 @@ def _shown(figure: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, 
             yield row, text.column(column, figure["columns"][column]["served_by"]), found
 
 
+def _sampled(found: Mapping[str, Any]) -> bool:
+    """Whether a run's rows go between samples."""
+    return any(row["mse"] is None for rows in found["runs"].values() for row in rows)
+
+
 def _line(row: Mapping[str, Any], column: str, found: Mapping[str, Any]) -> list[str]:
     runs = list(found["runs"].values())
-    mse = [fmean(m for r in rows for m in r["mse"]) for rows in runs]
+    mse = [] if _sampled(found) else [fmean(m for r in rows for m in r["mse"]) for rows in runs]
     even = [[r["unevenness"] for r in rows if r["unevenness"] is not None] for rows in runs]
     known = [values for values in even if values]
-    cells = [text.plus_minus(*mean_sd(mse), text.decimals(mse))]
+    cells = [text.plus_minus(*mean_sd(mse), text.decimals(mse)) if mse else text.DASH]
     if known:
         cells += [text.plus_minus(*mean_sd([fmean(v) for v in known]), 2), text.number(max(map(max, known)), 2)]
     else:
