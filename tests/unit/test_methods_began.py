@@ -98,7 +98,7 @@ def test_k_weighs_the_fakes_and_moves_by_the_balance_of_this_step(name: str):
     method, step = made(name), FakeStep(torch.rand(6, 1, 8, 8) * 2 - 1)
     method.controller.k += 0.25
     terms = method.discriminate(step)
-    fake = method.fake_energy(step, detach=True)
+    fake = method.fake_energy(step)
     torch.testing.assert_close(terms["fake"], -0.25 * fake)  # k of the step before (K-4)
     torch.testing.assert_close(terms["real"], method.energy(step.images))
     error = 0.5 * terms["real"] - fake  # minus, where Eq. 11 has plus for the VAE's term (K-1)

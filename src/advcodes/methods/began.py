@@ -126,21 +126,25 @@ class BEGAN(Method):
 
     # -- the game -----------------------------------------------------------------------------------------------
 
-    def energy(self, images: Tensor) -> Tensor:
-        """Mean absolute error of the discriminator's reconstructions of images [N, C, H, W], a scalar.
+    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The discriminator's codes [N, d] of images [N, C, H, W], and the mean absolute error of what comes of them.
 
-        L_d, L_g and L_v of Khan Eq. 7, where the second is printed with x in place of x_g (K-2).
+        The error is L_d, L_g or L_v of Khan Eq. 7, where the second is printed with x in place of x_g (K-2).
         """
-        return losses.absolute.error(self.discriminator(images), images)
+        codes = self.discriminator.code(images)
+        return codes, losses.absolute.error(self.discriminator.decode(codes), images)
 
-    def fake_energy(self, step: Step, detach: bool) -> Tensor:
-        """What the discriminator raises and the generator lowers: L_g."""
-        images = self.generated(step)
-        return self.energy(images.detach() if detach else images)
+    def energy(self, images: Tensor) -> Tensor:
+        """The error of :meth:`judge`, a scalar."""
+        return self.judge(images)[1]
+
+    def fake_energy(self, step: Step) -> Tensor:
+        """What the discriminator raises: L_g."""
+        return self.energy(self.generated(step).detach())
 
     def discriminate(self, step: Step) -> dict[str, Tensor]:
         """L_d - k L_g for both halves of the discriminator (Khan Eq. 13); then k is moved (K-1, K-4)."""
-        real, fake = self.energy(step.images), self.fake_energy(step, detach=True)
+        real, fake = self.energy(step.images), self.fake_energy(step)
         k = self.controller.k.to(real.dtype)
         balance = self.config.diversity * real.detach() - fake.detach()
         self.controller.update(balance)
@@ -164,7 +168,7 @@ class BEGAN(Method):
 
     def generate(self, step: Step) -> dict[str, Tensor]:
         """The energy of generated images, L_g, for the generator."""
-        return {"energy": self.fake_energy(step, detach=False)}
+        return {"energy": self.energy(self.generated(step))}
 
 
 @register("began_lsm")
@@ -195,11 +199,10 @@ class BEGANLSM(BEGAN):
 
     def generate(self, step: Step) -> dict[str, Tensor]:
         """L_g + beta L_s for the generator (Khan Eq. 14 without its VAE; Eq. 9 with pairs drawn at random)."""
-        real, fake = self.real_codes(step), self.discriminator.code(self.generated(step))
+        real, (fake, energy) = self.real_codes(step), self.judge(self.generated(step))
         if self.config.similarity == "means":
             real, fake = real.mean(0), fake.mean(0)
-        similarity = losses.absolute.error(fake, real)
-        return super().generate(step) | {"similarity": self.config.similarity_weight * similarity}
+        return {"energy": energy, "similarity": self.config.similarity_weight * losses.absolute.error(fake, real)}
 
 
 @register("vae_began_lsm")
@@ -257,9 +260,9 @@ class VAEBEGANLSM(BEGANLSM):
 
     # -- the game -----------------------------------------------------------------------------------------------
 
-    def common(self, step: Step, images: Tensor) -> dict[str, Tensor]:
-        """beta L_s + gamma L_e of reconstructions x_v (Khan Eqs. 9 and 2), in encoder's and decoder's losses."""
-        similarity = losses.absolute.error(self.discriminator.code(images), self.real_codes(step))
+    def common(self, step: Step, images: Tensor, codes: Tensor) -> dict[str, Tensor]:
+        """beta L_s + gamma L_e in encoder's and decoder's losses, of x_v and its codes (Khan Eqs. 9 and 2)."""
+        similarity = losses.absolute.error(codes, self.real_codes(step))
         return {
             "similarity": self.config.similarity_weight * similarity,
             "reconstruction": self.config.reconstruction_weight * losses.absolute.error(images, step.images),
@@ -271,14 +274,16 @@ class VAEBEGANLSM(BEGANLSM):
         mean, log_variance = self.posterior(step).chunk(2, dim=1)
         kl = losses.variational.kl_to_standard_normal(mean, (log_variance / 2).exp())
         over = {"pixels": step.images[0].numel(), "codes": mean.shape[1], "one": 1}[self.config.kl_over]
-        return {"kl": self.config.kl_weight * kl / over} | self.common(step, self.generator(self.drawn_code(step)))
+        images = self.generator(self.drawn_code(step))
+        return {"kl": self.config.kl_weight * kl / over} | self.common(step, images, self.discriminator.code(images))
 
-    def fake_energy(self, step: Step, detach: bool) -> Tensor:
+    def fake_energy(self, step: Step) -> Tensor:
         """L_g + alpha L_v (Khan Eqs. 6 and 7)."""
-        images = self.reconstructed(step)
-        reconstructed = self.energy(images.detach() if detach else images)
-        return super().fake_energy(step, detach) + self.config.vae_weight * reconstructed
+        return super().fake_energy(step) + self.config.vae_weight * self.energy(self.reconstructed(step).detach())
 
     def generate(self, step: Step) -> dict[str, Tensor]:
         """L_g + alpha L_v + beta L_s + gamma L_e for the decoder (Khan Eq. 14)."""
-        return {"energy": self.fake_energy(step, detach=False)} | self.common(step, self.reconstructed(step))
+        images = self.reconstructed(step)
+        codes, reconstructed = self.judge(images)
+        energy = self.energy(self.generated(step)) + self.config.vae_weight * reconstructed
+        return {"energy": energy} | self.common(step, images, codes)
