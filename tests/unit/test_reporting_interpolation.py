@@ -14,7 +14,7 @@ from torch import nn
 from advcodes.data.prepared import load
 from advcodes.errors import AdvcodesError
 from advcodes.methods.base import Examples, Method, MethodConfig
-from advcodes.reporting import images, interpolation, text
+from advcodes.reporting import given, images, interpolation, text
 from advcodes.reporting.interpolation import ROWS, STEPS, Transitions
 from advcodes.training.restore import Restored, restore
 from advcodes.training.train import train
@@ -122,7 +122,7 @@ def figure(*seeds: Transitions, **changes):
 
 
 def lines(content) -> list[list[str]]:
-    return [interpolation._line(*entry) for entry in interpolation._shown(content)]
+    return [interpolation._line(*entry) for entry in given.shown(content, "interpolation")]
 
 
 def test_table_of_numbers():

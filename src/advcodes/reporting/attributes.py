@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -17,9 +17,9 @@ from advcodes.data.values import to_stored
 from advcodes.errors import AdvcodesError, unknown
 from advcodes.evaluation.features import Extractor, load_extractor
 from advcodes.evaluation.sample import normalised
-from advcodes.reporting import given, images, scatter, text
+from advcodes.reporting import given, scatter, text
 from advcodes.reporting.blocks import Block, blocks
-from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
+from advcodes.reporting.content import frame, label
 from advcodes.reporting.items import ANY, Item
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import Restored, restore
@@ -58,13 +58,8 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
         AdvcodesError: a run cannot encode or decode, or its dataset lacks an attribute, or has no images.
     """
     figure, shown = content(request)
-    picture, drawn = directory / f"{name}.png", 0
-    if shown:
-        drawn = blocks([[block] for block in shown], picture)
-    else:
-        images.sheet([["not run"]], [""], [request.item.title], picture)
-    files = {"json": scatter.to_json(figure)}
-    return write_pages(picture, files, lambda names: markdown(figure, picture.name, drawn, names))
+    draw = (lambda path: blocks([[block] for block in shown], path)) if shown else None
+    return given.write(request, directory, name, figure, draw, markdown)
 
 
 def content(request: Request) -> tuple[dict[str, Any], list[Block]]:
@@ -312,24 +307,14 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         drawn: rows of images of each model.
         files: beside the page, to be linked.
     """
-    parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(_shown(figure))
+    shown, parts = list(given.named(figure, "edited")), []
     if shown:
         parts.append(_caption(figure, [found for *_, found in shown], drawn))
         for where, _, found in shown:
             parts.append(f"Attributes that were added, {where} ({text.count(len(found['runs']), 'seed')}):")
             parts.append(_table(found))
         parts.append(given.table(figure, "edited"))
-    notes = [*_notes(shown), *footnotes(figure), *given.notes(figure, "edited"), origin(figure, files)]
-    parts.append("\n".join(f"- {note}" for note in notes))
-    return "\n\n".join(parts) + "\n"
-
-
-def _shown(figure: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Row on column, dataset, and what was changed, of everything that ran."""
-    for row in figure["rows"].values():
-        for column, found in row["edited"].items():
-            served = figure["columns"][column]["served_by"]
-            yield f"{label(row)} on {text.column(column, served)}", served, found
+    return given.page(figure, "edited", picture, parts, _notes(shown), files)
 
 
 def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], drawn: int) -> str:

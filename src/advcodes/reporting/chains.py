@@ -14,9 +14,9 @@ from advcodes.data.values import to_stored
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation.reconstruction import pairs
 from advcodes.evaluation.sample import normalised_for_samples
-from advcodes.reporting import given, images, scatter, text
+from advcodes.reporting import given, text
 from advcodes.reporting.blocks import Block, blocks
-from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
+from advcodes.reporting.content import frame, label
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import Restored, restore
 
@@ -49,13 +49,8 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
         AdvcodesError: a run cannot encode or decode, or its dataset has no images.
     """
     figure, shown = content(request)
-    picture, drawn = directory / f"{name}.png", 0
-    if shown:
-        drawn = blocks(shown, picture)
-    else:
-        images.sheet([["not run"]], [""], [request.item.title], picture)
-    files = {"json": scatter.to_json(figure)}
-    return write_pages(picture, files, lambda names: markdown(figure, picture.name, drawn, names))
+    draw = (lambda path: blocks(shown, path)) if shown else None
+    return given.write(request, directory, name, figure, draw, markdown)
 
 
 def content(request: Request) -> tuple[dict[str, Any], list[list[Block | None]]]:
@@ -250,14 +245,13 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         drawn: chains of each kind in it.
         files: beside the page, to be linked.
     """
-    parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(_shown(figure))
+    shown, parts = list(given.shown(figure, "chains")), []
+    every = [found for *_, found in shown]
     if shown:
-        parts.append(_caption([found for *_, found in shown], drawn))
-        lines = [line for entry in shown for line in _lines(*entry)]
-        parts += [text.markdown_table(_HEADER, lines, left=(0, 1, 3)), given.table(figure, "chains")]
-    notes = [*_notes([found for *_, found in shown]), *footnotes(figure), *given.notes(figure, "chains")]
-    parts.append("\n".join(f"- {note}" for note in [*notes, origin(figure, files)]))
-    return "\n\n".join(parts) + "\n"
+        lines = [line for row, column, found in shown for line in _lines(label(row), column, found)]
+        table = text.markdown_table(_HEADER, lines, left=(0, 1, 3))
+        parts = [_caption(every, drawn), table, given.table(figure, "chains")]
+    return given.page(figure, "chains", picture, parts, _notes(every), files)
 
 
 _HEADER = (
@@ -265,13 +259,6 @@ _HEADER = (
     "Images: after 1 turn", f"after {TURNS}", "last turn", "unrelated",
     "Codes: after 1 turn", f"after {TURNS}", "last turn", "unrelated",
 )  # fmt: skip
-
-
-def _shown(figure: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Row, head of the column, and chains of everything that ran."""
-    for row in figure["rows"].values():
-        for column, found in row["chains"].items():
-            yield label(row), text.column(column, figure["columns"][column]["served_by"]), found
 
 
 def _lines(model: str, column: str, found: Mapping[str, Any]) -> Iterator[list[str]]:

@@ -11,9 +11,9 @@ import torch
 
 from advcodes.evaluation.features import Extractor, load_extractor
 from advcodes.evaluation.sample import shown as sampled
-from advcodes.reporting import given, images, scatter, text
+from advcodes.reporting import given, scatter, text
 from advcodes.reporting.blocks import Block, blocks
-from advcodes.reporting.content import footnotes, frame, head, label, origin, ran, write_pages
+from advcodes.reporting.content import frame, label, ran
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import restore
 
@@ -30,13 +30,8 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
         AdvcodesError: a run is not asked for labels or clusters, or makes no images.
     """
     figure, grids = content(request)
-    picture, drawn = directory / f"{name}.png", 0
-    if any(block for line in grids for block in line):
-        drawn = blocks(grids, picture)
-    else:
-        images.sheet([["not run"]], [""], [request.item.title], picture)
-    files = {"json": scatter.to_json(figure)}
-    return write_pages(picture, files, lambda names: markdown(figure, picture.name, drawn, names))
+    draw = (lambda path: blocks(grids, path)) if any(block for line in grids for block in line) else None
+    return given.write(request, directory, name, figure, draw, markdown)
 
 
 def content(request: Request) -> tuple[dict[str, Any], list[list[Block | None]]]:
@@ -118,13 +113,6 @@ def by_choice(asks: str, tables: Mapping[int, np.ndarray], classes: Sequence[str
     return {"order": order, "most": most}
 
 
-def _shown(figure: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Row on column, and what was found, of everything that ran."""
-    for row in figure["rows"].values():
-        for column, found in row["asked"].items():
-            yield f"{label(row)} on {text.column(column, figure['columns'][column]['served_by'])}", found
-
-
 def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequence[str] = ()) -> str:
     """The page of the figure.
 
@@ -134,14 +122,12 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         drawn: rows of images in each grid.
         files: beside the page, to be linked.
     """
-    parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(_shown(figure))
-    if shown:
-        parts += [_caption([found for _, found in shown], drawn), given.table(figure, "asked")]
-        parts += [*_accuracies(shown), *(_clusters(where, found) for where, found in shown if "most" in found)]
-    measured = ["**Numbers**: mean ± sample standard deviation over seeds."] if shown else []
-    notes = [*measured, *footnotes(figure), *given.notes(figure, "asked"), origin(figure, files)]
-    parts.append("\n".join(f"- {note}" for note in notes))
-    return "\n\n".join(parts) + "\n"
+    shown = [(where, found) for where, _, found in given.named(figure, "asked")]
+    if not shown:
+        return given.page(figure, "asked", picture, [], [], files)
+    parts = [_caption([found for _, found in shown], drawn), given.table(figure, "asked")]
+    parts += [*_accuracies(shown), *(_clusters(where, found) for where, found in shown if "most" in found)]
+    return given.page(figure, "asked", picture, parts, [given.NUMBERS], files)
 
 
 def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:

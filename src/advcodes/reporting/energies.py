@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,9 @@ import torch
 
 from advcodes.data.values import to_float, to_stored
 from advcodes.errors import AdvcodesError
-from advcodes.reporting import given, images, scatter, text
+from advcodes.reporting import given, text
 from advcodes.reporting.blocks import panels
-from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
+from advcodes.reporting.content import frame, label
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import Restored, restore
 
@@ -33,13 +33,8 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
         AdvcodesError: a run's discriminator is no autoencoder, or its dataset has no images.
     """
     figure, shown = content(request)
-    picture, side = directory / f"{name}.png", 0
-    if shown:
-        side = panels(shown, picture)
-    else:
-        images.sheet([["not run"]], [""], [request.item.title], picture)
-    files = {"json": scatter.to_json(figure)}
-    return write_pages(picture, files, lambda names: markdown(figure, picture.name, side, names))
+    draw = (lambda path: panels(shown, path)) if shown else None
+    return given.write(request, directory, name, figure, draw, markdown)
 
 
 def content(request: Request) -> tuple[dict[str, Any], list[list[tuple[str, np.ndarray]]]]:
@@ -117,8 +112,8 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
         side: rows and columns of images in a panel.
         files: beside the page, to be linked.
     """
-    parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(_shown(figure))
-    notes: list[str] = []
+    shown: list[Any] = list(given.shown(figure, "energies"))
+    parts, notes = [], []
     if shown:
         seeds, splits = (text.listing(sorted({str(f[key]) for *_, f in shown})) for key in ("seed", "split"))
         parts.append(
@@ -126,7 +121,7 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
             "not selected; to the right of each what the discriminator makes of them. Small images are enlarged "
             "without smoothing."
         )
-        lines = [[model, column, str(len(f["runs"])), *_cells(f)] for model, column, f in shown]
+        lines = [[label(row), column, str(len(f["runs"])), *_cells(f)] for row, column, f in shown]
         heads = ["Model", "Dataset", "Seeds", "Energy of samples", "of real images", "ratio"]
         parts += [text.markdown_table(heads, lines, left=(0, 1)), given.table(figure, "energies")]
         measured = text.listing([f"{n:,}" for n in sorted({f["measured"] for *_, f in shown})])
@@ -135,16 +130,7 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
             "in balance that of samples (and of reconstructions, where there are some) is `diversity` times that of "
             "real images. Mean ± sample standard deviation over seeds."
         ]
-    notes += [*footnotes(figure), *given.notes(figure, "energies"), origin(figure, files)]
-    parts.append("\n".join(f"- {note}" for note in notes))
-    return "\n\n".join(parts) + "\n"
-
-
-def _shown(figure: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Row, head of the column, and energies of everything that ran."""
-    for row in figure["rows"].values():
-        for column, found in row["energies"].items():
-            yield label(row), text.column(column, figure["columns"][column]["served_by"]), found
+    return given.page(figure, "energies", picture, parts, notes, files)
 
 
 def _cells(found: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,9 @@ import numpy as np
 
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation.inpainting import completed, drawn_masks, seen_through
-from advcodes.reporting import given, images, scatter, text
+from advcodes.reporting import given, images, text
 from advcodes.reporting.blocks import Block, blocks
-from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
+from advcodes.reporting.content import frame, label
 from advcodes.reporting.items import INPAINTED
 from advcodes.training.restore import restore
 
@@ -54,15 +54,13 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
         AdvcodesError: a run cannot inpaint, or its dataset has no images.
     """
     figure, shown = content(request)
-    picture, drawn, item = directory / f"{name}.png", 0, request.item
-    if shown and item.layout == "models":
-        _, drawn = images.sheet(*lines(shown), picture, ACROSS)
-    elif shown:
-        drawn = blocks([formation(shown)], picture)
-    else:
-        images.sheet([["not run"]], [""], [item.title], picture)
-    files = {"json": scatter.to_json(figure)}
-    return write_pages(picture, files, lambda names: markdown(figure, picture.name, drawn, names))
+
+    def draw(path: Path) -> int:
+        if request.item.layout == "formation":
+            return blocks([formation(shown)], path)
+        return images.sheet(*lines(shown), path, ACROSS)[1]
+
+    return given.write(request, directory, name, figure, draw if shown else None, markdown)
 
 
 def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
@@ -106,21 +104,9 @@ def _box(mask: np.ndarray) -> list[int]:
     return [int(n) for n in (rows[0], columns[0], len(rows), len(columns))]
 
 
-def lines(shown: Sequence[Shown]) -> tuple[list[list[np.ndarray | str]], list[str], list[str]]:
-    """A line of images, one of what is left of them, and below what each model makes of that (GALI figure 4).
-
-    Returns:
-        Images [N, C, H, W] by line and column of the item (words where a model was not run), and the labels of both.
-    """
-    columns, titles = (list(dict.fromkeys(getattr(run, key) for run in shown)) for key in ("on", "title"))
-    by_column = {run.on: run for run in shown}
-    filled = {(run.title, run.on): run.filled for run in shown}
-    drawn = [
-        [by_column[on].real for on in columns],
-        [by_column[on].masked for on in columns],
-        *([filled.get((title, on), "not run") for on in columns] for title in titles),
-    ]
-    return drawn, ["Original", "Masked", *titles], columns
+def lines(shown: Sequence[Shown]) -> tuple[list[list[Any]], list[str], list[str]]:
+    """Images, what is left of them, and below what each model makes of that (GALI figure 4): see `given.lines`."""
+    return given.lines(shown, {"Original": "real", "Masked": "masked"}, "filled")
 
 
 def formation(shown: Sequence[Shown]) -> list[Block | None]:
@@ -141,25 +127,17 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         drawn: images of each line, or rows of each panel.
         files: beside the page, to be linked.
     """
-    parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(_shown(figure))
-    if shown:
-        parts += [_caption(figure, shown, drawn), given.table(figure, "inpainted")]
-    notes = ["**Numbers**: mean ± sample standard deviation over seeds.", _BATCH_NORM] if shown else []
-    notes += [*footnotes(figure), *given.notes(figure, "inpainted"), origin(figure, files)]
-    parts.append("\n".join(f"- {note}" for note in notes))
-    return "\n\n".join(parts) + "\n"
+    found = [found for *_, found in given.shown(figure, "inpainted")]
+    if not found:
+        return given.page(figure, "inpainted", picture, [], [], files)
+    parts = [_caption(figure, found, drawn), given.table(figure, "inpainted")]
+    return given.page(figure, "inpainted", picture, parts, [given.NUMBERS, _BATCH_NORM], files)
 
 
 _BATCH_NORM = (
     "**Batch norm** is re-estimated while masked training images are filled in if `sampling.batch_norm` is "
     "`reestimate`, as for the metrics."
 )
-
-
-def _shown(figure: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """What was filled in, of everything that ran."""
-    for row in figure["rows"].values():
-        yield from row["inpainted"].values()
 
 
 def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], drawn: int) -> str:

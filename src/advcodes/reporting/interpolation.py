@@ -5,7 +5,7 @@ Of a model that cannot encode, between the codes of two samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -17,8 +17,8 @@ import torch
 from advcodes.data.prepared import Prepared
 from advcodes.data.values import to_stored
 from advcodes.evaluation.sample import normalised, normalised_for_samples
-from advcodes.reporting import images, scatter, text
-from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
+from advcodes.reporting import given, images, scatter, text
+from advcodes.reporting.content import footnotes, frame, head, label, origin
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import Restored, restore
 
@@ -49,14 +49,12 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
     Raises:
         AdvcodesError: a run cannot decode, or its dataset has no images.
     """
-    figure, blocks = content(request)
-    picture = directory / f"{name}.png"
-    if blocks:
-        drawn = images.transitions([(title, _rows(found)) for title, found in blocks], picture)
-    else:
-        drawn, _ = 0, images.sheet([["not run"]], [""], [request.item.title], picture)
-    files = {"json": scatter.to_json(figure)}
-    return write_pages(picture, files, lambda names: markdown(figure, picture.name, drawn, names))
+    figure, shown = content(request)
+
+    def draw(path: Path) -> int:
+        return images.transitions([(title, _rows(found)) for title, found in shown], path)
+
+    return given.write(request, directory, name, figure, draw if shown else None, markdown)
 
 
 def _rows(found: Transitions) -> np.ndarray:
@@ -174,7 +172,7 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         drawn: rows of each model in it.
         files: beside the page, to be linked.
     """
-    parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(_shown(figure))
+    parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(given.shown(figure, "interpolation"))
     if shown:
         splits = text.listing(sorted({found["split"] for _, _, found in shown}))
         sampled = [label(row) for row, _, found in shown if _sampled(found)]
@@ -203,13 +201,6 @@ _NOTES = (
     "**Batch norm** is re-estimated on reconstructions of training images if `sampling.batch_norm` is `reestimate`, as "
     "interpolated codes are like the encoder's.",
 )
-
-
-def _shown(figure: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, Mapping[str, Any]]]:
-    """Row, head of the column, and numbers of everything that ran."""
-    for row in figure["rows"].values():
-        for column, found in row["interpolation"].items():
-            yield row, text.column(column, figure["columns"][column]["served_by"]), found
 
 
 def _sampled(found: Mapping[str, Any]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,9 @@ import numpy as np
 
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation.reconstruction import reconstructions
-from advcodes.reporting import given, images, scatter, text
+from advcodes.reporting import given, images, text
 from advcodes.reporting.blocks import Block, blocks
-from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
+from advcodes.reporting.content import frame, label
 from advcodes.training.restore import restore
 
 if TYPE_CHECKING:
@@ -51,16 +51,14 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
     Raises:
         AdvcodesError: a run cannot reconstruct, or its dataset has no images.
     """
-    figure, shown = content(request)
-    picture, drawn, item = directory / f"{name}.png", 0, request.item
-    if shown and item.layout == "rows":
-        _, drawn = images.sheet(*lines(shown), picture, ACROSS)
-    elif shown:
-        drawn = blocks(sweep(shown) if item.layout == "blocks" else pairs(shown, item.samples), picture)
-    else:
-        images.sheet([["not run"]], [""], [item.title], picture)
-    files = {"json": scatter.to_json(figure)}
-    return write_pages(picture, files, lambda names: markdown(figure, picture.name, drawn, names))
+    (figure, shown), item = content(request), request.item
+
+    def draw(path: Path) -> int:
+        if item.layout == "rows":
+            return images.sheet(*lines(shown), path, ACROSS)[1]
+        return blocks(sweep(shown) if item.layout == "blocks" else pairs(shown, item.samples), path)
+
+    return given.write(request, directory, name, figure, draw if shown else None, markdown)
 
 
 def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
@@ -155,17 +153,9 @@ def sweep(shown: Sequence[Shown]) -> list[list[Block | None]]:
     return lines
 
 
-def lines(shown: Sequence[Shown]) -> tuple[list[list[np.ndarray | str]], list[str], list[str]]:
-    """Images in a line, and below them each model's reconstructions of them, in a block for each column of the item.
-
-    Returns:
-        Images [N, C, H, W] by line and column (words where a model was not run), and the labels of both.
-    """
-    columns, titles = (list(dict.fromkeys(getattr(run, key) for run in shown)) for key in ("on", "title"))
-    real = {run.on: run.real for run in shown}
-    made = {(run.title, run.on): run.made for run in shown}
-    drawn = [[real[on] for on in columns], *([made.get((title, on), "not run") for on in columns] for title in titles)]
-    return drawn, [ORIGINALS, *titles], columns
+def lines(shown: Sequence[Shown]) -> tuple[list[list[Any]], list[str], list[str]]:
+    """Images in a line, and below them each model's reconstructions: see `given.lines`."""
+    return given.lines(shown, {ORIGINALS: "real"}, "made")
 
 
 def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequence[str] = ()) -> str:
@@ -177,25 +167,17 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         drawn: rows of images in each panel or block; with layout `rows`, images of a line.
         files: beside the page, to be linked.
     """
-    parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(_shown(figure))
-    if shown:
-        parts += [_caption(figure, shown, drawn), given.table(figure, "reconstructed")]
-    notes = ["**Numbers**: mean ± sample standard deviation over seeds.", _BATCH_NORM] if shown else []
-    notes += [*footnotes(figure), *given.notes(figure, "reconstructed"), origin(figure, files)]
-    parts.append("\n".join(f"- {note}" for note in notes))
-    return "\n\n".join(parts) + "\n"
+    found = [found for *_, found in given.shown(figure, "reconstructed")]
+    if not found:
+        return given.page(figure, "reconstructed", picture, [], [], files)
+    parts = [_caption(figure, found, drawn), given.table(figure, "reconstructed")]
+    return given.page(figure, "reconstructed", picture, parts, [given.NUMBERS, _BATCH_NORM], files)
 
 
 _BATCH_NORM = (
     "**Batch norm** is re-estimated on reconstructions of training images if `sampling.batch_norm` is `reestimate`, as "
     "for `mse`."
 )
-
-
-def _shown(figure: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """What was reconstructed, of everything that ran."""
-    for row in figure["rows"].values():
-        yield from row["reconstructed"].values()
 
 
 def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], drawn: int) -> str:

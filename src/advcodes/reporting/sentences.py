@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation.sample import shown as sampled
-from advcodes.reporting import given, images, scatter, text
+from advcodes.reporting import given, text
 from advcodes.reporting.blocks import Block, blocks
-from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
+from advcodes.reporting.content import frame, label
 from advcodes.reporting.items import ANY, Item, Swap
 from advcodes.reporting.results import Result
 from advcodes.reporting.statistics import mean_sd
@@ -32,14 +32,12 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
         AdvcodesError: a run is not asked in words, or no sentence is declared for its dataset.
     """
     figure, shown = content(request)
-    picture, drawn = directory / f"{name}.png", 0
-    if shown:
-        across = 1 if request.item.swap else _ACROSS
-        drawn = blocks([shown[i : i + across] for i in range(0, len(shown), across)], picture)
-    else:
-        images.sheet([["not run"]], [""], [request.item.title], picture)
-    files = {"json": scatter.to_json(figure)}
-    return write_pages(picture, files, lambda names: markdown(figure, picture.name, drawn, names))
+    across = 1 if request.item.swap else _ACROSS
+
+    def draw(path: Path) -> int:
+        return blocks([shown[i : i + across] for i in range(0, len(shown), across)], path)
+
+    return given.write(request, directory, name, figure, draw if shown else None, markdown)
 
 
 def content(request: Request) -> tuple[dict[str, Any], list[Block]]:
@@ -119,14 +117,6 @@ def unknown(speaks: SentenceEncoder, sentences: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(t for s in sentences for t in tokens(s) if t[0].isalnum() and t not in speaks.words))
 
 
-def _shown(figure: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Row on column, dataset, and what was said, of everything that ran."""
-    for row in figure["rows"].values():
-        for column, found in row["said"].items():
-            served = figure["columns"][column]["served_by"]
-            yield f"{label(row)} on {text.column(column, served)}", served, found
-
-
 def _by_statement(where: str, agreement: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     names = {"samples": "samples", "chance": "samples of another caption (chance)", "real": "real images"}
     lines = [
@@ -146,14 +136,12 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         drawn: rows of images of each sentence.
         files: beside the page, to be linked.
     """
-    parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(_shown(figure))
-    if shown:
-        parts += [_caption([found for *_, found in shown], drawn), given.table(figure, "said")]
-        parts += [_by_statement(where, found["agreement"]) for where, _, found in shown if found["agreement"]]
-    measured = ["**Numbers**: mean ± sample standard deviation over seeds."] if shown else []
-    notes = [*measured, *_notes(shown), *footnotes(figure), *given.notes(figure, "said"), origin(figure, files)]
-    parts.append("\n".join(f"- {note}" for note in notes))
-    return "\n\n".join(parts) + "\n"
+    shown = list(given.named(figure, "said"))
+    if not shown:
+        return given.page(figure, "said", picture, [], [], files)
+    parts = [_caption([found for *_, found in shown], drawn), given.table(figure, "said")]
+    parts += [_by_statement(where, found["agreement"]) for where, _, found in shown if found["agreement"]]
+    return given.page(figure, "said", picture, parts, [given.NUMBERS, *_notes(shown)], files)
 
 
 def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
