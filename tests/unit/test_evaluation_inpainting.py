@@ -12,7 +12,7 @@ from torch import nn
 
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation import inpainting
-from advcodes.evaluation.inpainting import completed, drawn_masks, extent, jumps, measure, seen_through
+from advcodes.evaluation.inpainting import completed, drawn_masks, extent, jumps, measure
 from advcodes.evaluation.names import describe
 from advcodes.graph import Graph, Run
 from advcodes.methods import masks as rectangles
@@ -134,7 +134,7 @@ def test_outside_of_the_mask_nothing_changes(value_range: tuple[float, float]):
     seen = x.where(~missing, torch.tensor(low - (high - low) / 2))
     whole = (255 * (run.method.reconstruct(seen) - low) / (high - low)).clamp(0, 255).round().numpy()
     np.testing.assert_allclose(made[inside], whole[inside], atol=1)
-    np.testing.assert_allclose(seen_through(run, TEST, missing, SAMPLING, TRAINING, 0), whole, atol=1)
+    np.testing.assert_allclose(completed(run, TEST, missing, SAMPLING, TRAINING, 0, whole=True), whole, atol=1)
 
 
 def test_images_do_not_depend_on_chance_or_on_their_batch():

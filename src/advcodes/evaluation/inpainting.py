@@ -145,6 +145,7 @@ def completed(
     sampling: Mapping[str, Any],
     training_images: np.ndarray,
     seed: int,
+    whole: bool = False,
 ) -> np.ndarray:
     """Images whose missing pixels a run has filled in, quantised to 8 bits: for figures.
 
@@ -156,44 +157,16 @@ def completed(
         training_images: uint8 [M, C, H, W], or a memory map: batch norm is re-estimated while some of them are filled
             in, with the same masks.
         seed: of the choice of these; nothing else is drawn.
+        whole: G(E(M x)), the whole image that the run makes of a masked one, in place of the missing piece of that in
+            the image as it was.
 
     Returns:
-        uint8 [N, C, H, W], outside of the masks as they were. With ``batch_norm: batch`` alone an image depends on the
-        others of its batch.
+        uint8 [N, C, H, W]. With ``batch_norm: batch`` alone an image depends on the others of its batch.
 
     Raises:
         AdvcodesError: the method cannot inpaint, or what it fills in is not finite.
     """
-    return _stored(restored, images, masks, sampling, training_images, seed, _inpaint)
-
-
-def seen_through(
-    restored: Restored,
-    images: np.ndarray,
-    masks: Tensor,
-    sampling: Mapping[str, Any],
-    training_images: np.ndarray,
-    seed: int,
-) -> np.ndarray:
-    """G(E(M x)), the whole images that a run makes of masked ones, of which :func:`completed` takes the missing piece.
-
-    Args and errors: as there.
-
-    Returns:
-        uint8 [N, C, H, W].
-    """
-    return _stored(restored, images, masks, sampling, training_images, seed, _reconstruct_masked)
-
-
-def _stored(
-    restored: Restored,
-    images: np.ndarray,
-    masks: Tensor,
-    sampling: Mapping[str, Any],
-    training_images: np.ndarray,
-    seed: int,
-    make: Callable[[Any, Tensor, Tensor], Tensor],
-) -> np.ndarray:
+    make = _reconstruct_masked if whole else _inpaint
     found = _pairs(restored, images, masks, sampling, training_images, seed, "inpainting", make)
     made = [to_stored(filled, restored.value_range).cpu().numpy() for _, filled in found]
     return np.concatenate(made) if made else np.zeros((0, *restored.shape), np.uint8)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advcodes.errors import AdvcodesError
-from advcodes.evaluation.inpainting import completed, drawn_masks, seen_through
+from advcodes.evaluation.inpainting import completed, drawn_masks
 from advcodes.reporting import given, images, text
 from advcodes.reporting.blocks import Block, blocks
 from advcodes.reporting.content import frame, label
@@ -88,7 +88,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
         sampling = request.inputs[f"samples/{request.id(first)}"].config
         training = data.split(restored.config["view"]["train_split"]).images
         given_all = (restored, real, missing, sampling, training, first.seed)
-        seen = seen_through(*given_all) if item.layout == "formation" else None
+        seen = completed(*given_all, whole=True) if item.layout == "formation" else None
         masked = np.where(missing.numpy(), np.uint8(0), real)
         shown.append(Shown(label(row), text.column(column, served), real, masked, seen, completed(*given_all)))
         row["inpainted"][column] = {
