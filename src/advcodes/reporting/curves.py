@@ -15,8 +15,6 @@ from advcodes.reporting.statistics import mean_sd
 if TYPE_CHECKING:
     from advcodes.reporting.request import Request
 
-_LOG_ABOVE = 5.0  #: ratio of largest to smallest value from which on the axis is logarithmic
-
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
     """Write ``<name>.md``, ``.json`` and ``.png``; returns their names."""
@@ -75,7 +73,6 @@ def _points(runs: Sequence[Result], metric: str) -> list[dict[str, Any]]:
 def draw(figure: Mapping[str, Any], path: Path) -> None:
     """Write the figure as PNG: a panel for each column that ran, a line for each row, a band over its seeds."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     legend, shown = _legend(figure), figure["panels"]
     drawing = Figure(figsize=(5.2 * len(shown), 3.9), dpi=110, layout="constrained")
@@ -84,26 +81,19 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
         name = declared["column"]
         column = figure["columns"][name]
         panel.set_title("\n".join(filter(None, [declared["title"], text.column(name, column["served_by"])])))
-        values = []
         for variant in declared["rows"]:
             row = figure["rows"][variant]
             points = row["curves"].get(name)
             if not points:
                 continue
             band = {key: [p[key] for p in points] for key in ("mean", "low", "high")}
-            values += band["low"] + band["high"]
             lines.draw(panel, row["style"], [p["images"] for p in points], band, marker=".", label=label(row))
-        if not values:
+        if not panel.lines:
             panel.text(0.5, 0.5, "not run", ha="center", transform=panel.transAxes)
             panel.set(xticks=[], yticks=[])
             continue
         lines.images_axis(panel)
-        log = min(values) > 0 and max(values) / min(values) > _LOG_ABOVE
-        if log:
-            panel.set_yscale("log")
-            panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            panel.yaxis.set_major_formatter(ScalarFormatter())
-            panel.yaxis.set_minor_formatter(NullFormatter())
+        log = lines.log_if_wide(panel)
         direction = text.ARROW[figure["better"]]
         axis = f"{column['metric']} {direction}{', log scale' if log else ''}"
         panel.set_ylabel(f"{axis}\n{_counts(column['protocol'])}")

@@ -11,6 +11,7 @@ from advcodes.reporting.items import Item
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_LOG_ABOVE = 5.0  #: ratio of largest to smallest value from which on the axis is logarithmic
 _COLORS = ("blue", "red", "green", "orange", "purple", "brown", "pink", "olive", "cyan", "gray")
 
 
@@ -54,6 +55,20 @@ def images_axis(panel: Axes) -> None:
     panel.set_xlabel("training images seen")
     panel.xaxis.set_major_formatter(EngFormatter(sep=""))
     panel.set_xlim(left=0)
+
+
+def log_if_wide(panel: Axes) -> bool:
+    """Make the vertical axis of a panel with all its lines logarithmic where values differ much; whether it is."""
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    low, high = panel.dataLim.intervaly
+    if low <= 0 or high / low <= _LOG_ABOVE:
+        return False
+    panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    panel.yaxis.set_major_formatter(ScalarFormatter())
+    panel.yaxis.set_minor_formatter(NullFormatter())
+    return True
 
 
 def legend(seeds: Iterable[int]) -> str:
