@@ -203,7 +203,8 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
     ours = measured_on(content)
     notes += [f"**Metric**: {sentence}" for sentence in descriptions(_with(columns, ours), set().union(*ours.values()))]
     if content["paper_metric"] is None:
-        notes.append("**The paper** shows pictures here and prints no number: the metric is our choice.")
+        pictures = "" if content["kind"] == "controller" else "shows pictures here and "
+        notes.append(f"**The paper** {pictures}prints no number: the metric is our choice.")
     else:
         notes += _other_quantities(content)
     for title in ("Marks", "Footnotes"):

@@ -89,7 +89,7 @@ class Row(Model):
     real: bool = Field(False, description="of real training images, which are measured as samples are; not trained")
     columns: list[str] | None = Field(None, min_length=1, description="columns that it is trained for; null: all")
     marks: list[str] = Field([], description="letters of the item's `marks` that it has")
-    style: Style | None = Field(None, description="colour and line in a figure of curves")
+    style: Style | None = Field(None, description="colour and line in a figure of lines over training")
 
     @property
     def trained(self) -> bool:
@@ -152,6 +152,7 @@ class Item(Model):
         "chains",
         "attributes",
         "energies",
+        "controller",
     ] = Field(description="module of advcodes.reporting that renders it")
     title: str
     source: str = Field(description="Table 1, Figure 8: where it stands in the paper")
@@ -194,6 +195,8 @@ class Item(Model):
         _once("columns", self.columns)
         if self.kind == "curves" and self.metric not in OVER_TRAINING:
             raise ValueError(f"metric: {self.metric!r} is not measured over training")
+        if self.kind == "controller" and self.metric != "settling_images":
+            raise ValueError(f"metric: `kind: controller` shows settling_images, not {self.metric!r}")
         if self.better != better(self.metric):
             raise ValueError(f"better: of {self.metric!r}, {better(self.metric)} values are better, not {self.better}")
         if self.kind == "table" and not self.paper_measures:
