@@ -12,7 +12,7 @@ import numpy as np
 
 from advcodes.evaluation.settling import moving_mean, read
 from advcodes.reporting import given, images, lines, scatter, text
-from advcodes.reporting.content import footnotes, frame, head, label, origin, ran, write_pages
+from advcodes.reporting.content import frame, label, ran, write_pages
 from advcodes.reporting.results import Result
 from advcodes.reporting.statistics import mean_sd
 
@@ -165,16 +165,14 @@ def _legend(figure: Mapping[str, Any]) -> str:
 
 def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
     """The page of the figure."""
-    parts = [head(figure), f"![{figure['title']}]({picture})"]
-    cells = [
-        [model, text.column(name, column["served_by"]), str(len(found["runs"])), *_cells(found)]
-        for name, column in ran(figure).items()
-        for model, _, found in _shown(figure, name)
+    cells: list[list[str]] = [
+        [label(row), column, str(len(found["runs"])), *_cells(found)]
+        for row, column, found in given.shown(figure, "controller")
     ]
-    notes = []
+    parts, notes = [], []
     if cells:
         heads = ["Model", "Dataset", "Seeds", "k at the end", "Convergence at the end", "Settled"]
-        parts += [text.markdown_table(heads, cells, left=(0, 1)), given.table(figure, "controller")]
+        parts = [text.markdown_table(heads, cells, left=(0, 1)), given.table(figure, "controller")]
         windows = sorted({column["protocol"]["settling_window"] for column in ran(figure).values()})
         notes = [
             f"**Lines**: {_legend(figure)}, from the runs' `losses.csv`. k as logged; balance and convergence as means "
@@ -184,9 +182,7 @@ def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ())
             "discriminator's loss; convergence is BEGAN's measure of it (lower is better), the energy of real images "
             "plus the size of the error, of images on the range that networks see. Settled: how many seeds have.",
         ]
-    notes += [*footnotes(figure), *given.notes(figure, "controller"), origin(figure, files)]
-    parts.append("\n".join(f"- {note}" for note in notes))
-    return "\n\n".join(parts) + "\n"
+    return given.page(figure, "controller", picture, parts, notes, files)
 
 
 def _cells(found: Mapping[str, Any]) -> list[str]:
