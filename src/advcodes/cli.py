@@ -63,7 +63,7 @@ def produce_all(artifact: Artifact, params: Params) -> None:
         produce(needed, params)
 
 
-def _graph() -> Graph:
+def _graph(scale: str | None = None) -> Graph:
     """The graph of this directory's params.yaml, by this directory's sources: keys depend on both."""
     here = Path("src/advcodes/cli.py")
     if here.exists() and not here.samefile(__file__):
@@ -71,7 +71,7 @@ def _graph() -> Graph:
             f"these are the sources of {Path(__file__).parents[1]}, not those of this checkout; "
             "install it (`pip install -e .`), or run `PYTHONPATH=src python -m advcodes`"
         )
-    return Graph(read())
+    return Graph(read(scale=scale))
 
 
 def _stage(find: Callable[[Graph, str], Artifact]) -> Callable[[argparse.Namespace], None]:
@@ -177,6 +177,16 @@ def _status(find: Callable[[], Artifact]) -> str:
         return "built" if artifact.fresh() else "stale" if artifact.record() else "missing"
     except AdvcodesError:
         return "missing"
+
+
+def _plan(args: argparse.Namespace) -> None:
+    from advcodes.plan import plan
+
+    graph = _graph(args.scale)
+    if args.what:
+        graph = Graph(graph.params.model_copy(update={"items": args.what}))
+    planned = plan(graph, args.cores, args.measure)
+    print(json.dumps(planned.as_dict(), indent=1) if args.json else planned)
 
 
 def _prune(args: argparse.Namespace) -> None:
@@ -287,6 +297,13 @@ def parser() -> argparse.ArgumentParser:
         stage(name, text, _stage(lambda g, w, find=find: find(g)), None).set_defaults(what=None)
     add("list", "what there is, what is built and what is stale", _list, "what", nargs="?", default="all",
         choices=["all", "datasets", "methods", "variants", "items", "runs"])  # fmt: skip
+    sub = add("plan", "what tables and figures will cost: runs, images, hours", _plan, "item", nargs="*",
+              help="table, figure, or a paper's key for all of its; params.yaml's `items` unless given")  # fmt: skip
+    sub.add_argument("--scale", help="demo, laptop or paper; params.yaml's unless given")
+    sub.add_argument("--measure", action="store_true",
+                     help="train what has no finished run for a few seconds (on a machine that is idle)")  # fmt: skip
+    sub.add_argument("--cores", type=int, help="cores for jobs at once; all of this machine's unless given")
+    sub.add_argument("--json", action="store_true", help="print JSON, for scripts")
     add("prune", "delete runs that params.yaml no longer names", _prune).add_argument(
         "--yes", action="store_true", help="do it; without, only say what would be deleted"
     )

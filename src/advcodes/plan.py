@@ -1,0 +1,499 @@
+"""What tables and figures will cost at a scale: runs, images, and hours from measured speed.
+
+Reads params.yaml and the manifests of finished runs alone; torch is imported only to measure.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import json
+import math
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from advcodes.errors import AdvcodesError, unknown
+from advcodes.graph import Graph, Run
+from advcodes.params import Machine
+from advcodes.provenance import digest
+
+AFFECTS_RESULTS = False
+DIGITS = 1_797  #: images of scikit-learn's digits
+CELEBA = {"train": 162_770, "val": 19_867, "test": 19_962}  #: of its authors' list_eval_partition.txt
+VALIDATION = "validation"
+HINT = "not measured; run with --measure"
+
+
+class Look(NamedTuple):
+    """What a dataset looks like.
+
+    Attributes:
+        splits: examples in each split.
+        shape: of one example, (C, H, W) or (D,); None where only the files tell.
+        classes: how many; of a prepared dataset not read.
+        attributes: how many; of a prepared dataset not read.
+    """
+
+    splits: Mapping[str, int]
+    shape: tuple[int, ...] | None
+    classes: int = 0
+    attributes: int = 0
+
+    def size(self, split: str, dataset: str) -> int:
+        """Examples in a split, or in several (``train+val+test``).
+
+        Raises:
+            AdvcodesError: there is no such split.
+        """
+        for part in split.split("+"):
+            if part not in self.splits:
+                raise unknown(f"split of dataset {dataset!r}:", part, self.splits)
+        return sum(self.splits[part] for part in split.split("+"))
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a training job is.
+
+    Attributes:
+        images_per_second: real images seen.
+        source: where that is from.
+        changed: whether it is of a run by code that has changed since.
+    """
+
+    images_per_second: float
+    source: str
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one variant on one dataset, which differ by their seeds.
+
+    Attributes:
+        dataset: its name.
+        variant: its name.
+        seeds: of the runs that are asked for.
+        built: of those that are fresh, and cost nothing.
+        images: that one run will see; None where the size of the training split is not known.
+        at_most: whether early stopping may end a run before.
+        speed: of one run; None where it is not known.
+        why_not: what to do, or why it could not be measured, where the speed is not known.
+    """
+
+    dataset: str
+    variant: str
+    seeds: tuple[int, ...]
+    built: tuple[int, ...]
+    images: int | None
+    at_most: bool
+    speed: Speed | None
+    why_not: str = HINT
+
+    @property
+    def to_train(self) -> int:
+        """How many runs have to be trained."""
+        return len(self.seeds) - len(self.built)
+
+    @property
+    def speed_from(self) -> str | None:
+        """Where the speed is from, or what to do for one; None where it is not needed."""
+        if self.speed:
+            return self.speed.source
+        return self.why_not if self.to_train else None
+
+    @property
+    def hours_each(self) -> float | None:
+        """Hours that one run takes; None where they are not known."""
+        if self.images is None or self.speed is None:
+            return None
+        return self.images / self.speed.images_per_second / 3600
+
+    @property
+    def hours(self) -> float | None:
+        """Hours of all runs that have to be trained, one after another; None where they are not known."""
+        if not self.to_train:
+            return 0.0
+        return None if self.hours_each is None else self.to_train * self.hours_each
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What items will cost at a scale.
+
+    Attributes:
+        scale: its name.
+        items: tables and figures, and papers' keys for all of theirs, as asked for.
+        groups: their runs, each once.
+        jobs: training jobs at once.
+        threads: CPU threads of a job; None on a GPU.
+    """
+
+    scale: str
+    items: tuple[str, ...]
+    groups: tuple[Group, ...]
+    jobs: int
+    threads: int | None
+
+    @property
+    def unknown(self) -> int:
+        """Runs to be trained whose hours are not known; all totals are without them."""
+        return sum(g.to_train for g in self.groups if g.hours is None)
+
+    @property
+    def images(self) -> int:
+        """Images that all runs to be trained will see, as far as known."""
+        return sum(g.to_train * (g.images or 0) for g in self.groups)
+
+    @property
+    def hours(self) -> float:
+        """Hours of all runs to be trained, one after another, as far as known."""
+        return sum(g.hours or 0.0 for g in self.groups)
+
+    @property
+    def hours_at_once(self) -> float:
+        """Hours until the last run ends, if each begins as soon as one of :attr:`jobs` places is free."""
+        places = [0.0] * self.jobs
+        for hours in (g.hours_each or 0.0 for g in self.groups for _ in range(g.to_train)):
+            heapq.heapreplace(places, places[0] + hours)
+        return max(places)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The whole plan as JSON: null is what is not known, and totals are without it."""
+        return {
+            "scale": self.scale,
+            "items": list(self.items),
+            "jobs": self.jobs,
+            "threads": self.threads,
+            "groups": [
+                {
+                    "dataset": g.dataset,
+                    "variant": g.variant,
+                    "seeds": list(g.seeds),
+                    "built": list(g.built),
+                    "images": g.images,
+                    "at_most": g.at_most,
+                    "images_per_second": g.speed and g.speed.images_per_second,
+                    "speed_from": g.speed_from,
+                    "hours_each": g.hours_each,
+                    "hours": g.hours,
+                }
+                for g in self.groups
+            ],
+            "total": {
+                "runs": sum(len(g.seeds) for g in self.groups),
+                "to_train": sum(g.to_train for g in self.groups),
+                "images": self.images,
+                "hours": self.hours,
+                "hours_at_once": self.hours_at_once,
+                "runs_of_unknown_hours": self.unknown,
+                "runs_of_unknown_images": sum(g.to_train for g in self.groups if g.images is None),
+            },
+        }
+
+    def __str__(self) -> str:
+        """The plan as an aligned table with its totals below."""
+        of_job = "jobs on a GPU" if self.threads is None else f"jobs of {_count(self.threads, 'thread')}"
+        title = f"{', '.join(self.items)} at scale {self.scale}, {of_job}"
+        if not self.groups:
+            return f"{title}: nothing is trained"
+        return "\n".join([title + ":", *_aligned([HEADINGS, *map(_row, self.groups)]), *self._totals()])
+
+    def _totals(self) -> Iterator[str]:
+        total = self.as_dict()["total"]
+        built = total["runs"] - total["to_train"]
+        least = "at least " if total["runs_of_unknown_images"] else ""
+        yield (
+            f"in all: {_count(total['runs'], 'run')}, {built:,} built already; to train: {total['to_train']:,}, "
+            f"{least}{self.images:,} images"
+        )
+        if self.unknown < total["to_train"] or not total["to_train"]:
+            least = "at least " if self.unknown else ""
+            yield (
+                f"time: {least}{_hours(self.hours)} hours one after another, "
+                f"{least}{_hours(self.hours_at_once)} hours with {_count(self.jobs, 'job')} at once"
+            )
+        if self.unknown:
+            yield f"time of {_count(self.unknown, 'run')} not known"
+        if any(g.at_most and g.to_train for g in self.groups):
+            yield "<=: early stopping may end a run sooner"
+        yield "hours are of training alone: data, extractors, samples and metrics come on top"
+        yield "jobs at once may slow each other"
+
+
+HEADINGS = ("dataset", "variant", "runs", "built", "images a run", "images/s", "hours", "speed from")
+
+
+def _row(g: Group) -> tuple[str, ...]:
+    images = "unknown" if g.images is None else f"{'<= ' if g.at_most else ''}{g.images:,}"
+    speed = f"{g.speed.images_per_second:,.0f}" if g.speed else "-"
+    hours = "unknown" if g.hours is None else _hours(g.hours)
+    return g.dataset, g.variant, str(len(g.seeds)), str(len(g.built)), images, speed, hours, g.speed_from or "-"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Columns as wide as their widest cell: names and sources on the left, numbers on the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    left = (0, 1, len(widths) - 1)
+    for row in rows:
+        cells = (c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        yield "  " + "  ".join(cells).rstrip()
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def _hours(hours: float) -> str:
+    if hours < 0.01:
+        return "<0.01" if hours else "0"
+    return f"{hours:,.2f}" if hours < 100 else f"{hours:,.0f}"
+
+
+def plan(graph: Graph, cores: int | None = None, measure: bool = False) -> Plan:
+    """What the items that params.yaml chooses will cost.
+
+    Args:
+        graph: of params.yaml at the scale asked for.
+        cores: that jobs may use at once, as `snakemake --cores`; None: all of this machine.
+        measure: train for some seconds, in a temporary directory, what no finished run by today's code tells of.
+
+    Raises:
+        AdvcodesError: an unknown item, no core, or a training split that is unknown or smaller than a batch.
+    """
+    machine = graph.params.machine
+    if cores is not None and cores < 1:
+        raise AdvcodesError(f"--cores {cores}: expected at least one")
+    gpus = _gpus(machine)
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in graph.all_runs():
+        groups.setdefault((run.dataset, run.variant), []).append(run)
+    finished = _finished(graph.data)
+    jobs = max(1, (cores or _cores()) // machine.threads)
+    return Plan(
+        graph.params.scale,
+        tuple(graph.params.items),
+        tuple(_group(graph, runs, finished, measure) for runs in groups.values()),
+        min(jobs, gpus * machine.jobs_per_gpu) if gpus else jobs,
+        None if gpus else machine.threads,
+    )
+
+
+def _group(graph: Graph, runs: Sequence[Run], finished: Mapping[str, list[_Finished]], measure: bool) -> Group:
+    dataset, variant = runs[0].dataset, runs[0].variant
+    config = graph.train(runs[0]).config
+    built = tuple(r.seed for r in runs if graph.train(r).fresh())
+    seen = look(graph, dataset)
+    images = images_of(config, seen, dataset)
+    speed, why_not = _measured_before(graph, runs[0], seen, finished), HINT
+    if measure and len(built) < len(runs) and (speed is None or speed.changed):
+        print(f"measuring {variant} on {dataset}", file=sys.stderr, flush=True)
+        try:
+            speed = _measure(graph, runs[0], seen, images)
+        except AdvcodesError as error:
+            why_not = f"not measured: {error}"
+    return Group(
+        dataset, variant, tuple(r.seed for r in runs), built, images,
+        "early_stopping" in config["training"], speed, why_not,
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# How many images
+
+
+def look(graph: Graph, dataset: str) -> Look | None:
+    """What a dataset looks like, or will when it is prepared; None for a folder that is not prepared."""
+    prepared = graph.prepared(dataset)
+    if prepared.fresh():
+        facts = prepared.record()["facts"]
+        return Look({k: stop - start for k, (start, stop) in facts["splits"].items()}, tuple(facts["shape"]))
+    view, source = graph.params.datasets[dataset], graph.params.source(dataset)
+    if source == "folder":
+        return None
+    from advcodes.data import generated
+    from advcodes.data.official import COUNTS
+
+    def one_in(n: int, count: int) -> dict[str, int]:
+        return {"train": count - count // n, "test": count // n}
+
+    points, scenes = view.count or generated.POINTS_COUNT, view.count or generated.SHAPES_COUNT
+    splits = {
+        **COUNTS,
+        "celeba": CELEBA,
+        "digits": {"train": DIGITS - generated.DIGITS_TEST, "test": generated.DIGITS_TEST},
+        "shapes": one_in(6, scenes),
+        "gaussians": one_in(5, points),
+    }[source]
+    if view.hold_out:
+        splits = {VALIDATION: view.hold_out, **splits, "train": splits["train"] - view.hold_out}
+    if source == "gaussians":
+        return Look(splits, (2,), len(generated.MODES))
+    channels, side, classes, attributes = {
+        "mnist": (1, 28, 10, 0),
+        "svhn": (3, 32, 10, 0),
+        "cifar10": (3, 32, 10, 0),
+        "celeba": (3, None, 0, 40),
+        "flowers102": (3, None, 102, 0),
+        "digits": (1, 8, 10, 0),
+        "shapes": (3, generated.SIDE, len(generated.SHAPES), len(generated.ATTRIBUTES)),
+    }[source]
+    channels, side = view.channels or channels, view.size or (view.crop.size if view.crop else side)
+    return Look(splits, None if side is None else (channels, side, side), classes, attributes)
+
+
+def images_of(config: Mapping[str, Any], seen: Look | None, dataset: str) -> int | None:
+    """Images that a run sees: whole batches of its budget.
+
+    Args:
+        config: of the run, as :meth:`advcodes.graph.Graph.train` has it.
+        seen: its dataset.
+        dataset: named in errors.
+
+    Returns:
+        Steps times the batch size; None for epochs of a split whose size is not known.
+
+    Raises:
+        AdvcodesError: the dataset has no such split, or one that is smaller than a batch.
+    """
+    # The same numbers as in training, whose modules import torch.
+    budget, batch, stopping = (
+        config["budget"],
+        config["training"]["batch_size"],
+        config["training"].get("early_stopping"),
+    )
+    size = None
+    if seen is not None:
+        size = seen.size(config["view"]["train_split"], dataset)
+        if stopping and VALIDATION not in seen.splits:
+            size -= max(1, round(stopping["held_out"] * size))
+        if size < batch:
+            raise AdvcodesError(
+                f"dataset {dataset!r}: {_count(size, 'image')} to train on, fewer than one batch; lower "
+                f"training.batch_size ({batch}) or add images"
+            )
+    if budget["images"] is not None:
+        return math.ceil(budget["images"] / batch) * batch
+    return None if size is None else max(1, round(budget["epochs"] * (size // batch))) * batch
+
+
+# ---------------------------------------------------------------------------------------------------------------
+# How fast
+
+
+class _Finished(NamedTuple):
+    speed: float
+    device: str
+    shape: tuple[int, ...]
+    code: Mapping[str, str]
+
+
+def _alike(dataset: str, config: Mapping[str, Any]) -> str:
+    """The same for runs that differ by seed and budget alone."""
+    return digest([dataset, {k: v for k, v in config.items() if k not in ("seed", "budget")}])
+
+
+def _finished(data: Path) -> dict[str, list[_Finished]]:
+    """Finished runs of every scale, by :func:`_alike`."""
+    found: dict[str, list[_Finished]] = {}
+    for manifest in sorted((data / "runs").glob("*/*/*/seed*/manifest.json")):
+        try:
+            record = json.loads(manifest.read_text())
+            shape = tuple(json.loads((manifest.parent / "run.json").read_text())["examples"]["shape"])
+            spec, facts = record["spec"], record["facts"]
+            run = _Finished(float(facts["images_per_second"]), facts["device"], shape, spec["code"])
+            alike = _alike(manifest.parts[-4], spec["config"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # damaged, or of another version: the run is stale, and its speed unknown
+        if run.speed > 0:
+            found.setdefault(alike, []).append(run)
+    return found
+
+
+def _measured_before(
+    graph: Graph, run: Run, seen: Look | None, finished: Mapping[str, list[_Finished]]
+) -> Speed | None:
+    """Median speed of finished runs on images of the same shape, by such a device as this machine would use."""
+    artifact, machine = graph.train(run), graph.params.machine
+    gpu, cpu = _gpus(machine) > 0, f"CPU, {machine.threads} threads"  # as manifests call it
+    shape = seen.shape if seen else None
+    runs = [
+        r
+        for r in finished.get(_alike(run.dataset, artifact.config), [])
+        if (not r.device.startswith("CPU") if gpu else r.device == cpu) and shape in (None, r.shape)
+    ]
+    if not runs:
+        return None
+    same = [r for r in runs if r.code == artifact.spec["code"]]
+    changed, runs = not same, same or runs
+    devices = "; ".join(sorted({r.device for r in runs}))
+    source = f"{_count(len(runs), 'finished run')} ({devices}){', by code that has changed since' if changed else ''}"
+    return Speed(statistics.median(r.speed for r in runs), source, changed)
+
+
+def _measure(graph: Graph, run: Run, seen: Look | None, images: int | None) -> Speed:
+    """Train a run's configuration for some seconds, on its dataset or on random images of its shape.
+
+    Raises:
+        AdvcodesError: nothing is known of the dataset, a pretrained network is not there, or training fails.
+    """
+    artifact = graph.train(run)
+    config, inputs = dict(artifact.config), artifact.inputs
+    data, text, pretrained = (inputs.get(name) for name in ("data", "text", "pretrained"))
+    if pretrained is not None and not pretrained.fresh():
+        raise AdvcodesError(f"needs {pretrained.id}; run `snakemake --cores all {pretrained.manifest}`")
+    prepared = data.fresh()
+    if not prepared and (seen is None or seen.shape is None):
+        raise AdvcodesError(f"the images' shape is not known; run `snakemake --cores all {data.manifest}`")
+    from advcodes.training import speed
+
+    if images is not None:  # random images are fewer than the dataset's, and their epochs shorter
+        config["budget"] = {"images": images, "epochs": None}
+    with tempfile.TemporaryDirectory(prefix="advcodes-") as folder:
+        place = data.directory if prepared else Path(folder)
+        rows = sum(seen.splits.values())
+        if not prepared:
+            rows = speed.write_random_data(
+                place, seen.shape, seen.classes, seen.attributes, config["training"]["batch_size"],
+                config["view"]["train_split"],
+            )  # fmt: skip
+        captions = None
+        if text is not None:
+            captions = text.directory
+            if not (prepared and text.fresh()):
+                captions = Path(folder)
+                speed.write_random_captions(captions, rows, 2 * graph.params.text.hidden)
+        images_per_second, device = speed.measure(
+            config, place, graph.params.machine, text=captions,
+            pretrained=pretrained.directory if pretrained else None, seconds=speed.SECONDS,
+        )  # fmt: skip
+    of = "" if prepared else " on random images"
+    return Speed(images_per_second, f"measured{of} ({device})")
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def _driven() -> int:
+    """GPUs that NVIDIA's driver has and CUDA shows; torch would say so, but takes seconds to import."""
+    there = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return there if visible is None else min(there, len([v for v in visible.split(",") if v not in ("", "-1")]))
+
+
+def _gpus(machine: Machine) -> int:
+    """GPUs that training jobs would use; 0 where they would use the CPU."""
+    if machine.device == "cpu":
+        return 0
+    if machine.device == "auto":
+        return _driven()
+    return 1 if ":" in machine.device else max(1, _driven())
