@@ -143,14 +143,20 @@ def _inpaint(args: argparse.Namespace) -> None:
 def _list(args: argparse.Namespace) -> None:
     graph = _graph()
     p = graph.params
-    wide = 2 + max(map(len, (*p.variants, *registry.methods())))
+
+    def widest(*names: str) -> int:
+        return 2 + max(map(len, names), default=0)
+
+    wide, wide_item, wide_data = (
+        widest(*p.variants, *registry.methods()), widest(*graph.items), widest(*p.datasets)
+    )  # fmt: skip
     if args.what in ("datasets", "all"):
         print(f"datasets (scale {p.scale}):")
         for name in p.datasets:
             served = p.served(name)
             state = "not run at this scale" if served is None else f"served by {served}" if served != name else ""
             built = "prepared" if _status(lambda n=name: graph.prepared(n)) == "built" else ""
-            print(f"  {name:<14}{p.source(name):<12}{'; '.join(filter(None, [state, built]))}")
+            print(f"  {name:<{wide_data}}{p.source(name):<{wide_data}}{'; '.join(filter(None, [state, built]))}")
     if args.what in ("methods", "all"):
         print("methods:")
         for name, cls in registry.methods().items():
@@ -162,13 +168,15 @@ def _list(args: argparse.Namespace) -> None:
     if args.what in ("items", "all"):
         print("items:")
         for name, item in graph.items.items():
-            print(f"  {name:<14}{_status(lambda n=name: graph.item(n)):<9}{item.title} ({item.source})")
+            print(f"  {name:<{wide_item}}{_status(lambda n=name: graph.item(n)):<9}{item.title} ({item.source})")
     if args.what in ("runs", "all"):
         print("runs:")
-        for run in graph.all_runs():
+        runs = graph.all_runs()
+        wide = widest(*(run.id for run in runs))
+        for run in runs:
             stages = {s: _status(lambda f=f, r=run: f(r)) for s, f in
                       (("train", graph.train), ("sample", graph.samples), ("evaluate", graph.metrics))}  # fmt: skip
-            print(f"  {run.id:<40}" + "  ".join(f"{s}: {state}" for s, state in stages.items()))
+            print(f"  {run.id:<{wide}}" + "  ".join(f"{s}: {state}" for s, state in stages.items()))
 
 
 def _status(find: Callable[[], Artifact]) -> str:
