@@ -321,7 +321,7 @@ def asked_figure(asks, sides=2):
     }
     column = {"served_by": "digits", "metric": None}
     row = {"label": "LPAAE", "kind": "trained", "codes": {"mnist": found}}
-    facts = {"paper_metric": None, "better": "higher", "paper_protocol": "t-SNE", "notes": []}
+    facts = {"kind": "codes", "paper_metric": None, "better": "higher", "paper_protocol": "t-SNE", "notes": []}
     return figure(columns={"mnist": column}, rows={"lpaae": row}, **facts)
 
 
