@@ -2,7 +2,7 @@
 
 python benchmarks/peak_memory.py --method acl_gan_gp
 python benchmarks/peak_memory.py --method vae_began_lsm --family began --width 128 --side 128 --batch-size 16 \\
-    --precision float32 --images 64 --steps 2
+    --precision float32 --images 64 --steps 1
 """
 
 from __future__ import annotations
