@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,7 @@ import torch
 
 from advcodes.params import Machine
 from advcodes.training import device
-from advcodes.training.data import TrainingData
-from advcodes.training.loop import Loop, total_steps
-from advcodes.training.restore import build_method
-from advcodes.training.seed import seed_all
+from advcodes.training.train import begin
 
 AFFECTS_RESULTS = False
 SECONDS = 5.0
@@ -52,29 +47,9 @@ def measure(
     Raises:
         AdvcodesError: no such device, or the configuration cannot be trained on these data.
     """
-    settings, view = config["training"], config["view"]
-    stopping = settings.get("early_stopping")
     with device.claimed(machine) as where:
-        seed_all(config["seed"])
-        data = TrainingData(
-            data_directory, view["train_split"], view["range"], settings["batch_size"], config["seed"], where,
-            settings["flip"], settings["channels_last"], text, (stopping or {}).get("held_out"),
-        )  # fmt: skip
-        examples = data.examples
-        if "pretrained" in config:
-            known = importlib.import_module("advcodes.training.pretrained").load(
-                pretrained, config["pretrained"], view["range"], where
-            )
-            examples = replace(examples, features=known.size)
-        method = build_method(config, examples, where)
-        if "pretrained" in config:
-            method.known_features = known
-        phases = method.phases(method.config)
-        total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)
-        loop = Loop(method, phases, settings["precision"], total)
-        if settings["compile"]:
-            for net in method.networks.values():
-                net.compile()
+        data, loop = begin(config, data_directory, where, text, pretrained)
+        method, phases, total = loop.method, loop.phases, loop.total
         with torch.no_grad():
             method.initialise(data.batch(0).images)
         for net in method.networks.values():
@@ -102,7 +77,7 @@ def measure(
         hardware = (
             torch.cuda.get_device_name(where) if where.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
         )
-    return steps * settings["batch_size"] / spent, hardware
+    return steps * config["training"]["batch_size"] / spent, hardware
 
 
 def write_random_data(

@@ -93,30 +93,11 @@ def train(
     Raises:
         AdvcodesError: training diverged (phase and step are named), or a file could not be written.
     """
-    settings, view, seed = config["training"], config["view"], config["seed"]
+    settings = config["training"]
     stopping = settings.get("early_stopping")
-    seed_all(seed)
-    data = TrainingData(
-        data_directory, view["train_split"], view["range"], settings["batch_size"], seed, where,
-        settings["flip"], settings["channels_last"], text, (stopping or {}).get("held_out"),
-    )  # fmt: skip
-    examples = data.examples
-    if "pretrained" in config:
-        # By name: its code is no part of the results of runs that need none.
-        known = importlib.import_module("advcodes.training.pretrained").load(
-            pretrained, config["pretrained"], view["range"], where
-        )
-        examples = replace(examples, features=known.size)
-    method = build_method(config, examples, where)
-    if "pretrained" in config:
-        method.known_features = known
-    phases = method.phases(method.config)
-    total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)
-    loop = Loop(method, phases, settings["precision"], total)
+    data, loop = begin(config, data_directory, where, text, pretrained)
+    method, phases, total = loop.method, loop.phases, loop.total
     watch = EarlyStopping(stopping, method, data, total) if stopping else None
-    if settings["compile"]:
-        for net in method.networks.values():
-            net.compile()
     # A whole number of cycles, so that every row of the log has every phase in it.
     cycle = math.lcm(*(phase.every for phase in phases))
     log_every = cycle * math.ceil(log_every / cycle)
@@ -182,7 +163,7 @@ def train(
     keep = [*(s for s in keep[:-1] if s < final["step"]), final["step"]]
     about = {
         "config": config,
-        "examples": asdict(examples),
+        "examples": asdict(method.examples),
         "steps": final["step"],
         "images": final["step"] * settings["batch_size"],
         "snapshots": keep,
@@ -206,6 +187,41 @@ def _to_cpu(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _to_cpu(v) for k, v in value.items()}
     return [_to_cpu(v) for v in value] if isinstance(value, list) else value
+
+
+def begin(
+    config: dict[str, Any],
+    data_directory: Path,
+    where: torch.device,
+    text: Path | None = None,
+    pretrained: Path | None = None,
+) -> tuple[TrainingData, Loop]:
+    """Data and loop of a run as they are before its first step, with networks that have not seen an image.
+
+    Args and errors: as :func:`train`.
+    """
+    settings, view = config["training"], config["view"]
+    seed_all(config["seed"])
+    data = TrainingData(
+        data_directory, view["train_split"], view["range"], settings["batch_size"], config["seed"], where,
+        settings["flip"], settings["channels_last"], text, (settings.get("early_stopping") or {}).get("held_out"),
+    )  # fmt: skip
+    examples = data.examples
+    if "pretrained" in config:
+        # By name: its code is no part of the results of runs that need none.
+        known = importlib.import_module("advcodes.training.pretrained").load(
+            pretrained, config["pretrained"], view["range"], where
+        )
+        examples = replace(examples, features=known.size)
+    method = build_method(config, examples, where)
+    if "pretrained" in config:
+        method.known_features = known
+    total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)
+    loop = Loop(method, method.phases(method.config), settings["precision"], total)
+    if settings["compile"]:
+        for net in method.networks.values():
+            net.compile()
+    return data, loop
 
 
 class LossLog:
