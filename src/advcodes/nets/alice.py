@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from advcodes.methods.base import Examples
-from advcodes.nets.common import Crop, Pad, check_square, output_activation, padded_side, stages
+from advcodes.nets.common import Crop, Pad, check_square, init_xavier, output_activation, padded_side, stages
 from advcodes.nets.config import Alice
 
 JUDGED = 4  #: strided convolutions of the discriminator at most; above sides of 32 pooling leads to 2x2
@@ -32,15 +32,6 @@ def _norm(a: Alice, n: int) -> nn.Module:
 
 def _convolution(a: int, b: int) -> nn.Conv2d:
     return nn.Conv2d(a, b, 5, stride=2, padding=2, bias=False)
-
-
-def _init(module: nn.Module) -> None:
-    """Xavier uniform weights and zero biases; batch norm starts as the identity."""
-    for m in module.modules():
-        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            nn.init.xavier_uniform_(m.weight)
-            if m.bias is not None:
-                nn.init.zeros_(m.bias)
 
 
 class Noise(nn.Module):
@@ -85,7 +76,7 @@ class Encoder(nn.Module):
         self.convolutions = nn.Sequential(*layers, nn.Flatten())
         self.head = nn.Linear(channels * 4, outputs * latent_dim)
         self.bounded, self.latent_dim = a.bounded_codes, latent_dim
-        _init(self)
+        init_xavier(self)
 
     def forward(self, x: Tensor) -> Tensor:
         found = self.head(self.convolutions(x))
@@ -112,7 +103,7 @@ class Generator(nn.Module):
                 layers += [_norm(a, outputs), nn.ReLU()]
             width = outputs
         self.net = nn.Sequential(*layers, output_activation(examples.value_range), Crop(side))
-        _init(self)
+        init_xavier(self)
 
     def forward(self, c: Tensor) -> Tensor:
         return self.net(c)
@@ -143,7 +134,7 @@ class JointDiscriminator(nn.Module):
             Noise(a.noise_numbers), nn.Linear(latent_dim + a.noise_numbers, channels * 4), nn.LeakyReLU(a.slope)
         )
         self.head = nn.Linear(2 * channels * 4, outputs)
-        _init(self)
+        init_xavier(self)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         logits = self.head(torch.cat([self.of_image(x), self.of_code(z)], 1))

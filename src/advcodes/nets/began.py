@@ -2,7 +2,7 @@
 
 Convolutions of 3x3 with ELU, no batch norm, no dropout and no transposed convolutions. All maps end at 8x8: a side of
 32 has three stages, and each doubling one more. Other sides are padded to the next one with the lowest value
-(**assumed**).
+(**assumed**). Nothing normalises what passes, so all depends on initial weights: Xavier's, as in the published code.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from advcodes.methods.base import Examples
-from advcodes.nets.common import Crop, Pad, check_square, padded_side
+from advcodes.nets.common import Crop, Pad, check_square, init_xavier, padded_side
 from advcodes.nets.config import Began
 
 SMALLEST = 8  #: side of the maps between convolutions and the dense layer
@@ -52,6 +52,7 @@ class Encoder(nn.Module):
             if i < count:
                 layers += _conv(width, width, stride=2)
         self.net = nn.Sequential(*layers, nn.Flatten(), nn.Linear(SMALLEST**2 * width, outputs * latent_dim))
+        init_xavier(self)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -71,6 +72,7 @@ class Decoder(nn.Module):
                 layers.append(nn.Upsample(scale_factor=2))
             layers += [*_conv(a.width, a.width), *_conv(a.width, a.width)]
         self.net = nn.Sequential(*layers, nn.Conv2d(a.width, channels, 3, padding=1), Crop(side))
+        init_xavier(self)
 
     def forward(self, c: Tensor) -> Tensor:
         return self.net(c)

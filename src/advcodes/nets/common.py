@@ -170,6 +170,15 @@ def init_uniform(module: nn.Module, glorot: Sequence[nn.Module] = ()) -> None:
         nn.init.zeros_(m.bias)
 
 
+def init_xavier(module: nn.Module) -> None:
+    """Xavier uniform weights and zero biases; batch norm keeps what PyTorch gives it, the identity."""
+    for m in module.modules():
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.xavier_uniform_(m.weight)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)
+
+
 def normaliser(kind: str, latent_dim: int) -> nn.Module:
     """What standardises codes [N, d] without weights of its own: over the ``batch``, over each ``layer``, or not."""
     return {

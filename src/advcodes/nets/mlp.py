@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from advcodes.methods.base import Examples
 from advcodes.nets import code
-from advcodes.nets.common import FeatureDiscriminator, Trunk, joined, normaliser, output_activation
+from advcodes.nets.common import FeatureDiscriminator, Trunk, init_xavier, joined, normaliser, output_activation
 from advcodes.nets.config import Mlp
 
 
@@ -18,10 +18,8 @@ def check(shape: Sequence[int]) -> None:
 
 
 def _init(module: nn.Module, how: str) -> None:
-    for m in module.modules():
-        if how == "xavier" and isinstance(m, nn.Linear):
-            nn.init.xavier_uniform_(m.weight)
-            nn.init.zeros_(m.bias)
+    if how == "xavier":
+        init_xavier(module)
 
 
 class Generator(nn.Module):
