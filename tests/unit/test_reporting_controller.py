@@ -35,6 +35,7 @@ FIGURE = {
     "title": "The controller's course",
     "metric": "settling_images",
     "paper_measures": False,
+    "in_paper": False,
     "columns": ["cifar10"],
     "rows": {"began": {"label": "BEGAN"}, "began_star": {"label": "BEGAN*"}},
 }
@@ -209,7 +210,7 @@ def test_the_page(tmp_path: Path):
     )
     assert "1 of 4 runs never settled; they count as the whole training" in page
     assert "**Lines**: mean of 2 seeds, band from lowest to highest, from the runs' `losses.csv`." in page
-    assert "**The paper** prints no number: the metric is our choice." in page
+    assert "**No paper** has this: it is our own, and so is the choice of its metric." in page
     assert "Not comparable" not in page and "**Floor**" not in page
 
 

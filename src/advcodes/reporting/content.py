@@ -51,6 +51,7 @@ def frame(
         "paper_protocol": item.protocol,
         "notes": item.notes,
         "columns": {c: _column(item, c, s, results, along_training) for c, s in columns.items()},
+        **({} if item.in_paper else {"in_paper": False}),
         **({"marks": item.marks} if item.marks else {}),
         **({"footnotes": item.footnotes} if item.footnotes else {}),
         "rows": {v: _row(item, v) for v in [*item.rows, *extra]},
@@ -203,8 +204,9 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
     ours = measured_on(content)
     notes += [f"**Metric**: {sentence}" for sentence in descriptions(_with(columns, ours), set().union(*ours.values()))]
     if content["paper_metric"] is None:
-        pictures = "" if content["kind"] == "controller" else "shows pictures here and "
-        notes.append(f"**The paper** {pictures}prints no number: the metric is our choice.")
+        pictures = "**The paper** shows pictures here and prints no number: the metric is our choice."
+        nothing = "**No paper** has this: it is our own, and so is the choice of its metric."
+        notes.append(pictures if content.get("in_paper", True) else nothing)
     else:
         notes += _other_quantities(content)
     for title in ("Marks", "Footnotes"):

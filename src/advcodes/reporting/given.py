@@ -147,7 +147,7 @@ def table(figure: Mapping[str, Any], key: str) -> str:
     every = [(label(row), column, found["scores"]) for row, column, found in shown(figure, key)]
     names = dict.fromkeys(name for *_, found in every for name in found)
     cells = [
-        [model, column, str(len(next(iter(found.values()))["seeds"])), *(_cell(found.get(name)) for name in names)]
+        [model, column, str(len(next(iter(found.values()))["seeds"])), *(cell(found.get(name)) for name in names)]
         for model, column, found in every
     ]
     return text.markdown_table(
@@ -155,7 +155,8 @@ def table(figure: Mapping[str, Any], key: str) -> str:
     )
 
 
-def _cell(score: Mapping[str, Any] | None) -> str:
+def cell(score: Mapping[str, Any] | None) -> str:
+    """A score over seeds as printed; a dash where there is none."""
     return text.DASH if score is None else text.plus_minus(score["mean"], score["sd"], text.decimals([score["mean"]]))
 
 

@@ -153,12 +153,14 @@ class Item(Model):
         "attributes",
         "energies",
         "controller",
+        "leaderboard",
     ] = Field(description="module of advcodes.reporting that renders it")
     title: str
     source: str = Field(description="Table 1, Figure 8: where it stands in the paper")
     reference: str = Field("", description="authors and number of the paper; set from its file")
     metric: Metric = Field(description="what the paper measures, or what we do")
     paper_measures: bool = Field(True, description="false: the paper shows pictures, and the metric is our choice")
+    in_paper: bool = Field(True, description="false: no table or figure of a paper, but our own")
     better: Literal["lower", "higher"]
     protocol: str = Field(description="the paper's protocol, in words")
     columns: list[str] = Field(min_length=1, description="datasets of the paper, as named in params.yaml")
@@ -199,6 +201,8 @@ class Item(Model):
             raise ValueError(f"metric: `kind: controller` shows settling_images, not {self.metric!r}")
         if self.better != better(self.metric):
             raise ValueError(f"better: of {self.metric!r}, {better(self.metric)} values are better, not {self.better}")
+        if self.paper_measures and not self.in_paper:
+            raise ValueError("paper_measures: `true` goes with what is in a paper only, not with `in_paper: false`")
         if self.kind == "table" and not self.paper_measures:
             raise ValueError("paper_measures: `false` goes with figures only; a table prints the paper's numbers")
         for key, kind in (("panels", "curves"), ("marks", "table"), ("measures", "table"), ("footnotes", "table"),

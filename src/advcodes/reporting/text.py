@@ -19,7 +19,12 @@ _DATASETS = {
     "celeba_64": "CelebA-64",
     "svhn_extra": "SVHN, extra",
     "flowers102": "Flowers-102",
+    "celeba_began": "CelebA (BEGAN's crop)",
+    "celeba_128": "CelebA-128",
     "oxford102": "Oxford-102",
+    "oxford102_began": "Oxford-102",
+    "mnist_survey": "MNIST",
+    "cifar10_survey": "CIFAR-10",
 }
 _METRICS = {
     "fid": "FID",
