@@ -227,7 +227,8 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
             "about the best that a generator can reach."
         )
     notes.append(f"**The paper's protocol**: {content['paper_protocol']}.")
-    notes += [f"**About the paper**: {note}" for note in content["notes"]]
+    about = "About the paper" if content.get("in_paper", True) else "Note"
+    notes += [f"**{about}**: {note}" for note in content["notes"]]
     return notes
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from advcodes.reporting import given, scatter, text
+from advcodes.reporting import given, lines, scatter, text
 from advcodes.reporting.content import frame, label, ran, write_pages
 from advcodes.reporting.statistics import mean_sd
 
@@ -118,17 +118,23 @@ def _dots(panel: Axes, entries: Sequence[_Entry], names: Sequence[str]) -> None:
     if len(names) == 1:
         means = [e.found["scores"][names[0]]["mean"] for e in entries]
         wide = min(means) > 0 and max(means) > 10 * min(means)
-        panel.set_xscale("log" if wide else "linear")
+        if wide:
+            _log(panel)
         panel.set_xlabel(f"{names[0]} {text.arrow(names[0])}{', log scale' if wide else ''}")
     elif names:
         panel.set_xlim(-0.02, 1.02)
-        panel.legend(fontsize="small", loc="lower left")
+        panel.legend(fontsize="small", loc="lower right", bbox_to_anchor=(1, 1), ncols=len(names), frameon=False)
 
 
 def _speeds(panel: Axes, entries: Sequence[_Entry]) -> None:
     panel.plot([e.found["speed"]["mean"] for e in entries], range(len(entries)), "o", color="C2")
-    panel.set_xscale("log")
+    _log(panel)
     panel.set_xlabel("training images a second, log scale")
+
+
+def _log(panel: Axes) -> None:
+    panel.set_xscale("log")
+    lines.plain_decades(panel.xaxis)
 
 
 def markdown(board: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:

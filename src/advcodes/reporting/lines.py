@@ -10,6 +10,7 @@ from advcodes.reporting.items import Item
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 _LOG_ABOVE = 5.0  #: ratio of largest to smallest value from which on the axis is logarithmic
 _COLORS = ("blue", "red", "green", "orange", "purple", "brown", "pink", "olive", "cyan", "gray")
@@ -59,16 +60,21 @@ def images_axis(panel: Axes) -> None:
 
 def log_if_wide(panel: Axes) -> bool:
     """Make the vertical axis of a panel with all its lines logarithmic where values differ much; whether it is."""
-    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
-
     low, high = panel.dataLim.intervaly
     if low <= 0 or high / low <= _LOG_ABOVE:
         return False
     panel.set_yscale("log")
-    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    panel.yaxis.set_major_formatter(ScalarFormatter())
-    panel.yaxis.set_minor_formatter(NullFormatter())
+    plain_decades(panel.yaxis)
     return True
+
+
+def plain_decades(axis: Axis) -> None:
+    """Let a logarithmic axis show plain numbers, at 1, 2 and 5 of each decade."""
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_formatter(NullFormatter())
 
 
 def legend(seeds: Iterable[int]) -> str:
