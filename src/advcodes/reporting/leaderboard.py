@@ -146,7 +146,7 @@ def markdown(board: Mapping[str, Any], picture: str, files: Sequence[str] = ()) 
         own = [
             "**Order**: by the mean over seeds; neighbours whose spreads overlap are not told apart.",
             f"**Speed**: images a second in training, as each run recorded it on {text.listing(devices)}, beside "
-            "whatever else that machine did; of a size with those on this page only.",
+            "whatever else that machine did; to be compared on this page only.",
             "**Parameters**: of all networks that are trained, in millions; sampling takes fewer.",
             given.NUMBERS,
         ]

@@ -19,7 +19,7 @@ _DATASETS = {
     "celeba_64": "CelebA-64",
     "svhn_extra": "SVHN, extra",
     "flowers102": "Flowers-102",
-    "celeba_began": "CelebA (BEGAN's crop)",
+    "celeba_began": "CelebA, BEGAN's crop",
     "celeba_128": "CelebA-128",
     "oxford102": "Oxford-102",
     "oxford102_began": "Oxford-102",
