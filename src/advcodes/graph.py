@@ -439,7 +439,7 @@ class Graph:
         }
         inputs = self._results(runs := self.runs(item))
         datasets = dict.fromkeys(r.dataset for r in runs)
-        if item.kind not in ("curves", "controller", "leaderboard"):  # lines of numbers that other stages wrote
+        if item.kind not in ("curves", "controller", "leaderboard"):  # numbers that other stages wrote
             inputs |= {f"samples/{r.id}": self.samples(r) for r in runs}
             inputs |= {f"data/{d}": self.prepared(d) for d in datasets}
         if item.kind in ("codes", "conditional"):

@@ -113,8 +113,7 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
         for panel, (quantity, axis) in zip(panels, QUANTITIES.items(), strict=True):
             panel.set_ylabel(axis)
             if not column["metric"]:
-                panel.text(0.5, 0.5, "not run", ha="center", transform=panel.transAxes)
-                panel.set(xticks=[], yticks=[])
+                lines.not_run(panel)
                 continue
             for model, style, found in _shown(figure, name):
                 lines.draw(panel, style, found["images"], found[quantity], label=model)

@@ -89,8 +89,7 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
             band = {key: [p[key] for p in points] for key in ("mean", "low", "high")}
             lines.draw(panel, row["style"], [p["images"] for p in points], band, marker=".", label=label(row))
         if not panel.lines:
-            panel.text(0.5, 0.5, "not run", ha="center", transform=panel.transAxes)
-            panel.set(xticks=[], yticks=[])
+            lines.not_run(panel)
             continue
         lines.images_axis(panel)
         log = lines.log_if_wide(panel)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from advcodes.evaluation.names import parse
 from advcodes.reporting import given, lines, scatter, text
 from advcodes.reporting.content import frame, label, ran, write_pages
 from advcodes.reporting.statistics import mean_sd
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from advcodes.reporting.results import Result
 
 KINDS = ("precision", "recall", "mse")  #: metrics beside the item's own; such as a run has none of are left out
-_DIGITS = 3  #: of images a second and of parameters
+_DIGITS = 3  #: of numbers of parameters
+_LOG_ABOVE = 10  #: ratio of largest to smallest mean from which on the axis of quality is logarithmic
 
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
@@ -79,51 +81,53 @@ def draw(board: Mapping[str, Any], path: Path) -> None:
     """Write the picture as PNG: a line of panels for each column that ran, a height for each row, the best on top."""
     from matplotlib.figure import Figure
 
-    shown = list(ran(board)) or list(board["columns"])[:1]
-    heights = [max(3, len(_ranked(board, name))) for name in shown]
+    shown = {name: _ranked(board, name) for name in list(ran(board)) or list(board["columns"])[:1]}
+    heights = [max(3, len(entries)) for entries in shown.values()]
     drawing = Figure(figsize=(11, 0.24 * sum(heights) + 1.2 * len(shown)), dpi=100, layout="constrained")
     grid = drawing.subplots(len(shown), 3, squeeze=False, height_ratios=heights, sharey="row")
-    for name, panels in zip(shown, grid, strict=True):
-        column = board["columns"][name]
-        panels[0].set_title(text.column(name, column["served_by"]), loc="left")
-        entries = _ranked(board, name)
+    for (name, entries), panels in zip(shown.items(), grid, strict=True):
+        column, (quality, coverage, speed) = board["columns"][name], panels
+        quality.set_title(text.column(name, column["served_by"]), loc="left")
         if not entries:
             for panel in panels:
-                panel.text(0.5, 0.5, "not run", ha="center", transform=panel.transAxes)
-                panel.set(xticks=[], yticks=[])
+                lines.not_run(panel)
             continue
-        for panel, names in zip(panels, _panels(entries, column["metric"]), strict=False):
-            _dots(panel, entries, names)
-        _speeds(panels[2], entries)
-        panels[0].set_yticks(range(len(entries)), [e.model for e in entries])
-        panels[0].invert_yaxis()
+        _quality(quality, entries, column["metric"])
+        _coverage(coverage, entries)
+        _speeds(speed, entries)
+        quality.set_yticks(range(len(entries)), [e.model for e in entries])
+        quality.invert_yaxis()
         for panel in panels:
             panel.grid(alpha=0.3)
     drawing.savefig(path, metadata={"Software": None})
 
 
-def _panels(entries: Sequence[_Entry], metric: str) -> list[list[str]]:
-    """Metrics of the first panel and of the second: the item's own, and precision and recall."""
-    return [[metric], [m for m in _metrics(entries) if m.startswith(("precision", "recall"))]]
+def _quality(panel: Axes, entries: Sequence[_Entry], metric: str) -> None:
+    """The item's metric."""
+    _dots(panel, entries, metric, "C0")
+    means = [e.found["scores"][metric]["mean"] for e in entries]
+    wide = min(means) > 0 and max(means) > _LOG_ABOVE * min(means)
+    if wide:
+        _log(panel)
+    panel.set_xlabel(f"{metric} {text.arrow(metric)}{', log scale' if wide else ''}")
 
 
-def _dots(panel: Axes, entries: Sequence[_Entry], names: Sequence[str]) -> None:
-    """Means as dots, seeds as small ones."""
+def _coverage(panel: Axes, entries: Sequence[_Entry]) -> None:
+    """Precision and recall, as far as they were computed."""
+    names = [m for m in _metrics(entries) if parse(m)[0] in ("precision", "recall")]
     for i, metric in enumerate(names):
-        there = [(y, e.found["scores"][metric]) for y, e in enumerate(entries) if metric in e.found["scores"]]
-        color = f"C{i}"
-        panel.plot([s["mean"] for _, s in there], [y for y, _ in there], "o", color=color, label=metric)
-        seeds = [(v, y) for y, s in there for v in s["seeds"].values()]
-        panel.plot([v for v, _ in seeds], [y for _, y in seeds], ".", color=color, alpha=0.4, markersize=3)
-    if len(names) == 1:
-        means = [e.found["scores"][names[0]]["mean"] for e in entries]
-        wide = min(means) > 0 and max(means) > 10 * min(means)
-        if wide:
-            _log(panel)
-        panel.set_xlabel(f"{names[0]} {text.arrow(names[0])}{', log scale' if wide else ''}")
-    elif names:
+        _dots(panel, entries, metric, f"C{i}")
+    if names:
         panel.set_xlim(-0.02, 1.02)
         panel.legend(fontsize="small", loc="lower right", bbox_to_anchor=(1, 1), ncols=len(names), frameon=False)
+
+
+def _dots(panel: Axes, entries: Sequence[_Entry], metric: str, color: str) -> None:
+    """Means as dots, seeds as small ones."""
+    there = [(y, e.found["scores"][metric]) for y, e in enumerate(entries) if metric in e.found["scores"]]
+    panel.plot([s["mean"] for _, s in there], [y for y, _ in there], "o", color=color, label=metric)
+    seeds = [(v, y) for y, s in there for v in s["seeds"].values()]
+    panel.plot([v for v, _ in seeds], [y for _, y in seeds], ".", color=color, alpha=0.4, markersize=3)
 
 
 def _speeds(panel: Axes, entries: Sequence[_Entry]) -> None:
@@ -140,7 +144,7 @@ def _log(panel: Axes) -> None:
 def markdown(board: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
     """The page: a table for each column that ran, the best first."""
     parts = [part for name in ran(board) for part in _table(board, name)]
-    devices = sorted({d for row in board["rows"].values() for found in row["board"].values() for d in found["device"]})
+    devices = sorted({device for *_, found in given.shown(board, "board") for device in found["device"]})
     own = []
     if parts:
         own = [

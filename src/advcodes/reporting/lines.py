@@ -58,6 +58,12 @@ def images_axis(panel: Axes) -> None:
     panel.set_xlim(left=0)
 
 
+def not_run(panel: Axes) -> None:
+    """Say in a panel that there is nothing to draw."""
+    panel.text(0.5, 0.5, "not run", ha="center", transform=panel.transAxes)
+    panel.set(xticks=[], yticks=[])
+
+
 def log_if_wide(panel: Axes) -> bool:
     """Make the vertical axis of a panel with all its lines logarithmic where values differ much; whether it is."""
     low, high = panel.dataLim.intervaly
