@@ -25,10 +25,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from advcodes.errors import AdvcodesError
+from advcodes.remembered import recall, remember
 
 AFFECTS_RESULTS = False
 PACKAGE = "advcodes"
 LOCKS = Path(".snakemake/advcodes")
+SOURCES = LOCKS / "sources.json"
 UNFINISHED = "unfinished"  #: subdirectory of work in progress
 
 
@@ -107,29 +109,73 @@ def _source(module: str) -> _Source:
     path = _file_of(module)
     if path is None:
         raise AdvcodesError(f"no source file for module {module!r}: it cannot be part of a result's key")
-    tree = ast.parse(path.read_bytes())
-    found: set[str] = set()
+    said = _parsed()(path.read_bytes())
+    found: set[str] = set(said["modules"])
     packages: dict[str, str] = {}  # local name -> subpackage, for `losses.gan.discriminator`
+    for package, name, local in said["names"]:
+        whole = f"{package}.{name}"
+        file = _file_of(whole)
+        found.add(whole if file else package)
+        if file and file.name == "__init__.py":
+            packages[local] = whole
+    for local, attribute in said["attributes"]:
+        whole = f"{packages.get(local)}.{attribute}"
+        if local in packages and _file_of(whole):
+            found.add(whole)
+    return _Source(said["shape"], tuple(sorted(found - {PACKAGE})), said["counts"])
+
+
+def _parse(content: bytes) -> dict[str, Any]:
+    """What a source file says that matters here, as JSON; a function of its bytes alone."""
+    tree = ast.parse(content)
+    modules, names, attributes = set(), [], set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == PACKAGE:
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                file = _file_of(whole)
-                found.add(whole if file else node.module)
-                if file and file.name == "__init__.py":
-                    packages[alias.asname or alias.name] = whole
-        elif isinstance(node, ast.Import):
-            found |= {a.name for a in node.names if a.name.split(".")[0] == PACKAGE}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in packages:
-            whole = f"{packages[node.value.id]}.{node.attr}"
-            if _file_of(whole):
-                found.add(whole)
+        match node:
+            case ast.ImportFrom(module=str(module)) if module.split(".")[0] == PACKAGE:
+                names += [[module, a.name, a.asname or a.name] for a in node.names]
+            case ast.Import():
+                modules |= {a.name for a in node.names if a.name.split(".")[0] == PACKAGE}
+            case ast.Attribute(value=ast.Name(id=local)):
+                attributes.add((local, node.attr))
+    local = {name for *_, name in names}
     counts = not any(
         isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "AFFECTS_RESULTS" and n.value.value is False
         for n in tree.body
     )
-    return _Source(digest(_shape(tree)), tuple(sorted(found - {PACKAGE})), counts)
+    return {
+        "shape": digest(_shape(tree)),
+        "modules": sorted(modules),
+        "names": names,
+        "attributes": [list(a) for a in sorted(attributes) if a[0] in local],
+        "counts": counts,
+    }
+
+
+class _Parsed:
+    """:func:`_parse`, remembered by the content's hash: parsing every source takes longer than all else in planning.
+
+    Remembered is only what this very parser found, and only in a project's directory.
+    """
+
+    def __init__(self):
+        self._parser = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+        found = recall(SOURCES)
+        self._said = found.get("said", {}) if found.get("parser") == self._parser else {}
+        self._written = len(self._said)
+
+    def __call__(self, content: bytes) -> dict[str, Any]:
+        name = hashlib.sha256(content).hexdigest()
+        if name not in self._said:
+            self._said[name] = _parse(content)
+        return self._said[name]
+
+    def write(self) -> None:
+        if len(self._said) > self._written and LOCKS.is_dir():
+            remember(SOURCES, {"parser": self._parser, "said": self._said})
+            self._written = len(self._said)
+
+
+_parsed = functools.cache(_Parsed)
 
 
 @functools.cache
@@ -149,6 +195,7 @@ def code(*modules: str) -> dict[str, str]:
         if source.counts:
             seen[module] = source.shape
             todo.extend(source.imports)
+    _parsed().write()
     return dict(sorted(seen.items()))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 import subprocess
@@ -33,7 +34,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def forget() -> None:
-    for function in (provenance._file_of, provenance._source, provenance.code):
+    for function in (provenance._file_of, provenance._source, provenance._parsed, provenance.code):
         function.cache_clear()
 
 
@@ -92,10 +93,32 @@ def test_messages_and_configuration_models_do_not_count(package: Path):
 
 def test_shape_of_source_is_the_same_for_every_python(package: Path):
     """`ast.dump` differs between versions; a fixed literal would notice if ours did."""
-    import ast
-
     tree = ast.parse('def f(a: int = 1) -> str:\n    "doc"\n    return f"{a!r:>{a}}" if a else [x for x in "ab"]\n')
     assert provenance.digest(provenance._shape(tree)) == "3a09cd4319ba871a9823"
+
+
+def test_what_was_parsed_is_remembered_for_that_content_and_parser_alone(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    first = code_of("gan")
+    assert not provenance.SOURCES.exists(), "this is no project's directory"
+    provenance.LOCKS.mkdir(parents=True)
+    assert code_of("gan") == first and provenance.SOURCES.is_file()
+    parsed, parse = [], provenance._parse
+    monkeypatch.setattr(provenance, "_parse", lambda content: parsed.append(content) or parse(content))
+    assert code_of("gan") == first and not parsed
+
+    loss = package / "losses/gan.py"
+    edit(loss, "softplus(-logits)", "softplus(1 - logits)")
+    assert code_of("gan") != first and parsed == [loss.read_bytes()]
+    edit(loss, "softplus(1 - logits)", "softplus(-logits)")
+    assert code_of("gan") == first and len(parsed) == 1
+
+    provenance.SOURCES.write_text("{half")
+    assert code_of("gan") == first and len(parsed) > len(first)
+    edit(package / "provenance.py", "import ast\n", "import ast  # a parser of another version\n")
+    assert code_of("gan") == first and len(parsed) > 2 * len(first)
 
 
 def artifact(folder: Path, config: Any = 1, **inputs: Artifact) -> Artifact:

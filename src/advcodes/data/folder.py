@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
 import json
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from advcodes.data.files import IMAGES, Tree, is_image, walk
 from advcodes.errors import AdvcodesError
+from advcodes.remembered import recall, remember
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -53,7 +53,7 @@ def fingerprint(path: Path) -> str:
         status = {"": path.stat()}
     else:
         status = {name: s for name, s in walk(path) if is_image(name)}
-    cache = _read_cache()
+    cache = recall(CACHE)
     old = cache.get(root, {})
     # A file that changed within the clock's granularity would keep its time: such hashes are not remembered.
     settled = time.time_ns() - 2_000_000_000
@@ -69,7 +69,7 @@ def fingerprint(path: Path) -> str:
         if changed < settled:
             new[name] = [size, changed, content]
     if new != old:
-        _write_cache({**cache, root: new})
+        remember(CACHE, {**cache, root: new})
     return hashlib.sha256(json.dumps(entries).encode()).hexdigest()[:20]
 
 
@@ -86,25 +86,6 @@ def _hash(path: str) -> str:
             return hashlib.file_digest(f, "sha256").hexdigest()
     except OSError as error:
         raise AdvcodesError(f"{path}: cannot be read: {error.strerror}; fix its permissions or remove it") from None
-
-
-def _read_cache() -> dict[str, dict[str, list]]:
-    try:
-        cache = json.loads(CACHE.read_text())
-        return cache if isinstance(cache, dict) else {}
-    except (OSError, ValueError):
-        return {}
-
-
-def _write_cache(cache: Mapping[str, Any]) -> None:
-    temporary = CACHE.with_name(f".{CACHE.name}.{os.getpid()}.tmp")
-    try:
-        CACHE.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(cache))
-        os.replace(temporary, CACHE)
-    except OSError:  # it only saves time
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 # ------------------------------------------------------------------------------------------------------------
