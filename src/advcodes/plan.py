@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -133,6 +133,7 @@ class Plan:
         groups: their runs, each once.
         jobs: training jobs at once.
         threads: CPU threads of a job; None on a GPU.
+        parts: what each of several items would take alone; runs that they share are in each.
     """
 
     scale: str
@@ -140,6 +141,17 @@ class Plan:
     groups: tuple[Group, ...]
     jobs: int
     threads: int | None
+    parts: tuple[Plan, ...] = ()
+
+    @property
+    def runs(self) -> int:
+        """All runs, those that are built among them."""
+        return sum(len(g.seeds) for g in self.groups)
+
+    @property
+    def to_train(self) -> int:
+        """How many runs have to be trained."""
+        return sum(g.to_train for g in self.groups)
 
     @property
     def unknown(self) -> int:
@@ -186,15 +198,20 @@ class Plan:
                 }
                 for g in self.groups
             ],
-            "total": {
-                "runs": sum(len(g.seeds) for g in self.groups),
-                "to_train": sum(g.to_train for g in self.groups),
-                "images": self.images,
-                "hours": self.hours,
-                "hours_at_once": self.hours_at_once,
-                "runs_of_unknown_hours": self.unknown,
-                "runs_of_unknown_images": sum(g.to_train for g in self.groups if g.images is None),
-            },
+            "by_item": {part.items[0]: part.total() for part in self.parts},
+            "total": self.total(),
+        }
+
+    def total(self) -> dict[str, Any]:
+        """Sums over all runs, as JSON; images and hours are without runs of which they are not known."""
+        return {
+            "runs": self.runs,
+            "to_train": self.to_train,
+            "images": self.images,
+            "hours": self.hours,
+            "hours_at_once": self.hours_at_once,
+            "runs_of_unknown_hours": self.unknown,
+            "runs_of_unknown_images": sum(g.to_train for g in self.groups if g.images is None),
         }
 
     def __str__(self) -> str:
@@ -203,17 +220,24 @@ class Plan:
         title = f"{', '.join(self.items)} at scale {self.scale}, {of_job}"
         if not self.groups:
             return f"{title}: nothing is trained"
-        return "\n".join([title + ":", *_aligned([HEADINGS, *map(_row, self.groups)]), *self._totals()])
+        return "\n".join(
+            [title + ":", *_aligned([HEADINGS, *map(_row, self.groups)], LEFT), *self._by_item(), *self._totals()]
+        )
+
+    def _by_item(self) -> Iterator[str]:
+        if self.parts:
+            yield "by table and figure; runs that they share count for each:"
+            head = ("item", "runs", "built", "images to see", "hours", f"with {_count(self.jobs, 'job')} at once")
+            yield from _aligned([head, *map(_item_row, self.parts)], (0,))
 
     def _totals(self) -> Iterator[str]:
-        total = self.as_dict()["total"]
-        built = total["runs"] - total["to_train"]
+        total = self.total()
         least = "at least " if total["runs_of_unknown_images"] else ""
         yield (
-            f"in all: {_count(total['runs'], 'run')}, {built:,} built already; to train: {total['to_train']:,}, "
-            f"{least}{self.images:,} images"
+            f"in all: {_count(self.runs, 'run')}, {self.runs - self.to_train:,} built already; to train: "
+            f"{self.to_train:,}, {least}{self.images:,} images"
         )
-        if self.unknown < total["to_train"] or not total["to_train"]:
+        if self.unknown < self.to_train or not self.to_train:
             least = "at least " if self.unknown else ""
             yield (
                 f"time: {least}{_hours(self.hours)} hours one after another, "
@@ -228,6 +252,7 @@ class Plan:
 
 
 HEADINGS = ("dataset", "variant", "runs", "built", "images a run", "images/s", "hours", "speed from")
+LEFT = (0, 1, len(HEADINGS) - 1)  #: names and sources stand on the left, numbers on the right
 
 
 def _row(g: Group) -> tuple[str, ...]:
@@ -237,10 +262,18 @@ def _row(g: Group) -> tuple[str, ...]:
     return g.dataset, g.variant, str(len(g.seeds)), str(len(g.built)), images, speed, hours, g.speed_from or "-"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Columns as wide as their widest cell: names and sources on the left, numbers on the right."""
+def _item_row(part: Plan) -> tuple[str, ...]:
+    total = part.total()
+    images = f"{'>= ' if total['runs_of_unknown_images'] else ''}{part.images:,}"
+    least = ">= " if part.unknown else ""
+    known = part.unknown < part.to_train or not part.to_train
+    hours = [f"{least}{_hours(h)}" if known else "unknown" for h in (part.hours, part.hours_at_once)]
+    return part.items[0], str(part.runs), str(part.runs - part.to_train), images, *hours
+
+
+def _aligned(rows: Sequence[Sequence[str]], left: tuple[int, ...]) -> Iterator[str]:
+    """Columns as wide as their widest cell; those of ``left`` begin at one place, the others end there."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    left = (0, 1, len(widths) - 1)
     for row in rows:
         cells = (c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
         yield "  " + "  ".join(cells).rstrip()
@@ -276,13 +309,32 @@ def plan(graph: Graph, cores: int | None = None, measure: bool = False) -> Plan:
         groups.setdefault((run.dataset, run.variant), []).append(run)
     finished = _finished(graph.data)
     jobs = max(1, (cores or _cores()) // machine.threads)
-    return Plan(
+    whole = Plan(
         graph.params.scale,
         tuple(graph.params.items),
         tuple(_group(graph, runs, finished, measure) for runs in groups.values()),
         min(jobs, gpus * machine.jobs_per_gpu) if gpus else jobs,
         None if gpus else machine.threads,
     )
+    items = graph.chosen()
+    return replace(whole, parts=tuple(_part(whole, graph, i) for i in items)) if len(items) > 1 else whole
+
+
+def _part(whole: Plan, graph: Graph, item: str) -> Plan:
+    """One item's share of the groups: of its variants, and of their seeds only its own."""
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for run in graph.runs(graph.items[item]):
+        seeds.setdefault((run.dataset, run.variant), set()).add(run.seed)
+    groups = (
+        replace(
+            g,
+            seeds=tuple(s for s in g.seeds if s in seeds[g.dataset, g.variant]),
+            built=tuple(s for s in g.built if s in seeds[g.dataset, g.variant]),
+        )
+        for g in whole.groups
+        if (g.dataset, g.variant) in seeds
+    )
+    return replace(whole, items=(item,), groups=tuple(groups))
 
 
 def _group(graph: Graph, runs: Sequence[Run], finished: Mapping[str, list[_Finished]], measure: bool) -> Group:

@@ -336,6 +336,33 @@ def test_a_split_smaller_than_a_batch_is_an_error(small: dict[str, Any], tmp_pat
         plan(graph_of(small, tmp_path))
 
 
+def test_each_of_several_items_is_counted_alone(small: dict[str, Any], tmp_path: Path):
+    tree = merge(
+        small,
+        {
+            "items": ["acl/fig8", "acl/table1"],
+            "per_item": {"acl/fig8": {"rows": ["gan", "acl_gan"], "seeds": [0]}, "acl/table1": {"seeds": [0, 1]}},
+        },
+    )
+    graph = graph_of(tree, tmp_path)
+    finish(graph, GAN, 100)
+    planned = plan(graph, cores=1)
+    assert (planned.runs, planned.to_train) == (5, 4)  # of gan 2, of acl_gan 1, of wgan_gp 2
+    figure, table = planned.parts
+    assert (figure.items, figure.runs, figure.to_train) == (("acl/fig8",), 2, 1)
+    assert (table.items, table.runs, table.to_train) == (("acl/table1",), 4, 3)
+    assert of(figure).seeds == of(figure).built == (0,) and of(table).seeds == (0, 1)
+    assert table.images == 3 * 1024 and table.unknown == 2 and table.hours == pytest.approx(1024 / 100 / 3600)
+    lines = str(planned).splitlines()
+    heads = lines.index("by table and figure; runs that they share count for each:") + 1
+    assert [line.split() for line in lines[heads + 1 : heads + 3]] == [
+        ["acl/fig8", "2", "1", "1,024", "unknown", "unknown"],
+        ["acl/table1", "4", "1", "3,072", ">=", "<0.01", ">=", "<0.01"],
+    ]
+    assert planned.as_dict()["by_item"]["acl/table1"]["to_train"] == 3
+    assert plan(graph_of(small, tmp_path)).parts == ()
+
+
 def test_json_says_all_that_the_table_does(capsys: pytest.CaptureFixture):
     assert main(["plan", "acl/table1", "acl/fig11", "--scale", "laptop", "--cores", "2", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
