@@ -6,15 +6,15 @@ import re
 
 from workflow.project import Project, jobs, remade
 
-RUN = "demo/shapes/lpaae_text/seed0"
+RUN = "demo/shapes_16/lpaae_text/seed0"
 
 
 def test_a_text_model_is_built_with_its_sentence_encoder(built: Project):
     built.set(
         items=["lpaae/fig14"],
         seeds=[0],
-        stand_ins__flowers102="shapes",
-        datasets__shapes__count=600,
+        stand_ins__flowers102="shapes_16",
+        datasets__shapes_16__count=600,
         text={"steps": 20},
         variants={"lpaae_text": {"method": "lpaae_text"}},
     )
