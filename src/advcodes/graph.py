@@ -13,7 +13,8 @@ from advcodes import registry
 from advcodes.errors import AdvcodesError, unknown
 from advcodes.params import Params
 from advcodes.provenance import Artifact, ancestors_first, digest
-from advcodes.reporting.items import FRONT_ITEM, Item, paper_titles, read_claims, read_items
+from advcodes.reporting.items import FRONT_ITEM, Item
+from advcodes.reporting.papers import paper_titles, read_claims, read_items
 
 AFFECTS_RESULTS = False
 DATA = Path("data")

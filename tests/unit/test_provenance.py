@@ -18,7 +18,7 @@ from advcodes.errors import AdvcodesError
 from advcodes.graph import Graph, Run
 from advcodes.params import resolve
 from advcodes.provenance import Artifact, ancestors_first
-from advcodes.reporting.items import read_items
+from advcodes.reporting.papers import read_items
 
 
 @pytest.fixture

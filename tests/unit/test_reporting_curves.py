@@ -110,7 +110,7 @@ def test_a_row_without_a_style_has_the_colour_of_its_place(tmp_path, monkeypatch
 
 
 def test_styles_of_the_declared_figure_are_the_paper_s():
-    from advcodes.reporting.items import read_items
+    from advcodes.reporting.papers import read_items
 
     rows = read_items()["acl/fig8"].rows
     assert {v: (r.style.color, r.style.line) for v, r in rows.items()} == {

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from advcodes.errors import AdvcodesError
-from advcodes.reporting.items import ANY, Item, paper_titles, read_claims, read_items
+from advcodes.reporting.items import ANY, Item
+from advcodes.reporting.papers import paper_titles, read_claims, read_items
 
 PAPER = """\
 paper: acl

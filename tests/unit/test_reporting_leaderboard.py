@@ -140,7 +140,7 @@ def test_what_is_in_no_paper_has_no_number_of_a_paper():
 def test_every_method_but_those_that_need_more_has_a_row():
     """Of the registered methods: `ae` cannot sample, and `lpaae_text` needs captions."""
     from advcodes import registry
-    from advcodes.reporting.items import read_items
+    from advcodes.reporting.papers import read_items
     from advcodes.yamlfile import read_yaml
 
     board, params = read_items()["advcodes/leaderboard"], resolve(read_yaml(Path("params.yaml")), "params.yaml")

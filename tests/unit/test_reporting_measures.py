@@ -11,7 +11,8 @@ from reporting_fakes import METRICS, PROTOCOL, item, render_artifact, run
 from advcodes.errors import AdvcodesError
 from advcodes.params import Machine
 from advcodes.reporting import claims, render, table, text
-from advcodes.reporting.items import Item, deciding, read_claims, read_items
+from advcodes.reporting.items import Item, deciding
+from advcodes.reporting.papers import read_claims, read_items
 from advcodes.reporting.results import only, read_results
 
 #: Table I of AAAE (facts 4.1).
