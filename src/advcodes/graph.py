@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from advcodes import registry
+from advcodes.data.expected import original_size
 from advcodes.errors import AdvcodesError, unknown
 from advcodes.params import Params
 from advcodes.provenance import Artifact, ancestors_first, digest
@@ -122,7 +123,7 @@ class Graph:
             "method": hyperparameters,
             "architecture": _plain(architecture),
             "training": training,
-            "budget": _plain(p.budget.get(run.dataset, p.budget["default"])),
+            "budget": _plain(p.budget_of(run.dataset)),
             "view": {"range": list(variant.value_range or view.range), "train_split": view.train_split},
             "seed": run.seed,
         }
@@ -437,6 +438,7 @@ class Graph:
             "item": item.declaration(),
             "rows": self.rows(item),
             "columns": {c: p.served(c, item_id) for c in item.columns},
+            "whole": self._whole(item),
         }
         inputs = self._results(runs := self.runs(item))
         datasets = dict.fromkeys(r.dataset for r in runs)
@@ -457,6 +459,15 @@ class Graph:
             # and builds everything.
             home=(self.reports / p.scale / item_id).parent,
         )
+
+    def _whole(self, item: Item) -> dict[str, int]:
+        """Images that a run sees at scale `paper`, by column; of what papers have, and of original datasets alone."""
+        p, found = self.params, {}
+        for column in item.columns if item.in_paper and p.scale != "paper" else ():
+            budget = p.budget_of(column, paper=True)
+            if (size := original_size(p, column)) is not None:
+                found[column] = budget.images or round(budget.epochs * size)
+        return found
 
     def _results(self, runs: list[Run]) -> dict[str, Artifact]:
         """What reports read of runs: metrics by ``<run>``, training by ``run/<run>``."""

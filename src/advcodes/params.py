@@ -7,7 +7,7 @@ import operator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, create_model, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, create_model, model_validator
 
 from advcodes import registry
 from advcodes.errors import AdvcodesError, did_you_mean
@@ -286,6 +286,12 @@ class Params(Model):
     datasets: dict[str, View]
     architectures: dict[str, Architecture]
     variants: dict[str, Any]
+    _at_paper: dict[str, Budget] = PrivateAttr(default_factory=dict)
+
+    def budget_of(self, dataset: str, paper: bool = False) -> Budget:
+        """A dataset's training length, at this scale or at scale `paper`."""
+        budgets = self._at_paper if paper else self.budget
+        return budgets.get(dataset, budgets["default"])
 
     def served(self, column: str, item: str = "") -> str | None:
         """The dataset that serves a paper's column at this scale (in one item), or None where it is not run."""
@@ -410,10 +416,15 @@ def resolve(tree: Any, file: str = "params.yaml", scale: str | None = None) -> P
             raise AdvcodesError(f"{file}: scales.{name}.{key}: a scale cannot override {key!r}")
     merged = merge({**tree, "scale": name}, overrides)
     try:
-        return _params_model().model_validate(merged)
+        resolved = _params_model().model_validate(merged)
     except ValidationError as error:
         text = explain(error, merged, _params_model(), variant_models(), f"scales.{name}", overrides)
         raise AdvcodesError(f"{file}: {text}") from None
+    if name == "paper":
+        resolved._at_paper = resolved.budget
+    else:
+        resolved._at_paper = resolve({**tree, "scales": scales}, file, "paper").budget
+    return resolved
 
 
 def read(path: Path | str = "params.yaml", scale: str | None = None) -> Params:

@@ -18,43 +18,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from advcodes.errors import AdvcodesError, unknown
+from advcodes.data.expected import VALIDATION, Look, expected
+from advcodes.errors import AdvcodesError
 from advcodes.graph import Graph, Run
 from advcodes.params import Machine
 from advcodes.provenance import digest
 
 AFFECTS_RESULTS = False
-DIGITS = 1_797  #: images of scikit-learn's digits
-CELEBA = {"train": 162_770, "val": 19_867, "test": 19_962}  #: of its authors' list_eval_partition.txt
-VALIDATION = "validation"
 HINT = "not measured; run with --measure"
-
-
-class Look(NamedTuple):
-    """What a dataset looks like.
-
-    Attributes:
-        splits: examples in each split.
-        shape: of one example, (C, H, W) or (D,); None where only the files tell.
-        classes: how many; of a prepared dataset not read.
-        attributes: how many; of a prepared dataset not read.
-    """
-
-    splits: Mapping[str, int]
-    shape: tuple[int, ...] | None
-    classes: int = 0
-    attributes: int = 0
-
-    def size(self, split: str, dataset: str) -> int:
-        """Examples in a split, or in several (``train+val+test``).
-
-        Raises:
-            AdvcodesError: there is no such split.
-        """
-        for part in split.split("+"):
-            if part not in self.splits:
-                raise unknown(f"split of dataset {dataset!r}:", part, self.splits)
-        return sum(self.splits[part] for part in split.split("+"))
 
 
 @dataclass(frozen=True)
@@ -366,38 +337,7 @@ def look(graph: Graph, dataset: str) -> Look | None:
     if prepared.fresh():
         facts = prepared.record()["facts"]
         return Look({k: stop - start for k, (start, stop) in facts["splits"].items()}, tuple(facts["shape"]))
-    view, source = graph.params.datasets[dataset], graph.params.source(dataset)
-    if source == "folder":
-        return None
-    from advcodes.data import generated
-    from advcodes.data.official import COUNTS
-
-    def one_in(n: int, count: int) -> dict[str, int]:
-        return {"train": count - count // n, "test": count // n}
-
-    points, scenes = view.count or generated.POINTS_COUNT, view.count or generated.SHAPES_COUNT
-    splits = {
-        **COUNTS,
-        "celeba": CELEBA,
-        "digits": {"train": DIGITS - generated.DIGITS_TEST, "test": generated.DIGITS_TEST},
-        "shapes": one_in(6, scenes),
-        "gaussians": one_in(5, points),
-    }[source]
-    if view.hold_out:
-        splits = {VALIDATION: view.hold_out, **splits, "train": splits["train"] - view.hold_out}
-    if source == "gaussians":
-        return Look(splits, (2,), len(generated.MODES))
-    channels, side, classes, attributes = {
-        "mnist": (1, 28, 10, 0),
-        "svhn": (3, 32, 10, 0),
-        "cifar10": (3, 32, 10, 0),
-        "celeba": (3, None, 0, 40),
-        "flowers102": (3, None, 102, 0),
-        "digits": (1, 8, 10, 0),
-        "shapes": (3, generated.SIDE, len(generated.SHAPES), len(generated.ATTRIBUTES)),
-    }[source]
-    channels, side = view.channels or channels, view.size or (view.crop.size if view.crop else side)
-    return Look(splits, None if side is None else (channels, side, side), classes, attributes)
+    return expected(graph.params, dataset)
 
 
 def images_of(config: Mapping[str, Any], seen: Look | None, dataset: str) -> int | None:

@@ -148,7 +148,7 @@ def request(
             )
         )  # fmt: skip
     served = dataset if runs else None
-    return Request(item, "demo", list(item.rows), {item.columns[0]: served}, made, results)
+    return Request(item, "demo", list(item.rows), {item.columns[0]: served}, {}, made, results)
 
 
 def would_be_saved(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], object]) -> Figure:

@@ -111,6 +111,7 @@ def render_artifact(root: Path, declared: Item, inputs: Mapping[str, Artifact], 
         "item": declared.declaration(),
         "rows": declared.variants,
         "columns": {"cifar10": "digits", "celeba": None},
+        "whole": {},
         **config,
     }
     paper, _, name = declared.id.partition("/")

@@ -15,10 +15,11 @@ import torch
 
 from advcodes import plan as planning
 from advcodes.cli import main
+from advcodes.data.expected import Look
 from advcodes.errors import AdvcodesError
 from advcodes.graph import Graph, Run
 from advcodes.params import merge, resolve
-from advcodes.plan import Group, Look, Plan, Speed, images_of, look, plan
+from advcodes.plan import Group, Plan, Speed, images_of, look, plan
 from advcodes.training import speed as measuring
 from advcodes.training.data import TrainingData
 from advcodes.training.loop import Loop, total_steps

@@ -364,6 +364,20 @@ def test_table1_needs_its_own_runs_only(tree: dict[str, Any]):
     assert trained < {a.id for a in graph.everything() if a.id.startswith("train/")}
 
 
+def test_pages_know_the_papers_training_of_their_columns(tree: dict[str, Any]):
+    def whole(item: str, scale: str = "demo") -> dict[str, int]:
+        return Graph(resolve(tree, scale=scale)).item(item).config["whole"]
+
+    assert whole("acl/table1") == whole("acl/table1", "laptop") == {"cifar10": 100 * 50_000, "celeba": 40 * 162_770}
+    assert whole("acl/fig6") == {"mnist": 100 * 55_000}, "5,000 images are held out"
+    assert whole("gali/table2") == {"svhn_extra": 100 * 531_131}
+    assert whole("acl/table1", "paper") == {}, "it is the paper's"
+    assert whole("acl/fig11") == {}, "points have no original"
+    assert whole("advcodes/leaderboard") == {}, "no paper has it"
+    tree["scales"]["paper"]["budget"]["cifar10"] = {"images": 7}
+    assert whole("acl/table1")["cifar10"] == 7
+
+
 def test_an_items_key_depends_on_its_own_kind(tree: dict[str, Any]):
     graph = Graph(resolve(tree))
     for item, kind in (("acl/table1", "table"), ("acl/fig6", "grids"), ("acl/fig11", "priors")):

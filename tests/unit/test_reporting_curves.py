@@ -63,7 +63,7 @@ def drawn(tmp_path, monkeypatch, declared, values, columns=None):
 
     columns = columns or {"cifar10": "digits", "celeba": None}
     content = curves.content(
-        declared, "demo", [*declared.variants, "extra"], columns, read_results(inputs_of(tmp_path, values))
+        declared, "demo", [*declared.variants, "extra"], columns, read_results(inputs_of(tmp_path, values)), {}
     )
     return would_be_saved(monkeypatch, lambda: curves.draw(content, tmp_path / "x.png")).axes
 

@@ -517,7 +517,7 @@ def test_content_takes_rows_that_params_yaml_adds(tmp_path):
     inputs = trained(tmp_path, "demo/shapes/mine/seed0", 1.0, 0.5, protocol=PROTOCOL)
     declared = item(TABLE2)
     found = table.content(
-        declared, "demo", [*declared.variants, "mine"], {"celeba_178": "shapes"}, read_results(inputs)
+        declared, "demo", [*declared.variants, "mine"], {"celeba_178": "shapes"}, read_results(inputs), {}
     )
     page = table.markdown(found)
     assert tables(page)[0][-1] == ["mine (addition)", "1.00 (1 seed)", text.DASH, "0.500 (1 seed)", text.DASH]

@@ -195,6 +195,22 @@ def test_both_columns_served_by_one_dataset(tmp_path):
     assert page.count("| digits |") == 1
 
 
+def test_the_share_of_the_papers_training_is_said(tmp_path):
+    inputs = run(tmp_path, "demo/digits/gan/seed0", 3.0, images=128_000)
+    inputs |= run(tmp_path, "demo/digits/acl_gan/seed0", 2.0, images=64_000)
+    whole = {"cifar10": 5_000_000, "celeba": 320_000}
+    page, content, _ = rendered(
+        tmp_path, item(), inputs, whole=whole, columns={"cifar10": "digits", "celeba": "digits"}
+    )
+    assert (
+        "- **Budget**: 1.3 to 2.6 % of 5,000,000 images of CIFAR-10 and 20 to 40 % of 320,000 images of CelebA, "
+        "which a run sees at scale `paper`."
+    ) in page
+    assert content["columns"]["celeba"]["whole"] == 320_000
+    page, _, _ = rendered(tmp_path / "other", item(), {}, whole=whole)
+    assert "Budget" not in page, "nothing was run"
+
+
 def test_unequal_training_is_said(tmp_path):
     inputs = run(tmp_path, "demo/digits/gan/seed0", 3.0)
     inputs |= run(tmp_path, "demo/digits/acl_gan/seed0", 2.0, images=64_000)
@@ -309,7 +325,7 @@ def test_a_paper_can_print_an_energy_distance(tmp_path):
 
 def test_other_items_are_rebuilt_under_their_own_name(tmp_path):
     other = item(id="khan/table1")
-    content = table.content(other, "demo", other.variants, {"cifar10": None, "celeba": None}, [])
+    content = table.content(other, "demo", other.variants, {"cifar10": None, "celeba": None}, [], {})
     assert "`snakemake --cores 8 reports/demo/khan/table1.md`" in table.markdown(content)
 
 

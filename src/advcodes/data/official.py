@@ -20,6 +20,7 @@ from PIL import Image
 
 from advcodes.data import folder
 from advcodes.data.download import unpack
+from advcodes.data.expected import COUNTS
 from advcodes.data.files import Tree
 from advcodes.data.mirror import Original, Search, link
 from advcodes.data.source import Source
@@ -34,13 +35,6 @@ MNIST_UNPACKED = {
     "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-}
-#: Images in each official split, which a mirror's folder of images must have.
-COUNTS = {
-    "mnist": {"train": 60_000, "test": 10_000},
-    "svhn": {"train": 73_257, "test": 26_032, "extra": 531_131},
-    "cifar10": {"train": 50_000, "test": 10_000},
-    "flowers102": {"train": 1_020, "val": 1_020, "test": 6_149},
 }
 ALIASES = {
     "mnist": ("mnist",),

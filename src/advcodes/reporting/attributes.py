@@ -19,7 +19,7 @@ from advcodes.evaluation.features import Extractor, load_extractor
 from advcodes.evaluation.sample import normalised
 from advcodes.reporting import given, scatter, text
 from advcodes.reporting.blocks import Block, blocks
-from advcodes.reporting.content import frame, label
+from advcodes.reporting.content import label
 from advcodes.reporting.items import ANY, Item
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import Restored, restore
@@ -71,7 +71,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[Block]]:
         as :func:`checked` gives, ``runs`` by seed: what :func:`edit` measures, and ``scores`` over seeds.
     """
     item = request.item
-    figure, shown = frame(item, request.scale, request.rows, request.columns, request.results), []
+    figure, shown = request.frame(), []
     figure["strength"] = item.strength
     for row, column, results in request.cells(figure, "edited"):
         served, data, split = request.columns[column], request.pictured(column), results[0].protocol["split"]

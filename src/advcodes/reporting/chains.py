@@ -16,7 +16,7 @@ from advcodes.evaluation.reconstruction import pairs
 from advcodes.evaluation.sample import normalised_for_samples
 from advcodes.reporting import given, text
 from advcodes.reporting.blocks import Block, blocks
-from advcodes.reporting.content import frame, label
+from advcodes.reporting.content import label
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import Restored, restore
 
@@ -62,7 +62,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[list[Block | None]]]
         measures, and ``scores`` over seeds. And two blocks for each run, one for each chain.
     """
     item = request.item
-    figure, shown = frame(item, request.scale, request.rows, request.columns, request.results), []
+    figure, shown = request.frame(), []
     for row, column, results in request.cells(figure, "chains"):
         served, data, split, runs = request.columns[column], request.pictured(column), results[0].protocol["split"], {}
         real = np.array(data.split(split).images[:MEASURED])

@@ -11,7 +11,7 @@ import numpy as np
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation.features import load_extractor
 from advcodes.reporting import clouds, scatter, text
-from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
+from advcodes.reporting.content import footnotes, head, label, origin, write_pages
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import restore
 
@@ -45,7 +45,7 @@ def content(request: Request) -> dict[str, Any]:
         :func:`~advcodes.reporting.clouds.panel` gives, and ``metric`` of the samples by seed.
     """
     item = request.item
-    figure = frame(item, request.scale, request.rows, request.columns, request.results)
+    figure = request.frame()
     for row, column, results in request.cells(figure, "codes"):
         dataset = request.columns[column]
         split = request.prepared(column).split(results[0].protocol["split"])

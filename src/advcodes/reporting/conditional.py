@@ -13,7 +13,7 @@ from advcodes.evaluation.features import Extractor, load_extractor
 from advcodes.evaluation.sample import shown as sampled
 from advcodes.reporting import given, scatter, text
 from advcodes.reporting.blocks import Block, blocks
-from advcodes.reporting.content import frame, label, ran
+from advcodes.reporting.content import label, ran
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import restore
 
@@ -43,7 +43,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[list[Block | None]]]
         their ``names``, ``seed``, ``scores``, and what :func:`by_choice` gives.
     """
     item = request.item
-    figure = frame(item, request.scale, request.rows, request.columns, request.results)
+    figure = request.frame()
     grids: list[tuple[dict[str, Any], dict[str, Block]]] = []
     for row, column, results in request.cells(figure, "asked"):
         served = request.columns[column]

@@ -21,6 +21,7 @@ def frame(
     rows: Sequence[str],
     columns: Mapping[str, str | None],
     results: Sequence[Result],
+    whole: Mapping[str, int],
     along_training: bool = False,
 ) -> dict[str, Any]:
     """The content of a table or figure before its numbers, as JSON.
@@ -31,6 +32,7 @@ def frame(
         rows: variants that are trained: the paper's, then those that params.yaml adds.
         columns: the paper's columns, and the dataset that served each (None: not run).
         results: of all runs.
+        whole: images that a run sees at scale `paper`, by column, as far as known.
         along_training: show the metrics of curves, which have a protocol of their own.
 
     Returns:
@@ -50,7 +52,7 @@ def frame(
         "better": item.better,
         "paper_protocol": item.protocol,
         "notes": item.notes,
-        "columns": {c: _column(item, c, s, results, along_training) for c, s in columns.items()},
+        "columns": {c: _column(item, c, s, results, whole, along_training) for c, s in columns.items()},
         **({} if item.in_paper else {"in_paper": False}),
         **({"marks": item.marks} if item.marks else {}),
         **({"footnotes": item.footnotes} if item.footnotes else {}),
@@ -67,7 +69,12 @@ def _row(item: Item, variant: str) -> dict[str, Any]:
 
 
 def _column(
-    item: Item, column: str, served: str | None, results: Sequence[Result], along_training: bool
+    item: Item,
+    column: str,
+    served: str | None,
+    results: Sequence[Result],
+    whole: Mapping[str, int],
+    along_training: bool,
 ) -> dict[str, Any]:
     runs = [r for r in results if r.dataset == served and item.trains(r.variant, column)]
     wanted = item.measured(column)
@@ -85,6 +92,7 @@ def _column(
         "protocol": shared(protocol for _, protocol in measured),
         "images": sorted({r.images for r in runs}),
         "batch_size": sorted({r.batch_size for r in runs}),
+        **({"whole": whole[column]} if column in whole else {}),
         **({"best_of": sorted(early)} if (early := {r.best_of for r in runs if r.best_of is not None}) else {}),
         # Real images were scored with the tables' number of images, not with the curves'.
         "floor": {} if along_training else _floor_of(runs),
@@ -196,6 +204,8 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
             f"**Training**: {lengths} seen (an image counts each time), in batches of {batches}; "
             + ("the same for every row." if same else "**not the same for every row**.")
         )
+        if shares := [_share(name, c) for name, c in columns.items() if "whole" in c]:
+            notes.append(f"**Budget**: {text.listing(shares)}, which a run sees at scale `paper`.")
         if stopped := sorted({n for c in columns.values() for n in c.get("best_of", ())}):
             notes.append(
                 f"**Early stopping**: of rows that have it, those networks count that reconstructed held-out images "
@@ -230,6 +240,13 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
     about = "About the paper" if content.get("in_paper", True) else "Note"
     notes += [f"**{about}**: {note}" for note in content["notes"]]
     return notes
+
+
+def _share(name: str, column: Mapping[str, Any]) -> str:
+    """How much of scale `paper`'s training length a column's runs had: the least and the most, where they differ."""
+    shares = [100 * n / column["whole"] for n in column["images"]]
+    ends = dict.fromkeys(f"{share:.0f}" if share >= 10 else f"{share:.2g}" for share in (min(shares), max(shares)))
+    return f"{' to '.join(ends)} % of {column['whole']:,} images of {text.dataset(name)}"
 
 
 def _other_quantities(content: Mapping[str, Any]) -> Iterator[str]:

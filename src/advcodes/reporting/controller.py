@@ -12,7 +12,7 @@ import numpy as np
 
 from advcodes.evaluation.settling import moving_mean, read
 from advcodes.reporting import given, images, lines, scatter, text
-from advcodes.reporting.content import frame, label, ran, write_pages
+from advcodes.reporting.content import label, ran, write_pages
 from advcodes.reporting.results import Result
 from advcodes.reporting.statistics import mean_sd
 
@@ -54,7 +54,7 @@ def content(request: Request) -> dict[str, Any]:
         ``convergence``, and whether it ``settled``) and ``scores`` over seeds. Balance and convergence are means over
         the last ``settling_window`` points of the log, or as many as there are.
     """
-    figure = frame(request.item, request.scale, request.rows, request.columns, request.results)
+    figure = request.frame()
     for i, (variant, row) in enumerate(figure["rows"].items()):
         row["style"] = lines.style(request.item, variant, i)
     for row, column, results in request.cells(figure, "controller"):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
     """Write ``<name>.md``, ``.json`` and ``.png``; returns their names."""
-    figure = content(request.item, request.scale, request.rows, request.columns, request.results)
+    figure = content(request.item, request.scale, request.rows, request.columns, request.results, request.whole)
     picture = directory / f"{name}.png"
     draw(figure, picture)
     return write_pages(picture, {"json": as_json(figure)}, lambda names: markdown(figure, picture.name, names))
@@ -30,6 +30,7 @@ def content(
     rows: Sequence[str],
     columns: Mapping[str, str | None],
     results: Sequence[Result],
+    whole: Mapping[str, int],
 ) -> dict[str, Any]:
     """Everything a figure shows, as JSON; see :func:`~advcodes.reporting.content.frame` for the arguments.
 
@@ -37,7 +38,7 @@ def content(
         The frame, with ``curves`` in each row: by column, points of ``images``, ``mean``, ``low`` and
         ``high`` (extremes over seeds) and ``seeds`` (value by seed); and ``panels``: title, column, rows.
     """
-    figure = frame(item, scale, rows, columns, results, along_training=True)
+    figure = frame(item, scale, rows, columns, results, whole, along_training=True)
     for i, (variant, row) in enumerate(figure["rows"].items()):
         row["style"] = lines.style(item, variant, i)
         row["curves"] = {}

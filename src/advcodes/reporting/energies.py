@@ -13,7 +13,7 @@ from advcodes.data.values import to_float, to_stored
 from advcodes.errors import AdvcodesError
 from advcodes.reporting import given, text
 from advcodes.reporting.blocks import panels
-from advcodes.reporting.content import frame, label
+from advcodes.reporting.content import label
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import Restored, restore
 
@@ -46,7 +46,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[list[tuple[str, np.n
         and ``real`` energy, and their ``ratio``) and ``scores`` over seeds. And four panels a run, two a line.
     """
     item = request.item
-    figure, shown = frame(item, request.scale, request.rows, request.columns, request.results), []
+    figure, shown = request.frame(), []
     for row, column, results in request.cells(figure, "energies"):
         data, split, runs = request.pictured(column), results[0].protocol["split"], {}
         real = np.array(data.split(split).images[:MEASURED])

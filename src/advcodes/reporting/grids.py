@@ -10,7 +10,7 @@ import numpy as np
 
 from advcodes.reporting import images, text
 from advcodes.reporting.blocks import panels
-from advcodes.reporting.content import as_json, footnotes, frame, head, label, origin, ran, write_pages
+from advcodes.reporting.content import as_json, footnotes, head, label, origin, ran, write_pages
 from advcodes.reporting.statistics import mean_sd
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def content(request: Request) -> dict[str, Any]:
         The frame of :func:`~advcodes.reporting.content.frame`, with ``scores`` in each row: by column the metric's
         mean and sd over seeds, its value by seed, and the seed whose samples are shown.
     """
-    figure = frame(request.item, request.scale, request.rows, request.columns, request.results)
+    figure = request.frame()
     for variant, row in figure["rows"].items():
         row["scores"] = {}
         for name, column in ran(figure).items():

@@ -13,7 +13,7 @@ from advcodes.errors import AdvcodesError
 from advcodes.evaluation.inpainting import completed, drawn_masks
 from advcodes.reporting import given, images, text
 from advcodes.reporting.blocks import Block, blocks
-from advcodes.reporting.content import frame, label
+from advcodes.reporting.content import label
 from advcodes.reporting.items import INPAINTED
 from advcodes.training.restore import restore
 
@@ -72,7 +72,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
         left, height, width), and ``scores`` over seeds.
     """
     item = request.item
-    figure = frame(item, request.scale, request.rows, request.columns, request.results) | {"layout": item.layout}
+    figure = request.frame() | {"layout": item.layout}
     count, shown = STEPS if item.layout == "formation" else ACROSS[0][1], []
     for row, column, results in request.cells(figure, "inpainted"):
         served, data, first = request.columns[column], request.pictured(column), results[0]

@@ -18,7 +18,7 @@ from advcodes.data.prepared import Prepared
 from advcodes.data.values import to_stored
 from advcodes.evaluation.sample import normalised, normalised_for_samples
 from advcodes.reporting import given, images, scatter, text
-from advcodes.reporting.content import footnotes, frame, head, label, origin
+from advcodes.reporting.content import footnotes, head, label, origin
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import Restored, restore
 
@@ -71,8 +71,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[tuple[str, Transitio
         ``split``, ``first_seed``, ``runs`` by seed, each a list of what :func:`measure` gives, and ``metric`` of the
         samples by seed.
     """
-    item = request.item
-    figure = frame(item, request.scale, request.rows, request.columns, request.results)
+    figure = request.frame()
     blocks = []
     for row, column, results in request.cells(figure, "interpolation"):
         dataset = request.columns[column]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from advcodes.evaluation.names import parse
 from advcodes.reporting import given, lines, scatter, text
-from advcodes.reporting.content import frame, label, ran, write_pages
+from advcodes.reporting.content import label, ran, write_pages
 from advcodes.reporting.statistics import mean_sd
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def content(request: Request) -> dict[str, Any]:
         seeds, ``speed`` in training (images a second, mean and sd over seeds), ``device`` that it was measured on
         (several, if they differ), and ``parameters`` of all networks.
     """
-    board = frame(request.item, request.scale, request.rows, request.columns, request.results)
+    board = request.frame()
     for row, column, results in request.cells(board, "board"):
         row["board"][column] = {
             "scores": given.scores(results, board["columns"][column]["metric"], KINDS),

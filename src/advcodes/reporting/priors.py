@@ -12,7 +12,7 @@ import torch
 from advcodes import losses
 from advcodes.errors import AdvcodesError
 from advcodes.reporting import scatter, text
-from advcodes.reporting.content import footnotes, frame, head, label, origin, write_pages
+from advcodes.reporting.content import footnotes, head, label, origin, write_pages
 from advcodes.reporting.results import Result, only
 from advcodes.reporting.statistics import mean_sd
 from advcodes.training.restore import Restored, restore, snapshots
@@ -51,7 +51,7 @@ def content(request: Request) -> dict[str, Any]:
         ``energy_distance`` of data at each snapshot, and ``final`` ones.
     """
     item = request.item
-    figure = frame(item, request.scale, request.rows, request.columns, request.results)
+    figure = request.frame()
     for row, column, results in request.cells(figure, "strips"):
         split = results[0].protocol["split"]
         data = np.array(request.prepared(column).split(split).images[: scatter.MEASURED])

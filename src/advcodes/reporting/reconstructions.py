@@ -13,7 +13,7 @@ from advcodes.errors import AdvcodesError
 from advcodes.evaluation.reconstruction import reconstructions
 from advcodes.reporting import given, images, text
 from advcodes.reporting.blocks import Block, blocks
-from advcodes.reporting.content import frame, label
+from advcodes.reporting.content import label
 from advcodes.training.restore import restore
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
         ``scores`` over seeds.
     """
     item = request.item
-    figure = frame(item, request.scale, request.rows, request.columns, request.results)
+    figure = request.frame()
     figure |= {"layout": item.layout, "samples": item.samples or item.layout == "blocks"}
     count, shown = {"pairs": ROWS * PAIRS, "blocks": ROWS, "rows": ACROSS[0][1]}[item.layout], []
     for row, column, results in request.cells(figure, "reconstructed"):

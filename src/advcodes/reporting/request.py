@@ -12,6 +12,7 @@ import numpy as np
 from advcodes.data.prepared import Prepared, load
 from advcodes.errors import AdvcodesError
 from advcodes.provenance import Artifact
+from advcodes.reporting.content import frame
 from advcodes.reporting.items import Item
 from advcodes.reporting.results import Result, of_cell, read_results
 
@@ -25,6 +26,7 @@ class Request:
         scale: at which it was run.
         rows: variants that are trained: the paper's, then those that params.yaml adds.
         columns: the paper's columns, and the dataset that served each (None: not run).
+        whole: images that a run sees at scale `paper`, by column, as far as known.
         inputs: artifacts by role: ``<run>`` metrics, ``run/<run>``, ``samples/<run>``, ``data/<dataset>``, ...
         results: of all runs.
     """
@@ -33,6 +35,7 @@ class Request:
     scale: str
     rows: list[str]
     columns: Mapping[str, str | None]
+    whole: Mapping[str, int]
     inputs: Mapping[str, Artifact]
     results: list[Result]
 
@@ -43,8 +46,12 @@ class Request:
         Raises:
             AdvcodesError: an input is missing or malformed.
         """
-        item = Item.model_validate(config["item"])
-        return cls(item, config["scale"], config["rows"], config["columns"], inputs, read_results(inputs))
+        own = (config[name] for name in ("scale", "rows", "columns", "whole"))
+        return cls(Item.model_validate(config["item"]), *own, inputs, read_results(inputs))
+
+    def frame(self) -> dict[str, Any]:
+        """The item's content before its numbers, see :func:`advcodes.reporting.content.frame`."""
+        return frame(self.item, self.scale, self.rows, self.columns, self.results, self.whole)
 
     def of(self, column: str, variant: str) -> list[Result]:
         """Results of a row in a column, by seed."""

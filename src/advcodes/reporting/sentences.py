@@ -10,7 +10,7 @@ from advcodes.errors import AdvcodesError
 from advcodes.evaluation.sample import shown as sampled
 from advcodes.reporting import given, text
 from advcodes.reporting.blocks import Block, blocks
-from advcodes.reporting.content import frame, label
+from advcodes.reporting.content import label
 from advcodes.reporting.items import ANY, Item, Swap
 from advcodes.reporting.results import Result
 from advcodes.reporting.statistics import mean_sd
@@ -50,7 +50,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[Block]]:
         ``scores``, and ``agreement``: by statement of captions ``samples``, ``chance`` and ``real``, a value a seed.
     """
     item = request.item
-    figure, shown = frame(item, request.scale, request.rows, request.columns, request.results), []
+    figure, shown = request.frame(), []
     for row, column, results in request.cells(figure, "said"):
         served = request.columns[column]
         sentences, swap = spoken(item, served)

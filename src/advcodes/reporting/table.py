@@ -36,7 +36,7 @@ _WIDE = 6  #: most columns of numbers with ours beside the paper's; of more, eac
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
     """Write ``<name>.md``, ``.json``, ``.tex`` and a sheet of samples, ``.png``; returns their names."""
-    table = content(request.item, request.scale, request.rows, request.columns, request.results)
+    table = content(request.item, request.scale, request.rows, request.columns, request.results, request.whole)
     picture = directory / f"{name}.png"
     caption = _samples(table, request, picture)
     files = {"json": as_json(table), "tex": tex(table)}
@@ -75,6 +75,7 @@ def content(
     rows: Sequence[str],
     columns: Mapping[str, str | None],
     results: Sequence[Result],
+    whole: Mapping[str, int],
 ) -> dict[str, Any]:
     """Everything a table says, as JSON; see :func:`~advcodes.reporting.content.frame` for the arguments.
 
@@ -83,7 +84,7 @@ def content(
         columns measure), ours (by metric: mean, sd, number of seeds) and every run's metrics. In a row of real images
         ours are what these score, of no seeds.
     """
-    table = frame(item, scale, rows, columns, results)
+    table = frame(item, scale, rows, columns, results, whole)
     for variant, row in table["rows"].items():
         row["cells"] = {}
         for column in columns:
