@@ -300,7 +300,7 @@ def test_the_artifact_follows_params(tree: dict[str, Any]):
     assert set(one.inputs) == {"data"} and one.modules == ("advcodes.text.encoder",)
     assert one.config["train_split"] == "train" and one.config["word"] == 300 and one.config["hidden"] == 100
     for change in ({"text": {"steps": 7}}, {"datasets": {"shapes": {"test_split": "train"}}}):
-        changed = {**tree, "scales": {"demo": {**tree["scales"]["demo"], **change}}}
+        changed = {**tree, "scales": {**tree["scales"], "demo": {**tree["scales"]["demo"], **change}}}
         assert Graph(resolve(changed)).text("shapes").id != one.id
     with pytest.raises(AdvcodesError, match="unknown dataset 'shaped'; did you mean 'shapes'"):
         Graph(resolve(tree)).text("shaped")
