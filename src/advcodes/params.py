@@ -396,6 +396,13 @@ def resolve(tree: Any, file: str = "params.yaml", scale: str | None = None) -> P
     Raises:
         AdvcodesError: one line with the file, the path of the key, what is allowed and the nearest known name.
     """
+    resolved = _resolve(tree, file, scale)
+    resolved._at_paper = (resolved if resolved.scale == "paper" else _resolve(tree, file, "paper")).budget
+    return resolved
+
+
+def _resolve(tree: Any, file: str, scale: str | None) -> Params:
+    """One scale, which knows no other."""
     if not isinstance(tree, dict):
         raise AdvcodesError(f"{file}: expected a mapping of keys at the top, got {type(tree).__name__}")
     tree = dict(tree)
@@ -416,15 +423,10 @@ def resolve(tree: Any, file: str = "params.yaml", scale: str | None = None) -> P
             raise AdvcodesError(f"{file}: scales.{name}.{key}: a scale cannot override {key!r}")
     merged = merge({**tree, "scale": name}, overrides)
     try:
-        resolved = _params_model().model_validate(merged)
+        return _params_model().model_validate(merged)
     except ValidationError as error:
         text = explain(error, merged, _params_model(), variant_models(), f"scales.{name}", overrides)
         raise AdvcodesError(f"{file}: {text}") from None
-    if name == "paper":
-        resolved._at_paper = resolved.budget
-    else:
-        resolved._at_paper = resolve({**tree, "scales": scales}, file, "paper").budget
-    return resolved
 
 
 def read(path: Path | str = "params.yaml", scale: str | None = None) -> Params:
@@ -440,8 +442,8 @@ def read(path: Path | str = "params.yaml", scale: str | None = None) -> Params:
         raise AdvcodesError(f"{path}: no such file; run from the repository's root (where params.yaml lies)") from None
     resolved = resolve(tree, str(path), scale)
     for other in SCALES:
-        if other != resolved.scale:
-            resolve(tree, str(path), other)
+        if other not in (resolved.scale, "paper"):  # `resolve` validates the paper's with any
+            _resolve(tree, str(path), other)
     return resolved
 
 

@@ -119,8 +119,7 @@ def _source(module: str) -> _Source:
         if file and file.name == "__init__.py":
             packages[local] = whole
     for local, attribute in said["attributes"]:
-        whole = f"{packages.get(local)}.{attribute}"
-        if local in packages and _file_of(whole):
+        if local in packages and _file_of(whole := f"{packages[local]}.{attribute}"):
             found.add(whole)
     return _Source(said["shape"], tuple(sorted(found - {PACKAGE})), said["counts"])
 

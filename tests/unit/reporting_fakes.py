@@ -11,6 +11,7 @@ import numpy as np
 
 from advcodes.provenance import Artifact
 from advcodes.reporting.items import Item
+from advcodes.reporting.request import Request
 
 METRICS = ("fd_classifier", "score_classifier", "kd_classifier", "precision_classifier", "recall_classifier")
 PROTOCOL = {
@@ -123,3 +124,9 @@ def render_artifact(root: Path, declared: Item, inputs: Mapping[str, Artifact], 
         config=settings,
         inputs=inputs,
     )
+
+
+def requested(root: Path, declared: Item, inputs: Mapping[str, Artifact], **config: Any) -> Request:
+    """What that artifact is rendered from."""
+    made = render_artifact(root, declared, inputs, **config)
+    return Request.of_artifact(made.config, made.inputs)

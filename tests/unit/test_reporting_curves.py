@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from figure_fakes import would_be_saved
 from PIL import Image
-from reporting_fakes import CURVES, item, render_artifact, run
+from reporting_fakes import CURVES, item, render_artifact, requested, run
 
 from advcodes.params import Machine
 from advcodes.reporting import curves, render
@@ -59,12 +59,9 @@ def test_page_states_the_curves_protocol(figure):
 
 def drawn(tmp_path, monkeypatch, declared, values, columns=None):
     """The matplotlib figure that would be saved."""
-    from advcodes.reporting.results import read_results
-
     columns = columns or {"cifar10": "digits", "celeba": None}
-    content = curves.content(
-        declared, "demo", [*declared.variants, "extra"], columns, read_results(inputs_of(tmp_path, values)), {}
-    )
+    rows = [*declared.variants, "extra"]
+    content = curves.content(requested(tmp_path, declared, inputs_of(tmp_path, values), rows=rows, columns=columns))
     return would_be_saved(monkeypatch, lambda: curves.draw(content, tmp_path / "x.png")).axes
 
 

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from reporting_fakes import METRICS, PROTOCOL, item, render_artifact, run
+from reporting_fakes import METRICS, PROTOCOL, item, render_artifact, requested, run
 
 from advcodes.errors import AdvcodesError
 from advcodes.params import Machine
@@ -516,8 +516,7 @@ def test_a_claim_by_what_a_row_cannot_have_names_the_row(tmp_path):
 def test_content_takes_rows_that_params_yaml_adds(tmp_path):
     inputs = trained(tmp_path, "demo/shapes/mine/seed0", 1.0, 0.5, protocol=PROTOCOL)
     declared = item(TABLE2)
-    found = table.content(
-        declared, "demo", [*declared.variants, "mine"], {"celeba_178": "shapes"}, read_results(inputs), {}
-    )
+    rows = [*declared.variants, "mine"]
+    found = table.content(requested(tmp_path, declared, inputs, rows=rows, columns={"celeba_178": "shapes"}))
     page = table.markdown(found)
     assert tables(page)[0][-1] == ["mine (addition)", "1.00 (1 seed)", text.DASH, "0.500 (1 seed)", text.DASH]

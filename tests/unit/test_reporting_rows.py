@@ -7,13 +7,12 @@ import re
 
 import numpy as np
 import pytest
-from reporting_fakes import CURVES, ITEM, PROTOCOL, artifact, item, render_artifact, run
+from reporting_fakes import CURVES, ITEM, PROTOCOL, artifact, item, render_artifact, requested, run
 
 from advcodes.errors import AdvcodesError
 from advcodes.graph import Graph, Run
 from advcodes.params import Machine, resolve
 from advcodes.reporting import claims, curves, render, text
-from advcodes.reporting.content import frame
 from advcodes.reporting.results import read_results
 from evaluation_fakes import write_prepared
 
@@ -104,7 +103,7 @@ def test_a_table_has_a_dash_where_a_row_is_not_for_the_column(tmp_path):
 
 def test_footnotes_of_a_column_are_about_its_own_rows(tmp_path):
     inputs = three(tmp_path) | run(tmp_path, "demo/digits/gan/seed0", 3.0, images=64_000)
-    found = frame(item(rows=ROWS), "demo", list(ROWS), BOTH, read_results(inputs), {})
+    found = requested(tmp_path, item(rows=ROWS), inputs, rows=list(ROWS), columns=BOTH).frame()
     assert found["columns"]["cifar10"]["images"] == [64_000, 128_000]
     assert found["columns"]["celeba"]["images"] == [128_000]
     directory, name = rendered(tmp_path, item(rows=ROWS), inputs, columns=BOTH)
@@ -114,7 +113,7 @@ def test_footnotes_of_a_column_are_about_its_own_rows(tmp_path):
 def test_curves_have_panels_of_the_rows_of_their_columns(tmp_path):
     inputs = three(tmp_path, curve=[(1000, 4.0), (2000, 3.0)])
     declared = item(CURVES, rows=ROWS)
-    figure = curves.content(declared, "demo", list(ROWS), BOTH, read_results(inputs), {})
+    figure = curves.content(requested(tmp_path, declared, inputs, rows=list(ROWS), columns=BOTH))
     shown = {panel["column"]: panel["rows"] for panel in figure["panels"]}
     assert shown == {"cifar10": ["gan", "wgan_gp"], "celeba": ["acl_gan", "wgan_gp"]}
     assert list(figure["rows"]["gan"]["curves"]) == ["cifar10"]

@@ -8,7 +8,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from reporting_fakes import ITEM, METRICS, PROTOCOL, artifact, item, render_artifact, run
+from reporting_fakes import ITEM, METRICS, PROTOCOL, artifact, item, render_artifact, requested, run
 
 from advcodes.errors import AdvcodesError
 from advcodes.params import Machine
@@ -325,7 +325,7 @@ def test_a_paper_can_print_an_energy_distance(tmp_path):
 
 def test_other_items_are_rebuilt_under_their_own_name(tmp_path):
     other = item(id="khan/table1")
-    content = table.content(other, "demo", other.variants, {"cifar10": None, "celeba": None}, [], {})
+    content = table.content(requested(tmp_path, other, {}, columns={"cifar10": None, "celeba": None}))
     assert "`snakemake --cores 8 reports/demo/khan/table1.md`" in table.markdown(content)
 
 

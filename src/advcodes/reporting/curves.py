@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advcodes.reporting import lines, text
-from advcodes.reporting.content import as_json, footnotes, frame, head, label, origin, ran, write_pages
+from advcodes.reporting.content import as_json, footnotes, head, label, origin, ran, write_pages
 from advcodes.reporting.items import Item
-from advcodes.reporting.results import Result, of_cell
+from advcodes.reporting.results import Result
 from advcodes.reporting.statistics import mean_sd
 
 if TYPE_CHECKING:
@@ -18,34 +18,25 @@ if TYPE_CHECKING:
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
     """Write ``<name>.md``, ``.json`` and ``.png``; returns their names."""
-    figure = content(request.item, request.scale, request.rows, request.columns, request.results, request.whole)
+    figure = content(request)
     picture = directory / f"{name}.png"
     draw(figure, picture)
     return write_pages(picture, {"json": as_json(figure)}, lambda names: markdown(figure, picture.name, names))
 
 
-def content(
-    item: Item,
-    scale: str,
-    rows: Sequence[str],
-    columns: Mapping[str, str | None],
-    results: Sequence[Result],
-    whole: Mapping[str, int],
-) -> dict[str, Any]:
-    """Everything a figure shows, as JSON; see :func:`~advcodes.reporting.content.frame` for the arguments.
+def content(request: Request) -> dict[str, Any]:
+    """Everything a figure shows, as JSON.
 
     Returns:
         The frame, with ``curves`` in each row: by column, points of ``images``, ``mean``, ``low`` and
         ``high`` (extremes over seeds) and ``seeds`` (value by seed); and ``panels``: title, column, rows.
     """
-    figure = frame(item, scale, rows, columns, results, whole, along_training=True)
+    figure = request.frame(along_training=True)
     for i, (variant, row) in enumerate(figure["rows"].items()):
-        row["style"] = lines.style(item, variant, i)
-        row["curves"] = {}
-        for name, column in figure["columns"].items():
-            if runs := of_cell(item, results, columns, name, variant):
-                row["curves"][name] = _points(runs, column["metric"])
-    figure["panels"] = _panels(item, figure)
+        row["style"] = lines.style(request.item, variant, i)
+    for row, column, runs in request.cells(figure, "curves"):
+        row["curves"][column] = _points(runs, figure["columns"][column]["metric"])
+    figure["panels"] = _panels(request.item, figure)
     return figure
 
 

@@ -49,9 +49,9 @@ class Request:
         own = (config[name] for name in ("scale", "rows", "columns", "whole"))
         return cls(Item.model_validate(config["item"]), *own, inputs, read_results(inputs))
 
-    def frame(self) -> dict[str, Any]:
+    def frame(self, along_training: bool = False) -> dict[str, Any]:
         """The item's content before its numbers, see :func:`advcodes.reporting.content.frame`."""
-        return frame(self.item, self.scale, self.rows, self.columns, self.results, self.whole)
+        return frame(self.item, self.scale, self.rows, self.columns, self.results, self.whole, along_training)
 
     def of(self, column: str, variant: str) -> list[Result]:
         """Results of a row in a column, by seed."""

@@ -13,7 +13,6 @@ from advcodes.reporting import images, text
 from advcodes.reporting.content import (
     as_json,
     footnotes,
-    frame,
     head,
     label,
     measured_on,
@@ -24,7 +23,7 @@ from advcodes.reporting.content import (
     write_pages,
 )  # fmt: skip
 from advcodes.reporting.items import Item, PaperValue
-from advcodes.reporting.results import Result, of_cell, over_seeds, within
+from advcodes.reporting.results import Result, over_seeds, within
 
 if TYPE_CHECKING:
     from advcodes.reporting.request import Request
@@ -36,7 +35,7 @@ _WIDE = 6  #: most columns of numbers with ours beside the paper's; of more, eac
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
     """Write ``<name>.md``, ``.json``, ``.tex`` and a sheet of samples, ``.png``; returns their names."""
-    table = content(request.item, request.scale, request.rows, request.columns, request.results, request.whole)
+    table = content(request)
     picture = directory / f"{name}.png"
     caption = _samples(table, request, picture)
     files = {"json": as_json(table), "tex": tex(table)}
@@ -69,28 +68,21 @@ def _samples(table: Mapping[str, Any], request: Request, path: Path) -> str:
     )
 
 
-def content(
-    item: Item,
-    scale: str,
-    rows: Sequence[str],
-    columns: Mapping[str, str | None],
-    results: Sequence[Result],
-    whole: Mapping[str, int],
-) -> dict[str, Any]:
-    """Everything a table says, as JSON; see :func:`~advcodes.reporting.content.frame` for the arguments.
+def content(request: Request) -> dict[str, Any]:
+    """Everything a table says, as JSON.
 
     Returns:
         The frame, with ``cells`` in each row: by column the paper's value (by metric, where the item says what its
         columns measure), ours (by metric: mean, sd, number of seeds) and every run's metrics. In a row of real images
         ours are what these score, of no seeds.
     """
-    table = frame(item, scale, rows, columns, results, whole)
+    table = request.frame()
     for variant, row in table["rows"].items():
         row["cells"] = {}
-        for column in columns:
-            runs = of_cell(item, results, columns, column, variant)
+        for column in request.columns:
+            runs = request.of(column, variant)
             row["cells"][column] = {
-                "paper": _printed(item, variant, column),
+                "paper": _printed(request.item, variant, column),
                 "ours": _real(table["columns"][column]) if row["kind"] == "real" else over_seeds(runs),
                 "runs": [_run(r, table["columns"][column]) for r in runs],
             }
