@@ -12,8 +12,9 @@ from typing import Any, Literal, NamedTuple, get_args
 from advcodes import registry
 from advcodes.data.expected import original_size
 from advcodes.errors import AdvcodesError, unknown
+from advcodes.keys import digest
 from advcodes.params import Params
-from advcodes.provenance import Artifact, ancestors_first, digest
+from advcodes.provenance import Artifact, ancestors_first
 from advcodes.reporting.items import FRONT_ITEM, Item
 from advcodes.reporting.papers import paper_titles, read_claims, read_items
 

@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 from advcodes.data.expected import VALIDATION, Look, expected
 from advcodes.errors import AdvcodesError
 from advcodes.graph import Graph, Run
+from advcodes.keys import digest
 from advcodes.params import Machine
-from advcodes.provenance import digest
 
 AFFECTS_RESULTS = False
 HINT = "not measured; run with --measure"

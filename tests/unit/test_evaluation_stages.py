@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes import provenance
+from advcodes import keys
 from advcodes.data.prepared import load as load_prepared
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation import classifier, evaluate, reference, sample
@@ -125,7 +125,7 @@ def test_nothing_but_measuring_imports_torch_fidelity():
 @pytest.mark.parametrize("stage", ["reference", "evaluate", "sample"])
 def test_the_code_of_one_extractor_is_not_part_of_the_others_results(stage: str):
     """The extractor itself is an input, which has its code in its own key."""
-    reached = provenance.code(f"advcodes.evaluation.{stage}")
+    reached = keys.code(f"advcodes.evaluation.{stage}")
     assert f"advcodes.evaluation.{stage}" in reached
     assert not {"advcodes.evaluation.inception", "advcodes.evaluation.classifier"} & set(reached)
 
