@@ -5,42 +5,22 @@ Reads params.yaml and the manifests of finished runs alone; torch is imported on
 
 from __future__ import annotations
 
-import functools
 import heapq
-import json
 import math
-import os
-import statistics
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from advcodes import speeds
 from advcodes.data.expected import VALIDATION, Look, expected
 from advcodes.errors import AdvcodesError
 from advcodes.graph import Graph, Run
-from advcodes.keys import digest
-from advcodes.params import Machine
+from advcodes.reporting.text import count
+from advcodes.speeds import Speed
 
 AFFECTS_RESULTS = False
 HINT = "not measured; run with --measure"
-
-
-@dataclass(frozen=True)
-class Speed:
-    """How fast a training job is.
-
-    Attributes:
-        images_per_second: real images seen.
-        source: where that is from.
-        changed: whether it is of a run by code that has changed since.
-    """
-
-    images_per_second: float
-    source: str
-    changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,7 +167,7 @@ class Plan:
 
     def __str__(self) -> str:
         """The plan as an aligned table with its totals below."""
-        of_job = "jobs on a GPU" if self.threads is None else f"jobs of {_count(self.threads, 'thread')}"
+        of_job = "jobs on a GPU" if self.threads is None else f"jobs of {count(self.threads, 'thread')}"
         title = f"{', '.join(self.items)} at scale {self.scale}, {of_job}"
         if not self.groups:
             return f"{title}: nothing is trained"
@@ -198,24 +178,24 @@ class Plan:
     def _by_item(self) -> Iterator[str]:
         if self.parts:
             yield "by table and figure; runs that they share count for each:"
-            head = ("item", "runs", "built", "images to see", "hours", f"with {_count(self.jobs, 'job')} at once")
+            head = ("item", "runs", "built", "images to see", "hours", f"with {count(self.jobs, 'job')} at once")
             yield from _aligned([head, *map(_item_row, self.parts)], (0,))
 
     def _totals(self) -> Iterator[str]:
         total = self.total()
         least = "at least " if total["runs_of_unknown_images"] else ""
         yield (
-            f"in all: {_count(self.runs, 'run')}, {self.runs - self.to_train:,} built already; to train: "
+            f"in all: {count(self.runs, 'run')}, {self.runs - self.to_train:,} built already; to train: "
             f"{self.to_train:,}, {least}{self.images:,} images"
         )
         if self.unknown < self.to_train or not self.to_train:
             least = "at least " if self.unknown else ""
             yield (
                 f"time: {least}{_hours(self.hours)} hours one after another, "
-                f"{least}{_hours(self.hours_at_once)} hours with {_count(self.jobs, 'job')} at once"
+                f"{least}{_hours(self.hours_at_once)} hours with {count(self.jobs, 'job')} at once"
             )
         if self.unknown:
-            yield f"time of {_count(self.unknown, 'run')} not known"
+            yield f"time of {count(self.unknown, 'run')} not known"
         if any(g.at_most and g.to_train for g in self.groups):
             yield "<=: early stopping may end a run sooner"
         yield "hours are of training alone: data, extractors, samples and metrics come on top"
@@ -250,10 +230,6 @@ def _aligned(rows: Sequence[Sequence[str]], left: tuple[int, ...]) -> Iterator[s
         yield "  " + "  ".join(cells).rstrip()
 
 
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
 def _hours(hours: float) -> str:
     if hours < 0.01:
         return "<0.01" if hours else "0"
@@ -274,12 +250,12 @@ def plan(graph: Graph, cores: int | None = None, measure: bool = False) -> Plan:
     machine = graph.params.machine
     if cores is not None and cores < 1:
         raise AdvcodesError(f"--cores {cores}: expected at least one")
-    gpus = _gpus(machine)
+    gpus = speeds.gpus(machine)
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in graph.all_runs():
         groups.setdefault((run.dataset, run.variant), []).append(run)
-    finished = _finished(graph.data)
-    jobs = max(1, (cores or _cores()) // machine.threads)
+    finished = speeds.finished_runs(graph.data)
+    jobs = max(1, (cores or speeds.cores()) // machine.threads)
     whole = Plan(
         graph.params.scale,
         tuple(graph.params.items),
@@ -308,17 +284,17 @@ def _part(whole: Plan, graph: Graph, item: str) -> Plan:
     return replace(whole, items=(item,), groups=tuple(groups))
 
 
-def _group(graph: Graph, runs: Sequence[Run], finished: Mapping[str, list[_Finished]], measure: bool) -> Group:
+def _group(graph: Graph, runs: Sequence[Run], finished: Mapping[str, list[speeds.Finished]], measure: bool) -> Group:
     dataset, variant = runs[0].dataset, runs[0].variant
     config = graph.train(runs[0]).config
     built = tuple(r.seed for r in runs if graph.train(r).fresh())
     seen = look(graph, dataset)
     images = images_of(config, seen, dataset)
-    speed, why_not = _measured_before(graph, runs[0], seen, finished), HINT
+    speed, why_not = speeds.measured_before(graph, runs[0], seen, finished), HINT
     if measure and len(built) < len(runs) and (speed is None or speed.changed):
         print(f"measuring {variant} on {dataset}", file=sys.stderr, flush=True)
         try:
-            speed = _measure(graph, runs[0], seen, images)
+            speed = speeds.measure(graph, runs[0], seen, images)
         except AdvcodesError as error:
             why_not = f"not measured: {error}"
     return Group(
@@ -367,125 +343,9 @@ def images_of(config: Mapping[str, Any], seen: Look | None, dataset: str) -> int
             size -= max(1, round(stopping["held_out"] * size))
         if size < batch:
             raise AdvcodesError(
-                f"dataset {dataset!r}: {_count(size, 'image')} to train on, fewer than one batch; lower "
+                f"dataset {dataset!r}: {count(size, 'image')} to train on, fewer than one batch; lower "
                 f"training.batch_size ({batch}) or add images"
             )
     if budget["images"] is not None:
         return math.ceil(budget["images"] / batch) * batch
     return None if size is None else max(1, round(budget["epochs"] * (size // batch))) * batch
-
-
-# ---------------------------------------------------------------------------------------------------------------
-# How fast
-
-
-class _Finished(NamedTuple):
-    speed: float
-    device: str
-    shape: tuple[int, ...]
-    code: Mapping[str, str]
-
-
-def _alike(dataset: str, config: Mapping[str, Any]) -> str:
-    """The same for runs that differ by seed and budget alone."""
-    return digest([dataset, {k: v for k, v in config.items() if k not in ("seed", "budget")}])
-
-
-def _finished(data: Path) -> dict[str, list[_Finished]]:
-    """Finished runs of every scale, by :func:`_alike`."""
-    found: dict[str, list[_Finished]] = {}
-    for manifest in sorted((data / "runs").glob("*/*/*/seed*/manifest.json")):
-        try:
-            record = json.loads(manifest.read_text())
-            shape = tuple(json.loads((manifest.parent / "run.json").read_text())["examples"]["shape"])
-            spec, facts = record["spec"], record["facts"]
-            run = _Finished(float(facts["images_per_second"]), facts["device"], shape, spec["code"])
-            alike = _alike(manifest.parts[-4], spec["config"])
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # damaged, or of another version: the run is stale, and its speed unknown
-        if run.speed > 0:
-            found.setdefault(alike, []).append(run)
-    return found
-
-
-def _measured_before(
-    graph: Graph, run: Run, seen: Look | None, finished: Mapping[str, list[_Finished]]
-) -> Speed | None:
-    """Median speed of finished runs on images of the same shape, by such a device as this machine would use."""
-    artifact, machine = graph.train(run), graph.params.machine
-    gpu, cpu = _gpus(machine) > 0, f"CPU, {machine.threads} threads"  # as manifests call it
-    shape = seen.shape if seen else None
-    runs = [
-        r
-        for r in finished.get(_alike(run.dataset, artifact.config), [])
-        if (not r.device.startswith("CPU") if gpu else r.device == cpu) and shape in (None, r.shape)
-    ]
-    if not runs:
-        return None
-    same = [r for r in runs if r.code == artifact.spec["code"]]
-    changed, runs = not same, same or runs
-    devices = "; ".join(sorted({r.device for r in runs}))
-    source = f"{_count(len(runs), 'finished run')} ({devices}){', by code that has changed since' if changed else ''}"
-    return Speed(statistics.median(r.speed for r in runs), source, changed)
-
-
-def _measure(graph: Graph, run: Run, seen: Look | None, images: int | None) -> Speed:
-    """Train a run's configuration for some seconds, on its dataset or on random images of its shape.
-
-    Raises:
-        AdvcodesError: nothing is known of the dataset, a pretrained network is not there, or training fails.
-    """
-    artifact = graph.train(run)
-    config, inputs = dict(artifact.config), artifact.inputs
-    data, text, pretrained = (inputs.get(name) for name in ("data", "text", "pretrained"))
-    if pretrained is not None and not pretrained.fresh():
-        raise AdvcodesError(f"needs {pretrained.id}; run `snakemake --cores all {pretrained.manifest}`")
-    prepared = data.fresh()
-    if not prepared and (seen is None or seen.shape is None):
-        raise AdvcodesError(f"the images' shape is not known; run `snakemake --cores all {data.manifest}`")
-    from advcodes.training import speed
-
-    if images is not None:  # random images are fewer than the dataset's, and their epochs shorter
-        config["budget"] = {"images": images, "epochs": None}
-    with tempfile.TemporaryDirectory(prefix="advcodes-") as folder:
-        place = data.directory if prepared else Path(folder)
-        rows = sum(seen.splits.values())
-        if not prepared:
-            rows = speed.write_random_data(
-                place, seen.shape, seen.classes, seen.attributes, config["training"]["batch_size"],
-                config["view"]["train_split"],
-            )  # fmt: skip
-        captions = None
-        if text is not None:
-            captions = text.directory
-            if not (prepared and text.fresh()):
-                captions = Path(folder)
-                speed.write_random_captions(captions, rows, 2 * graph.params.text.hidden)
-        images_per_second, device = speed.measure(
-            config, place, graph.params.machine, text=captions,
-            pretrained=pretrained.directory if pretrained else None, seconds=speed.SECONDS,
-        )  # fmt: skip
-    of = "" if prepared else " on random images"
-    return Speed(images_per_second, f"measured{of} ({device})")
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@functools.cache
-def _driven() -> int:
-    """GPUs that NVIDIA's driver has and CUDA shows; torch would say so, but takes seconds to import."""
-    there = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return there if visible is None else min(there, len([v for v in visible.split(",") if v not in ("", "-1")]))
-
-
-def _gpus(machine: Machine) -> int:
-    """GPUs that training jobs would use; 0 where they would use the CPU."""
-    if machine.device == "cpu":
-        return 0
-    if machine.device == "auto":
-        return _driven()
-    return 1 if ":" in machine.device else max(1, _driven())

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 import torch
 
-from advcodes import plan as planning
+from advcodes import speeds
 from advcodes.cli import main
 from advcodes.data.expected import Look
 from advcodes.errors import AdvcodesError
 from advcodes.graph import Graph, Run
 from advcodes.params import merge, resolve
-from advcodes.plan import Group, Plan, Speed, images_of, look, plan
+from advcodes.plan import Group, Plan, images_of, look, plan
+from advcodes.speeds import Speed
 from advcodes.training import speed as measuring
 from advcodes.training.data import TrainingData
 from advcodes.training.loop import Loop, total_steps
@@ -196,8 +197,8 @@ def test_jobs_share_cores_or_gpus(small: dict[str, Any], tmp_path: Path, monkeyp
         planned = plan(graph_of(merge(small, {"machine": machine}), tmp_path), cores)
         return planned.jobs, planned.threads
 
-    monkeypatch.setattr(planning, "_cores", lambda: 6)
-    monkeypatch.setattr(planning, "_driven", lambda: 2)
+    monkeypatch.setattr(speeds, "cores", lambda: 6)
+    monkeypatch.setattr(speeds, "_driven", lambda: 2)
     assert jobs(None) == (6, 1) and jobs(4, threads=2) == (2, 2) and jobs(1, threads=2) == (1, 2)
     assert jobs(None, device="auto") == (2, None) and jobs(None, device="cuda", jobs_per_gpu=2) == (4, None)
     assert jobs(3, device="auto", jobs_per_gpu=2) == (3, None) and jobs(8, device="cuda:1") == (1, None)
