@@ -16,7 +16,7 @@ from advcodes.methods.base import Examples, Method
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import run_config
-from methods_kit import CPU, batches
+from methods_kit import CPU, batches, in_float64
 
 SMALL = {"family": "aaae", "width": 4, "init_std": 0.1, "code": {"width": 16}}
 NOISE, CODE = 5, 6
@@ -28,25 +28,6 @@ def make(**changes: Any) -> Method:
         "aaae", architecture=SMALL, method__noise_dim=NOISE, method__latent_dim=CODE, view__range=[-1.0, 1.0], **changes
     )
     return build_method(config, Examples((1, 8, 8), (-1.0, 1.0)), CPU)
-
-
-class OneStep:
-    """A step without a loop, in float64: shared values are computed once, and nothing is frozen."""
-
-    def __init__(self, method: Method, n: int = 7):
-        for net in method.networks.values():
-            net.double()
-        self.images = torch.rand(n, 1, 8, 8, dtype=torch.float64) * 2 - 1
-        self.shared: dict[str, torch.Tensor] = {}
-        self.logged: dict[str, float] = {}
-
-    def once(self, key: str, roles: tuple[str, ...], make: Any) -> torch.Tensor:
-        if key not in self.shared:
-            self.shared[key] = make()
-        return self.shared[key]
-
-    def log(self, name: str, value: Any) -> None:
-        self.logged[name] = float(value())
 
 
 @pytest.fixture
@@ -115,7 +96,7 @@ def test_images_are_encoded_and_decoded_once_a_step(prepared: Path):
 @pytest.mark.parametrize("distance", ["squared", "absolute"])
 def test_lambda_1_weighs_the_adversarial_loss_and_not_the_distance(adversarial: str, distance: str):
     method = make(method__adversarial=adversarial, method__distance=distance, method__adversarial_weight=0.25)
-    step = OneStep(method)
+    step = in_float64(method)
     terms = method.autoencode(step)
     x, made = step.images, step.shared["reconstructions"]
     difference = (made - x).detach()
@@ -133,7 +114,7 @@ def test_lambda_1_weighs_the_adversarial_loss_and_not_the_distance(adversarial: 
 
 def test_reconstructions_are_the_patch_discriminators_fakes():
     method = make()
-    step = OneStep(method)
+    step = in_float64(method)
     terms = method.discriminate(step)
     real, fake = method.discriminator(step.images), method.discriminator(step.shared["reconstructions"])
     assert terms["real"].item() == pytest.approx(-logsigmoid(real).mean().item(), rel=1e-9)
@@ -147,7 +128,7 @@ def test_reconstructions_are_the_patch_discriminators_fakes():
 def test_patches_count_alike():
     """Cross entropy is averaged over images and their patches."""
     method = make()
-    step = OneStep(method)
+    step = in_float64(method)
     logits = torch.linspace(-2, 3, 7 * 4, dtype=torch.float64).reshape(7, 4)
     method.discriminator = lambda images: logits
     terms = method.discriminate(step)
@@ -159,7 +140,7 @@ def test_patches_count_alike():
 def test_the_critic_and_its_penalty(where: str, fixed_noise: torch.Tensor):
     """A critic w.c + (v.c)^2 / 2 has the gradient w + (v.c) v, so that the penalty can be worked out."""
     method = make(method__penalty_at=where, method__penalty=3.0)
-    step = OneStep(method)
+    step = in_float64(method)
     w, v = torch.randn(2, CODE, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
     critic = torch.nn.Module()
     critic.forward = lambda c: c.double() @ w + (c.double() @ v).square() / 2
@@ -183,7 +164,7 @@ def test_the_readings_of_the_penalty_differ(fixed_noise: torch.Tensor):
     found = []
     for where in ("interpolates", "generated"):
         method = make(method__penalty_at=where)
-        step = OneStep(method)
+        step = in_float64(method)
         method.code_discriminator.float()
         forward = method.code_discriminator.forward
         method.code_discriminator.forward = lambda c, forward=forward: forward(c.float())
@@ -204,7 +185,7 @@ def test_the_critic_leaves_encoder_and_approximator_alone(prepared: Path):
 
 def test_the_approximator_raises_the_critics_score(fixed_noise: torch.Tensor):
     method = make()
-    terms = method.approximate(OneStep(method))
+    terms = method.approximate(in_float64(method))
     expected = -method.code_discriminator(method.code_generator(fixed_noise)).mean()
     assert set(terms) == {"adversarial"} and terms["adversarial"].item() == pytest.approx(expected.item(), rel=1e-9)
 

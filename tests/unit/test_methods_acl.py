@@ -15,7 +15,7 @@ from advcodes.methods.base import Examples
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import run_config
-from methods_kit import batches, make
+from methods_kit import OneStep, batches, make
 
 
 def updates(method: str = "acl_gan", **config: Any) -> dict[str, tuple[str, ...]]:
@@ -78,22 +78,17 @@ def test_reconstructions_as_fakes_leave_the_encoder_to_the_reconstruction_loss(p
 
 
 def test_fakes_are_what_the_reading_says(prepared: Path):
-    class Step:
-        images = batches(prepared).batch(0).images
-
-        def once(self, key: str, roles: tuple[str, ...], compute: Any) -> torch.Tensor:
-            return compute()
-
+    images = batches(prepared).batch(0).images
     made = {fakes: make("acl_gan", method__fakes=fakes) for fakes in ("generated", "encoded", "both")}
     for method in made.values():
         method.encoder.eval()
-    codes = made["encoded"].encoder(Step.images)
-    torch.testing.assert_close(made["encoded"].fake_codes(Step()), codes)
-    both = made["both"].fake_codes(Step())
+    codes = made["encoded"].encoder(images)
+    torch.testing.assert_close(made["encoded"].fake_codes(OneStep(images)), codes)
+    both = made["both"].fake_codes(OneStep(images))
     half = len(codes) // 2
     torch.testing.assert_close(both[half:], codes[half:])
     assert both.shape == codes.shape and not torch.allclose(both[:half], codes[:half], atol=0.1)
-    assert not torch.allclose(made["generated"].fake_codes(Step()), codes, atol=0.1)
+    assert not torch.allclose(made["generated"].fake_codes(OneStep(images)), codes, atol=0.1)
 
 
 def test_the_image_game_reaches_the_code_generator_only_when_asked(prepared: Path):

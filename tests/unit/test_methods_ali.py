@@ -15,7 +15,7 @@ from advcodes.methods.base import Examples, Method
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import run_config
-from methods_kit import CPU, batches
+from methods_kit import CPU, OneStep, batches, in_float64
 
 SMALL = {"family": "ali", "width": 2, "dropout": 0.0}
 NOISY = {"family": "alice", "width": 2}
@@ -31,27 +31,6 @@ def make(name: str = "ali", architecture: dict[str, Any] = SMALL, **method: Any)
     config = run_config(name, architecture=architecture, view__range=[-1.0, 1.0])
     config["method"] |= {"latent_dim": CODE, **method}
     return build_method(config, Examples((1, 8, 8), (-1.0, 1.0)), CPU)
-
-
-class OneStep:
-    """A step without a loop, in float64: shared values are computed once, and nothing is frozen."""
-
-    progress = 0.25
-
-    def __init__(self, method: Method):
-        for net in method.networks.values():
-            net.double()
-        self.images = torch.rand(BATCH, 1, 8, 8, dtype=torch.float64) * 2 - 1
-        self.shared: dict[str, torch.Tensor] = {}
-        self.logged: dict[str, float] = {}
-
-    def once(self, key: str, roles: tuple[str, ...], make: Any) -> torch.Tensor:
-        if key not in self.shared:
-            self.shared[key] = make()
-        return self.shared[key]
-
-    def log(self, name: str, value: Any) -> None:
-        self.logged[name] = float(value())
 
 
 @pytest.fixture
@@ -194,7 +173,7 @@ def test_the_first_images_are_the_mean_where_the_network_can():
 def test_cross_entropies(joined: bool, noise: torch.Tensor):
     method = make(joined=joined, stochastic_encoder=False)  # draws are float32
     judge_by_mean(method)
-    step = OneStep(method)
+    step = in_float64(method, BATCH, progress=0.25)
     terms, exchanged = method.discriminate(step), method.infer(step)
     made = method.generator(noise)
     assert torch.equal(step.shared["generated"], made)
@@ -212,7 +191,7 @@ def test_cross_entropies(joined: bool, noise: torch.Tensor):
 def test_the_linear_loss_is_the_probability_itself(noise: torch.Tensor):
     method = make(adversarial="linear", joined=False)
     judge_by_mean(method)
-    step = OneStep(method)
+    step = in_float64(method, BATCH, progress=0.25)
     terms = method.infer(step)
     real, fake = logit(step.images, step.shared["inferred"]), logit(method.generator(noise), noise)
     mean = lambda logits: sum(1 / (1 + 2.718281828459045**-v) for v in logits) / BATCH  # noqa: E731
@@ -231,7 +210,7 @@ def test_what_the_cycle_costs(cycle: str, noise: torch.Tensor):
     method = make("alice", cycle=cycle, cycle_weight=0.25, stochastic_encoder=False)
     for net in method.networks.values():
         net.eval()  # one batch norm for all batches
-    step = OneStep(method)
+    step = in_float64(method, BATCH, progress=0.25)
     terms, plain = method.infer(step), ALI.infer(method, step)
     assert all(torch.equal(terms[k], plain[k]) for k in plain)
     x, code = step.images, method.encoder(step.images)
@@ -267,9 +246,8 @@ def test_batches_are_joined_or_not():
 
 @pytest.mark.parametrize(("progress", "sd"), [(0.0, 0.4), (0.5, 0.2), (0.75, 0.1), (1.0, 0.0)])
 def test_instance_noise_falls_to_nothing(progress: float, sd: float):
-    method, step = make(instance_noise=0.4), OneStep(make())
-    step.progress = progress
-    images = torch.zeros(400, 1, 8, 8)
+    method, images = make(instance_noise=0.4), torch.zeros(400, 1, 8, 8)
+    step = OneStep(images, progress)
     first, second = method.seen(step, images), method.seen(step, images)
     assert first.std().item() == pytest.approx(sd, rel=0.02) and abs(first.mean()) < 0.01
     assert torch.equal(first, second) is (sd == 0), "new for every use"

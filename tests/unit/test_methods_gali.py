@@ -16,7 +16,7 @@ from advcodes.params import resolve
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import run_config
-from methods_kit import CPU, batches
+from methods_kit import CPU, OneStep, batches
 
 REAL = [["x", "Ex", "GEx", "EGEx"], ["x", "EGEx", "GEx", "Ex"], ["GEx", "Ex", "x", "EGEx"], ["GEx", "EGEx", "x", "Ex"]]
 FAKE = [["Gz", "z", "GEGz", "EGz"], ["Gz", "EGz", "GEGz", "z"], ["GEGz", "z", "Gz", "EGz"], ["GEGz", "EGz", "Gz", "z"]]
@@ -40,23 +40,6 @@ def made(shape: tuple[int, ...] = (1, 8, 8), method: str = "gali", **settings: A
     found = build_method(config, Examples(shape, (-1.0, 1.0), features=FEATURES), CPU)
     found.known_features = lambda x: x.flatten(1)[:, :FEATURES] ** 2
     return found
-
-
-class FakeStep:
-    """A step in which everything is shared, and logged."""
-
-    def __init__(self, images: torch.Tensor, progress: float = 0.0):
-        self.images, self.progress = images, progress
-        self.shared: dict[str, torch.Tensor] = {}
-        self.logged: dict[str, torch.Tensor] = {}
-
-    def once(self, key, roles, make):
-        if key not in self.shared:
-            self.shared[key] = make()
-        return self.shared[key]
-
-    def log(self, name, value):
-        self.logged[name] = value()
 
 
 # -- words
@@ -99,7 +82,7 @@ def test_wrong_tuples_in_params(tree: dict[str, Any], tuples: list[list[str]], m
 
 
 def test_words_are_what_their_letters_say():
-    method, step = made(stochastic_encoder=False), FakeStep(torch.rand(5, 1, 8, 8))
+    method, step = made(stochastic_encoder=False), OneStep(torch.rand(5, 1, 8, 8))
     for net in method.networks.values():
         net.eval()
     g, e, z = method.generator, method.encoder, method.word(step, "z")
@@ -114,13 +97,13 @@ def test_codes_are_drawn_once_a_step_and_anew_in_the_next():
     method, images = made(), torch.rand(5, 1, 8, 8)
     for net in method.networks.values():
         net.eval()
-    step = FakeStep(images)
+    step = OneStep(images)
     first = method.word(step, "Ex")
-    assert method.word(step, "Ex") is first and not torch.equal(method.word(FakeStep(images), "Ex"), first)
+    assert method.word(step, "Ex") is first and not torch.equal(method.word(OneStep(images), "Ex"), first)
 
 
 def test_mixed_images_take_the_missing_piece_from_the_reconstruction():
-    method, step = made(tuples=MIX, masked=True), FakeStep(torch.rand(20, 1, 8, 8))
+    method, step = made(tuples=MIX, masked=True), OneStep(torch.rand(20, 1, 8, 8))
     mixed, filling = method.word(step, "mix"), method.word(step, "GEx")
     mask = method.mask(step, "x")
     assert mask.any((1, 2, 3)).all()
@@ -151,7 +134,7 @@ def test_instances_train(name: str, prepared: Path):
 def test_losses_of_each_class(name: str):
     settings = INSTANCES[name]
     method, n = made(**settings, instance_noise=0), len(settings["tuples"])
-    step = FakeStep(torch.rand(6, 1, 8, 8))
+    step = OneStep(torch.rand(6, 1, 8, 8))
     method.discriminator.eval()
     logits = method.logits(step, detach=True)
     assert len(logits) == n and all(found.shape == (6, n) and not found.isnan().any() for found in logits)
@@ -165,7 +148,7 @@ def test_losses_of_each_class(name: str):
 
 
 def test_tuples_one_after_the_other_are_judged_alike():
-    step = FakeStep(torch.rand(6, 1, 8, 8))
+    step = OneStep(torch.rand(6, 1, 8, 8))
     method, apart = made(instance_noise=0), made(instance_noise=0, joined=False)
     for m in (method, apart):
         m.discriminator.eval()
@@ -174,7 +157,7 @@ def test_tuples_one_after_the_other_are_judged_alike():
 
 
 def test_published_weights():
-    step = FakeStep(torch.rand(6, 1, 8, 8))
+    step = OneStep(torch.rand(6, 1, 8, 8))
     equal, published = made(instance_noise=0), made(instance_noise=0, published_weights=True)
     for m in (equal, published):
         m.discriminator.eval()
@@ -190,7 +173,7 @@ def test_published_weights():
 
 @pytest.mark.parametrize(("objective", "sign"), [("minimax", -1), ("misclassification", 1)])
 def test_other_objectives(objective: str, sign: int):
-    step, method = FakeStep(torch.rand(6, 1, 8, 8)), made(instance_noise=0, objective=objective)
+    step, method = OneStep(torch.rand(6, 1, 8, 8)), made(instance_noise=0, objective=objective)
     method.discriminator.eval()
     probability = [found.softmax(1)[:, own] for own, found in enumerate(method.logits(step, True))]
     for found, p in zip(method.infer(step).values(), probability, strict=True):
@@ -198,7 +181,7 @@ def test_other_objectives(objective: str, sign: int):
 
 
 def test_knowledge_reaches_the_generator_through_the_pretrained_network():
-    method, step = made(tuples=TOLD), FakeStep(torch.rand(6, 1, 8, 8))
+    method, step = made(tuples=TOLD), OneStep(torch.rand(6, 1, 8, 8))
     method.word(step, "MGz").sum().backward()
     assert all(p.grad is not None for p in method.generator.parameters())
 
@@ -261,7 +244,7 @@ def test_the_mask_is_filled_outside_the_range_of_images_on_0_to_1_too():
 def test_masked_encoders_are_trained_on_images_with_a_piece_missing(name: str):
     method, seen = made(method=name, masked=True), []
     method.encoder.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
-    step = FakeStep(torch.rand(30, 1, 8, 8))
+    step = OneStep(torch.rand(30, 1, 8, 8))
     method.infer(step)
     assert seen and all((images == -2).any((1, 2, 3)).all() for images in seen)
 

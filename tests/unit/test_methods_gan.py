@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 
 from advcodes.methods.base import Method
 from advcodes.training.loop import Loop
-from methods_kit import batches, make
+from methods_kit import OneStep, batches, make
 
 
-class Step(SimpleNamespace):
-    """One step without a loop: nothing is logged, and everything made once."""
-
-    def __init__(self, images: torch.Tensor):
-        super().__init__(images=images, made={})
-
-    def once(self, key: str, roles: tuple[str, ...], compute: Any) -> torch.Tensor:
-        if key not in self.made:
-            self.made[key] = compute()
-        return self.made[key]
-
-    def log(self, name: str, value: Any) -> None:
-        pass
-
-
-def seen_by_discriminator(method: Method, phase: str, step: Step) -> list[torch.Tensor]:
+def seen_by_discriminator(method: Method, phase: str, step: OneStep) -> list[torch.Tensor]:
     """What the discriminator is shown in one phase (the interpolates of a penalty aside)."""
     shown: list[torch.Tensor] = []
     handle = method.discriminator.register_forward_hook(lambda _, given, __: shown.append(given[0].detach()))
@@ -44,7 +27,7 @@ def test_lsgan_takes_the_raw_output():
     with torch.no_grad():
         method.discriminator.head.weight.zero_()
         method.discriminator.head.bias.fill_(5.0)
-    step = Step(torch.rand(4, 1, 8, 8))
+    step = OneStep(torch.rand(4, 1, 8, 8))
     terms = {k: v.item() for k, v in (method.discriminate(step) | method.generate(step)).items()}
     assert terms == {"real": 8.0, "fake": 12.5, "adversarial": 8.0}
 
@@ -54,13 +37,13 @@ def test_noise_fills_one_8_bit_step_of_real_images_only(value_range: tuple[float
     width = (value_range[1] - value_range[0]) / 256
     images = torch.full((64, 1, 8, 8), value_range[0])
     method = make("wgan_gp", view__range=list(value_range), method__dequantise=True)
-    step = Step(images)
+    step = OneStep(images)
     real, fake = seen_by_discriminator(method, "discriminate", step)
     noise = real - images
     assert noise.min() >= 0 and noise.max() <= width and abs(noise.mean() - width / 2) < 0.05 * width
     assert noise.std() == pytest.approx(width / 12**0.5, rel=0.05)
-    assert torch.equal(fake, step.made["critic fakes"])
-    real, _ = seen_by_discriminator(make("wgan_gp"), "discriminate", Step(images))
+    assert torch.equal(fake, step.shared["critic fakes"])
+    real, _ = seen_by_discriminator(make("wgan_gp"), "discriminate", OneStep(images))
     assert torch.equal(real, images)
 
 
@@ -68,9 +51,9 @@ def test_noise_fills_one_8_bit_step_of_real_images_only(value_range: tuple[float
 def test_the_generator_may_make_several_images_for_each_real_one(name: str):
     method = make(name, method__generator_batch=3)
     images = torch.rand(6, 1, 8, 8)
-    (fakes,) = seen_by_discriminator(method, "generate", Step(images))
+    (fakes,) = seen_by_discriminator(method, "generate", OneStep(images))
     assert len(fakes) == 18 and len({tuple(f.flatten().tolist()) for f in fakes}) == 18
-    real, fake = seen_by_discriminator(method, "discriminate", Step(images))
+    real, fake = seen_by_discriminator(method, "discriminate", OneStep(images))
     assert len(real) == len(fake) == 6, "the critic has as many fakes as real images"
 
 

@@ -17,31 +17,15 @@ from advcodes.params import resolve
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import CAPTION, run_config
-from methods_kit import CPU, batches, make
+from methods_kit import CPU, OneStep, batches, make
 
 CONDITIONAL = sorted(name for name, cls in registry.methods().items() if cls.asks)
 
 
-class OneStep:
-    """A step without a loop: shared values are computed once, and nothing is frozen."""
-
-    def __init__(self, batch: Any):
-        self.images, self.labels, self.attributes, self.text = batch.images, batch.labels, batch.attributes, batch.text
-        self.shared: dict[str, torch.Tensor] = {}
-        self.logged: dict[str, float] = {}
-
-    def once(self, key: str, roles: tuple[str, ...], make: Any) -> torch.Tensor:
-        if key not in self.shared:
-            self.shared[key] = make()
-        return self.shared[key]
-
-    def log(self, name: str, value: Any) -> None:
-        self.logged[name] = float(value())
-
-
 @pytest.fixture
 def step(prepared: Path) -> OneStep:
-    return OneStep(batches(prepared).batch(0))
+    batch = batches(prepared).batch(0)
+    return OneStep(batch.images, labels=batch.labels, attributes=batch.attributes, text=batch.text)
 
 
 def phases(method: Method) -> dict[str, set[str]]:

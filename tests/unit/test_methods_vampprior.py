@@ -17,7 +17,7 @@ from advcodes.nets.variational import LogScale, PseudoInputs
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import run_config
-from methods_kit import CPU, MLP, batches, make
+from methods_kit import CPU, MLP, OneStep, batches, make
 
 FAMILIES = {
     "infogan": {"family": "infogan", "width": 8, "features": 32},
@@ -31,14 +31,6 @@ def vampprior(family: str = "infogan", shape: tuple[int, ...] = (1, 8, 8), **cha
     changes = {"method__pseudo_inputs": 20, **changes}
     config = run_config("vampprior", architecture=FAMILIES[family], **changes)
     return build_method(config, Examples(shape, tuple(config["view"]["range"])), CPU)
-
-
-class FakeStep:
-    def __init__(self, images: torch.Tensor):
-        self.images, self.logged = images, {}
-
-    def log(self, name: str, value: Any) -> None:
-        self.logged[name] = float(value().detach())
 
 
 def test_one_phase_updates_every_network():
@@ -73,7 +65,7 @@ def test_the_warm_up_scales_the_kl_of_the_loss(prepared: Path):
     method = vampprior(method__warmup_images=128, method__kl_weight=2.0)
     images = batches(prepared).batch(0).images
     for step in range(1, 7):
-        terms = method.evidence(fake := FakeStep(images))
+        terms = method.evidence(fake := OneStep(images))
         warmth = min(1.0, 32 * step / 128)
         assert fake.logged["warmth"] == warmth
         kl = fake.logged["bound"] - terms["likelihood"].item()
@@ -137,7 +129,7 @@ def test_a_pseudo_input_that_is_the_image_costs_nothing():
     x = torch.rand(1, 1, 8, 8)
     with torch.no_grad():
         method.pseudo_inputs.weight.copy_(x)
-    assert abs(method.evidence(FakeStep(x.expand(2, -1, -1, -1)))["kl"].item()) < 1e-5
+    assert abs(method.evidence(OneStep(x.expand(2, -1, -1, -1)))["kl"].item()) < 1e-5
 
 
 def test_a_standard_normal_prior_makes_the_bound_of_a_vae():
@@ -155,7 +147,7 @@ def test_a_standard_normal_prior_makes_the_bound_of_a_vae():
         found = []
         for method in (ours, vae):
             torch.manual_seed(1)
-            found.append(method.evidence(FakeStep(x.expand(n, -1, -1, -1))))
+            found.append(method.evidence(OneStep(x.expand(n, -1, -1, -1))))
     assert found[0]["likelihood"].item() == pytest.approx(found[1]["likelihood"].item(), rel=1e-5)
     spread = (losses.variational.kl_to_standard_normal(mean, (log_variance / 2).exp()) + 16).sqrt().item()
     assert found[0]["kl"].item() == pytest.approx(found[1]["kl"].item(), abs=4 * spread / n**0.5)
@@ -217,7 +209,7 @@ def test_its_codes_are_the_same_however_batch_norm_is_set_for_samples(mode: str)
 
 def test_the_log_tells_the_bound_the_warm_up_and_the_codes(prepared: Path):
     method = vampprior()
-    method.evidence(step := FakeStep(batches(prepared).batch(0).images))
+    method.evidence(step := OneStep(batches(prepared).batch(0).images))
     assert set(step.logged) == {"bound", "warmth", "active_units", "rank_real", "rank_generated", "mismatch"}
     assert 0 <= step.logged["active_units"] <= 16 and step.logged["rank_generated"] >= 1
 
@@ -238,9 +230,9 @@ def test_points_need_a_gaussian_likelihood():
         with pytest.raises(
             AdvcodesError, match=f"vampprior: a likelihood of '{likelihood}' needs images; set `likelih"
         ):
-            method.evidence(FakeStep(torch.randn(4, 2)))
+            method.evidence(OneStep(torch.randn(4, 2)))
     method = vampprior("mlp", (2,), method__likelihood="gaussian")
-    assert torch.isfinite(method.evidence(FakeStep(torch.randn(4, 2)))["likelihood"])
+    assert torch.isfinite(method.evidence(OneStep(torch.randn(4, 2)))["likelihood"])
 
 
 def test_one_pseudo_input_has_no_batch_to_normalise():
