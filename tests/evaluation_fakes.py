@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -97,3 +98,18 @@ def run(
         MethodConfig(latent_dim=latent_dim), {"generator": generator.eval().requires_grad_(False)}, Examples(shape)
     )
     return Restored(method, shape, value_range, step, step * 4, {"seed": seed})
+
+
+DAMAGES = ("missing", "truncated", "another file", "another network")
+
+
+def damaged(how: str, whole: Path, copy: Path, alter: Callable[[dict[str, Any]], Any]) -> None:
+    """Write a network's file damaged in one of the ways of `DAMAGES`; ``alter`` makes its content another network's."""
+    if how == "truncated":
+        copy.write_bytes(whole.read_bytes()[:-500])
+    elif how == "another file":
+        torch.save({"format": 1}, copy)
+    elif how == "another network":
+        content = torch.load(whole, weights_only=True)
+        alter(content)
+        torch.save(content, copy)

@@ -18,6 +18,8 @@ from advcodes.reporting.items import Item
 from advcodes.reporting.request import Request
 from advcodes.reporting.results import Result
 from advcodes.training.restore import Restored, snapshots
+from advcodes.training.train import train
+from conftest import run_config
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -160,3 +162,10 @@ def would_be_saved(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], object]) 
         patch.setattr(Figure, "savefig", lambda self, *args, **kwargs: saved.append(self))
         draw()
     return saved[0]
+
+
+def few_steps(prepared: Path, directory: Path, method: str, dataset: str = "digits", **changes: Any) -> Path:
+    """Train a method for two steps, or what ``changes`` say; returns the directory."""
+    config = run_config(method, **{"budget__images": 64, **changes})
+    train(config, prepared / dataset, directory, torch.device("cpu"))
+    return directory

@@ -17,7 +17,7 @@ from advcodes.evaluation.feature_network import accuracy_of, divided, examples, 
 from advcodes.nets.features import Attributes, Digits, FeatureNetwork
 from advcodes.params import FeatureNetwork as Settings
 from advcodes.params import Machine
-from evaluation_fakes import artifact, write_prepared
+from evaluation_fakes import DAMAGES, artifact, damaged, write_prepared
 
 CPU = torch.device("cpu")
 CONFIG = Settings(
@@ -233,16 +233,9 @@ def test_loading_leaves_the_global_stream(made: Any):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "another file", "another network"])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_network(damage: str, made: Any, tmp_path: Path):
-    path, whole = tmp_path / "network.pt", made.directory / "network.pt"
-    if damage == "truncated":
-        path.write_bytes(whole.read_bytes()[:-500])
-    elif damage == "another file":
-        torch.save({"format": 1}, path)
-    elif damage == "another network":
-        content = torch.load(whole, weights_only=True)
-        del content["state"]["head.bias"]
-        torch.save(content, path)
+    name = "network.pt"
+    damaged(damage, made.directory / name, tmp_path / name, lambda content: content["state"].pop("head.bias"))
     with pytest.raises(AdvcodesError, match=r"network.pt: (no network for features|not a readable|not a network for)"):
         feature_network.load(tmp_path, "cpu")

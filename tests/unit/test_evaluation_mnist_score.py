@@ -24,7 +24,7 @@ from advcodes.evaluation.mnist_classifier import SHIFT, Network, centre, divided
 from advcodes.evaluation.names import describe
 from advcodes.graph import Graph, Run
 from advcodes.params import Machine, resolve
-from evaluation_fakes import artifact, write_prepared
+from evaluation_fakes import DAMAGES, artifact, damaged, write_prepared
 
 CPU = torch.device("cpu")
 BRIEF = {"epochs": 1, "batch_size": 10, "copies": 1, "precision": "float32"}
@@ -241,17 +241,10 @@ def test_the_stage_says_what_it_learnt(made: Any):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "another file", "another network"])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_classifier(damage: str, made: Any, tmp_path: Path):
-    path, whole = tmp_path / "network.pt", made.directory / "network.pt"
-    if damage == "truncated":
-        path.write_bytes(whole.read_bytes()[:-500])
-    elif damage == "another file":
-        torch.save({"format": 1}, path)
-    elif damage == "another network":
-        content = torch.load(whole, weights_only=True)
-        del content["state"]["head.bias"]
-        torch.save(content, path)
+    name = "network.pt"
+    damaged(damage, made.directory / name, tmp_path / name, lambda content: content["state"].pop("head.bias"))
     with pytest.raises(
         AdvcodesError, match=r"network.pt: (no classifier for the|not a readable|not the MNIST score's)"
     ):

@@ -22,7 +22,7 @@ from advcodes.evaluation.features import load_extractor
 from advcodes.evaluation.metrics import energy_distance, frechet_distance, statistics
 from advcodes.evaluation.names import describe
 from advcodes.params import Machine
-from evaluation_fakes import MEASURED, SAMPLING, Fake, artifact, run, write_prepared
+from evaluation_fakes import DAMAGES, MEASURED, SAMPLING, Fake, artifact, damaged, run, write_prepared
 
 CPU = Machine(device="cpu")
 TRAINING = {"width": 4, "epochs": 1, "batch_size": 16, "lr": 1e-2, "precision": "float32"}
@@ -231,16 +231,10 @@ def test_a_diverged_classifier(made: Any, tmp_path: Path):
         train(tmp_path, made.data, lr=1e30)
 
 
-@pytest.mark.parametrize("damage", ["missing", "truncated", "another file", "another network"])
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_classifier(damage: str, made: Any, tmp_path: Path):
-    whole = (made.root / "extractor" / "classifier.pt").read_bytes()
-    path = tmp_path / "classifier.pt"
-    if damage == "truncated":
-        path.write_bytes(whole[:-500])
-    elif damage == "another file":
-        torch.save({"format": 1}, path)
-    elif damage == "another network":
-        torch.save(torch.load(made.root / "extractor" / "classifier.pt", weights_only=True) | {"width": 5}, path)
+    whole = made.root / "extractor" / "classifier.pt"
+    damaged(damage, whole, tmp_path / whole.name, lambda content: content.update(width=5))
     with pytest.raises(
         AdvcodesError, match=r"classifier.pt: (no such classifier|not a (readable checkpoint|classifier of this))"
     ):

@@ -13,7 +13,7 @@ from advcodes.methods.base import Examples, Net
 from advcodes.nets import common, residual
 from advcodes.nets.build import build
 from advcodes.nets.config import Residual
-from nets_kit import parameters, sizes
+from nets_kit import assert_padding_does_not_leak, parameters, sizes
 
 PAPER = Residual(family="residual")
 SMALL = Residual(family="residual", width=4, features=12)
@@ -114,16 +114,7 @@ def test_images_are_padded_with_the_lowest_value():
 
 
 def test_padding_does_not_leak_into_outputs():
-    """At 28 the networks are those at 32 with a margin: same weights, same answers, and no margin in images."""
-    here, there = small((1, 28, 28)), small((1, 32, 32))
-    x, code = torch.rand(3, 1, 28, 28), torch.randn(3, 6)
-    framed = nn.functional.pad(x, (2, 2, 2, 2), value=-1.0)
-    for role in here:
-        there[role].load_state_dict(here[role].state_dict())
-        here[role].eval(), there[role].eval()
-    with torch.no_grad():
-        assert torch.equal(here["e"](x), there["e"](framed)) and torch.equal(here["d"](x), there["d"](framed))
-        assert torch.equal(here["g"](code), there["g"](code)[:, :, 2:30, 2:30])
+    assert_padding_does_not_leak(small((1, 28, 28)), small((1, 32, 32)), codes=6)
 
 
 def test_a_condition_reaches_the_logit_and_no_convolution():

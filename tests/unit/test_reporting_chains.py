@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, coder, pretend, request
+from figure_fakes import SAMPLING, coder, few_steps, pretend, request
 from PIL import Image
 from torch import nn
 
@@ -18,8 +18,6 @@ from advcodes.evaluation.sample import generate
 from advcodes.reporting import chains, images
 from advcodes.reporting.chains import IMAGES, PRIOR, ROWS, TURNS
 from advcodes.training.restore import restore
-from advcodes.training.train import train
-from conftest import run_config
 from evaluation_fakes import write_prepared
 
 SHAPE = (1, 1, 2)  #: an image is a pair of pixels, so that it can be its own code
@@ -179,11 +177,7 @@ def test_nothing_ran(figure):
 @pytest.fixture(scope="module")
 def trained(prepared, tmp_path_factory):
     """ACL-GAN and a GAN after a few steps on `digits`."""
-    found = {}
-    for method in ("acl_gan", "gan"):
-        found[method] = tmp_path_factory.mktemp(method)
-        train(run_config(method, budget__images=64), prepared / "digits", found[method], torch.device("cpu"))
-    return found
+    return {method: few_steps(prepared, tmp_path_factory.mktemp(method), method) for method in ("acl_gan", "gan")}
 
 
 def test_chains_of_a_trained_run(prepared, trained):

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, coder, pretend, request
+from figure_fakes import SAMPLING, coder, few_steps, pretend, request
 from PIL import Image
 from torch import nn
 
@@ -20,8 +20,6 @@ from advcodes.reporting import images, inpainting
 from advcodes.reporting.inpainting import STEPS, Shown
 from advcodes.reporting.items import Item
 from advcodes.training.restore import restore
-from advcodes.training.train import train
-from conftest import run_config
 from evaluation_fakes import write_prepared
 
 SHAPE = (1, 8, 8)
@@ -172,12 +170,10 @@ def test_nothing_ran(figure):
 @pytest.fixture(scope="module")
 def trained(prepared, tmp_path_factory):
     """ALI after a few steps on `digits`: one that saw masked images, and one that did not."""
-    found = {}
-    for name, masked in (("ali_masked", True), ("gali_mix", False)):
-        found[name] = tmp_path_factory.mktemp(name)
-        config = run_config("ali", budget__images=64, method__masked=masked)
-        train(config, prepared / "digits", found[name], torch.device("cpu"))
-    return found
+    return {
+        name: few_steps(prepared, tmp_path_factory.mktemp(name), "ali", method__masked=masked)
+        for name, masked in (("ali_masked", True), ("gali_mix", False))
+    }
 
 
 def test_images_are_those_that_the_metrics_are_of(prepared, trained):

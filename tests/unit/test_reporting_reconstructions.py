@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, coder, pretend, request
+from figure_fakes import SAMPLING, coder, few_steps, pretend, request
 from PIL import Image
 from torch import nn
 
@@ -18,8 +18,6 @@ from advcodes.reporting import images, reconstructions
 from advcodes.reporting.items import Item
 from advcodes.reporting.reconstructions import PAIRS, ROWS, Shown
 from advcodes.training.restore import restore
-from advcodes.training.train import train
-from conftest import run_config
 from evaluation_fakes import write_prepared
 
 SHAPE = (1, 2, 2)
@@ -183,11 +181,7 @@ def test_nothing_ran(figure):
 @pytest.fixture(scope="module")
 def trained(prepared, tmp_path_factory):
     """ACL-GAN and a GAN after a few steps on `digits`."""
-    found = {}
-    for method in ("acl_gan", "gan"):
-        found[method] = tmp_path_factory.mktemp(method)
-        train(run_config(method, budget__images=64), prepared / "digits", found[method], torch.device("cpu"))
-    return found
+    return {method: few_steps(prepared, tmp_path_factory.mktemp(method), method) for method in ("acl_gan", "gan")}
 
 
 def test_reconstructions_are_those_that_the_error_is_measured_on(prepared, trained, tmp_path):
