@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, Asked, Clustered, asked_run, coder, request, would_be_saved
+from figure_fakes import SAMPLING, Asked, Clustered, asked_run, coder, few_steps, request, would_be_saved
 from torch import nn
 
 from advcodes.data.prepared import load
@@ -22,8 +22,6 @@ from advcodes.reporting import clouds, codes, scatter
 from advcodes.reporting.clouds import Codes
 from advcodes.training import checkpoint
 from advcodes.training.restore import restore
-from advcodes.training.train import train
-from conftest import run_config
 from evaluation_fakes import write_prepared
 
 
@@ -198,8 +196,7 @@ def asked(prepared, tmp_path_factory):
     network = classifier.Classifier((1, 8, 8), 10, 4)
     about = {"shape": [1, 8, 8], "outputs": 10, "width": 4, "task": "classes", "accuracy": 0.125}
     checkpoint.save(root / "classifier.pt", {**about, "state": network.state_dict()})
-    config = run_config("acl_ae", method__latent_dim=2, budget__images=64, training__snapshots=1)
-    train(config, prepared / "digits", root, torch.device("cpu"))
+    few_steps(prepared, root, "acl_ae", method__latent_dim=2, training__snapshots=1)
     extractor = {"extractor/digits": SimpleNamespace(directory=root)}
     return request(FIGURE, prepared / "digits", {"acl_ae_2d/seed0": root}, np.zeros(0), **extractor)
 
@@ -368,9 +365,8 @@ def test_the_page_of_generated_codes_alone():
 def test_files_of_codes_by_label(prepared, tmp_path, monkeypatch, sides, panels):
     """From a run that was trained for a few steps."""
     monkeypatch.setattr(clouds, "DRAWN", 60)
-    config = run_config("lpaae_supervised", budget__images=64, training__snapshots=1)
     (tmp_path / "run").mkdir()
-    train(config, prepared / "digits", tmp_path / "run", torch.device("cpu"))
+    few_steps(prepared, tmp_path / "run", "lpaae_supervised", training__snapshots=1)
     network = classifier.Classifier((1, 8, 8), 10, 4)
     about = {"shape": [1, 8, 8], "outputs": 10, "width": 4, "task": "classes", "accuracy": 0.125}
     checkpoint.save(tmp_path / "classifier.pt", {**about, "state": network.state_dict()})

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import pretend, request
+from figure_fakes import few_steps, pretend, request
 from PIL import Image
 from torch import nn
 
@@ -15,7 +15,6 @@ from advcodes.errors import AdvcodesError
 from advcodes.methods.base import Examples
 from advcodes.reporting import energies
 from advcodes.training.restore import Restored, build_method, restore
-from advcodes.training.train import train
 from conftest import run_config
 from evaluation_fakes import write_prepared
 
@@ -101,8 +100,7 @@ def test_nothing_ran(figure):
 
 def test_a_trained_run_and_one_that_redraws_nothing(prepared, tmp_path):
     for method, nets in (("began", {"family": "began", "width": 4}), ("gan", None)):
-        config = run_config(method, architecture=nets, budget__images=64)
-        train(config, prepared / "digits", tmp_path / method, torch.device("cpu"))
+        few_steps(prepared, tmp_path / method, method, architecture=nets)
     samples = np.zeros((64, *SHAPE), np.uint8)
     content, shown = energies.content(
         request(FIGURE, prepared / "digits", {"began/seed0": tmp_path / "began"}, samples)

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, Coder, coder, request
+from figure_fakes import SAMPLING, Coder, coder, few_steps, request
 from PIL import Image
 from torch import nn
 
@@ -17,8 +17,6 @@ from advcodes.methods.base import Examples, Method, MethodConfig
 from advcodes.reporting import given, images, interpolation, text
 from advcodes.reporting.interpolation import ROWS, STEPS, Transitions
 from advcodes.training.restore import Restored, restore
-from advcodes.training.train import train
-from conftest import run_config
 from evaluation_fakes import write_prepared
 
 SHAPE = (1, 1, 2)  #: an image is a pair of pixels, so that it can be its own code
@@ -222,9 +220,7 @@ FIGURE = {
 @pytest.fixture(scope="module")
 def run(prepared, tmp_path_factory):
     """ACL-GAN after a few steps on `digits`."""
-    directory = tmp_path_factory.mktemp("run")
-    train(run_config("acl_gan", budget__images=64), prepared / "digits", directory, torch.device("cpu"))
-    return directory
+    return few_steps(prepared, tmp_path_factory.mktemp("run"), "acl_gan")
 
 
 def test_files_of_a_figure(prepared, run, tmp_path):
@@ -243,8 +239,7 @@ def test_files_of_a_figure(prepared, run, tmp_path):
 
 
 def test_a_page_says_whose_ends_are_samples(prepared, run, tmp_path):
-    other = tmp_path / "run"
-    train(run_config("gan", budget__images=64), prepared / "digits", other, torch.device("cpu"))
+    other = few_steps(prepared, tmp_path / "run", "gan")
     declared = {**FIGURE, "rows": {"acl_gan": {"label": "ACL-GAN"}, "gan": {"label": "GAN"}}}
     asked = request(declared, prepared / "digits", {"acl_gan/seed0": run, "gan/seed0": other}, np.zeros(0))
     interpolation.render(asked, tmp_path, "fig7")

@@ -8,15 +8,13 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import request, would_be_saved
+from figure_fakes import few_steps, request, would_be_saved
 
 from advcodes.data.prepared import load
 from advcodes.errors import AdvcodesError
 from advcodes.losses.codes import mismatch
 from advcodes.reporting import priors, scatter, text
 from advcodes.training.restore import restore
-from advcodes.training.train import train
-from conftest import run_config
 
 MLP = {"family": "mlp", "width": 16, "code": {"width": 16}}
 
@@ -24,8 +22,7 @@ MLP = {"family": "mlp", "width": 16, "code": {"width": 16}}
 def trained(prepared, directory, method="acl_ae", **changes):
     """A few steps on `gaussians`."""
     settings = {"method__latent_dim": 2, "budget__images": 32 * 6, "training__snapshots": 3, **changes}
-    train(run_config(method, architecture=MLP, **settings), prepared / "gaussians", directory, torch.device("cpu"))
-    return directory
+    return few_steps(prepared, directory, method, "gaussians", architecture=MLP, **settings)
 
 
 @pytest.fixture(scope="module")
