@@ -123,7 +123,8 @@ def test_the_batches_of_reconstructing_are_not_the_minibatches(batch_size: int):
     whole = errors(restored(), TEST, sampling, TRAINING, features(), 0)
     assert pixels.shape == distances.shape == (50,) and pixels.dtype == distances.dtype == np.float64
     np.testing.assert_allclose(pixels, whole[0], rtol=1e-5)
-    np.testing.assert_allclose(distances, whole[1], rtol=1e-3)
+    # An untrained network's features hardly differ: the difference of two float32 numbers keeps few digits.
+    np.testing.assert_allclose(distances, whole[1], rtol=1e-2)
 
 
 def test_perfect_reconstructions_have_no_error():
