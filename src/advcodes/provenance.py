@@ -23,10 +23,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from advcodes.errors import AdvcodesError
-from advcodes.keys import code, digest
+from advcodes.keys import SOURCES, code, digest
 
 AFFECTS_RESULTS = False
-LOCKS = Path(".snakemake/advcodes")
+LOCKS = SOURCES.parent
 UNFINISHED = "unfinished"  #: subdirectory of work in progress
 
 

@@ -13,7 +13,7 @@ import pytest
 from figure_fakes import would_be_saved
 from PIL import Image
 from pydantic import ValidationError
-from reporting_fakes import CURVES, item, render_artifact, run
+from reporting_fakes import CURVES, item, render_artifact, requested, run
 
 from advcodes.errors import AdvcodesError
 from advcodes.evaluation import settling
@@ -22,7 +22,6 @@ from advcodes.params import Machine, resolve
 from advcodes.provenance import Artifact
 from advcodes.reporting import controller, render
 from advcodes.reporting.items import Item
-from advcodes.reporting.request import Request
 from advcodes.training.train import LossLog
 
 if TYPE_CHECKING:
@@ -93,8 +92,7 @@ def rendered(
 
 def drawn(root: Path, monkeypatch: pytest.MonkeyPatch, errors: Mapping[str, Any] = ERRORS, **changes: Any) -> Figure:
     """The matplotlib figure that would be saved."""
-    made = render_artifact(root, DECLARED, inputs(root, errors), columns=SERVED, **changes)
-    content = controller.content(Request.of_artifact(made.config, made.inputs))
+    content = controller.content(requested(root, DECLARED, inputs(root, errors), columns=SERVED, **changes))
     with monkeypatch.context() as patch:
         patch.setattr(Image, "open", lambda buffer: Image.new("RGB", (1, 1)))  # nothing was saved
         return would_be_saved(patch, lambda: controller.draw(content, root / "x.png"))
@@ -135,8 +133,7 @@ def test_seeds_are_compared_where_all_were_logged(tmp_path: Path):
     made = inputs(tmp_path, {"began": [[0.1] * 4, [0.3] * 4]})
     log = made["run/demo/digits/began/seed1"].directory / "losses.csv"
     log.write_text("".join(line for i, line in enumerate(log.read_text().splitlines(True)) if i != 2))
-    artifact = render_artifact(tmp_path, DECLARED, made, columns=SERVED)
-    content = controller.content(Request.of_artifact(artifact.config, artifact.inputs))
+    content = controller.content(requested(tmp_path, DECLARED, made, columns=SERVED))
     found = content["rows"]["began"]["controller"]["cifar10"]
     assert found["images"] == [800, 2400, 3200] and found["balance"]["mean"] == [0.8] * 3
 

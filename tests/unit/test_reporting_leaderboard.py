@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from figure_fakes import would_be_saved
 from pydantic import ValidationError
-from reporting_fakes import ITEM, item, render_artifact, run
+from reporting_fakes import ITEM, item, render_artifact, requested, run
 
 from advcodes.graph import Graph
 from advcodes.params import Machine, resolve
 from advcodes.provenance import Artifact
 from advcodes.reporting import leaderboard, render, text
-from advcodes.reporting.request import Request
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,8 +107,7 @@ def test_different_machines_are_named(tmp_path: Path):
 
 
 def drawn(root: Path, monkeypatch: pytest.MonkeyPatch, trained: Mapping[str, Any], columns: Any = SERVED) -> Figure:
-    made = render_artifact(root, DECLARED, inputs(root, trained), columns=columns)
-    board = leaderboard.content(Request.of_artifact(made.config, made.inputs))
+    board = leaderboard.content(requested(root, DECLARED, inputs(root, trained), columns=columns))
     return would_be_saved(monkeypatch, lambda: leaderboard.draw(board, root / "x.png"))
 
 

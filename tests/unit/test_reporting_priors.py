@@ -15,8 +15,7 @@ from advcodes.errors import AdvcodesError
 from advcodes.losses.codes import mismatch
 from advcodes.reporting import priors, scatter, text
 from advcodes.training.restore import restore
-
-MLP = {"family": "mlp", "width": 16, "code": {"width": 16}}
+from methods_kit import MLP
 
 
 def trained(prepared, directory, method="acl_ae", **changes):
