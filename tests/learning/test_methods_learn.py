@@ -28,13 +28,20 @@ CPU = torch.device("cpu")
 #: A trained method's samples (reconstructions, where it cannot sample) must come so many times closer to the test
 #: images than an untrained one's.
 GAIN = 5
-USUAL = (450, 1e-3)  # steps, learning rate
+
+
+def pace(steps: int, rate: float, **changes: Any) -> dict[str, Any]:
+    """Parts of :func:`run_config` that say how long and how fast a method learns."""
+    return {"budget__images": 64 * steps, "method__optimiser": {"lr": rate}, **changes}
+
+
+USUAL = pace(450, 1e-3)
 #: Without codes to go by they take longer. At the usual rate the GAN's discriminator gets so far ahead with one seed of
 #: three that its samples are hardly closer than untrained ones after 1,500 steps.
-SLOWER = {"gan": (1500, 4e-4), "wgan_gp": (900, 1e-3)}
+SLOWER = {"gan": pace(1500, 4e-4), "wgan_gp": pace(900, 1e-3)}
 #: For methods whose discriminator is an autoencoder. At a higher rate it learns to draw anything before it judges; and
 #: the weight of generated images moves by a thousandth of an error a step, for which 900 steps are few.
-OF_ENERGIES = {"budget__images": 64 * 900, "method__optimiser": {"lr": 3e-4}, "method__integral_gain": 0.05}
+OF_ENERGIES = pace(900, 3e-4, method__integral_gain=0.05)
 
 
 def energy_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -49,14 +56,12 @@ def wider(architecture: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", sorted(registry.methods()))
 def test_it_learns_the_digits(name: str, prepared: Path, tmp_path: Path):
-    steps, rate = SLOWER.get(name, USUAL)
-    usual = {"budget__images": 64 * steps, "method__optimiser": {"lr": rate}}
     config = run_config(
         name,
         architecture=wider(architecture_for(name)),
         training__batch_size=64,
         training__snapshots=1,
-        **(OF_ENERGIES if issubclass(registry.method(name), BEGAN) else usual),
+        **(OF_ENERGIES if issubclass(registry.method(name), BEGAN) else SLOWER.get(name, USUAL)),
     )
     torch.manual_seed(0)
     untrained = build_method(config, Examples((1, 8, 8), classes=10, text=CAPTION), CPU)
