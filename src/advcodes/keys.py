@@ -16,7 +16,8 @@ from advcodes.remembered import recall, remember
 
 AFFECTS_RESULTS = False
 PACKAGE = "advcodes"
-SOURCES = Path(".snakemake/advcodes/sources.json")
+STATE = Path(".snakemake/advcodes")  #: of a project's directory: locks, and what is remembered between calls
+SOURCES = STATE / "sources.json"
 
 
 def digest(value: Any) -> str:

@@ -23,10 +23,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from advcodes.errors import AdvcodesError
-from advcodes.keys import SOURCES, code, digest
+from advcodes.keys import STATE, code, digest
 
 AFFECTS_RESULTS = False
-LOCKS = SOURCES.parent
+LOCKS = STATE
 UNFINISHED = "unfinished"  #: subdirectory of work in progress
 
 
