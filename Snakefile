@@ -2,7 +2,7 @@
 
     snakemake --cores 8 reports/table1.md
 
-The graph itself (what exists, where, and what it is made from) is advcodes.graph; rules only run the command line.
+The graph itself (what exists, where, and what it is made from) is advcodes.graph.graph; rules only run the command line.
 """
 
 import sys

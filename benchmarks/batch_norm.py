@@ -18,18 +18,19 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from advcodes.cli import produce_all
+from advcodes.build.produce import produce_all
+from advcodes.config.params import read
+from advcodes.core.statistics import mean_sd
+from advcodes.core.values import to_float
 from advcodes.data.prepared import load as load_prepared
-from advcodes.data.values import to_float
 from advcodes.evaluation import reference as references
-from advcodes.evaluation.features import load_extractor
 from advcodes.evaluation.metrics import frechet_distance, statistics
 from advcodes.evaluation.sample import generate, normalised
-from advcodes.graph import Graph, Run
-from advcodes.params import read
-from advcodes.reporting import text
-from advcodes.reporting.statistics import mean_sd
-from advcodes.training import device
+from advcodes.extractors.features import load_extractor
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
+from advcodes.jobs import device
+from advcodes.pages import text
 from advcodes.training.restore import Restored, restore
 
 MODES = ("reestimate", "running", "batch")

@@ -17,9 +17,10 @@ from pathlib import Path
 import yaml
 from scipy.stats import ttest_ind
 
-from advcodes.cli import produce_all
-from advcodes.graph import Graph, Run
-from advcodes.params import merge, resolve
+from advcodes.build.produce import produce_all
+from advcodes.config.params import merge, resolve
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
 
 
 def measure(out: Path, precision: str, args: argparse.Namespace) -> list[float]:

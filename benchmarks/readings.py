@@ -18,13 +18,14 @@ from typing import Any
 
 import yaml
 
-from advcodes import registry
-from advcodes.cli import produce_all
+from advcodes.build.produce import produce_all
+from advcodes.config.params import merge, resolve
+from advcodes.core.statistics import mean_sd
 from advcodes.evaluation.names import CONDITIONAL, parse
-from advcodes.graph import Graph, Run
-from advcodes.params import merge, resolve
-from advcodes.reporting import text
-from advcodes.reporting.statistics import mean_sd
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
+from advcodes.methods import registry
+from advcodes.pages import text
 
 AS_IS = "as params.yaml"
 READINGS: dict[str, dict[str, dict[str, Any]]] = {  # by module of advcodes.methods

@@ -12,7 +12,7 @@ import pytest
 import torch
 import yaml
 
-from advcodes import registry
+from advcodes.methods import registry
 
 CAPTION = 6  #: numbers of a caption's embedding
 ROOT = Path(__file__).parents[1]
@@ -42,9 +42,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, _tree: dict[str, Any]) ->
 
     Captions of `digits` lie in <prepared>/captions: six numbers that say the class.
     """
-    from advcodes.cli import produce
-    from advcodes.graph import Graph
-    from advcodes.params import resolve
+    from advcodes.build.produce import produce
+    from advcodes.config.params import resolve
+    from advcodes.graph.graph import Graph
 
     folder = tmp_path_factory.mktemp("data")
     graph = Graph(resolve(_tree), data=folder)
@@ -61,14 +61,14 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, _tree: dict[str, Any]) ->
 
 def captions_for(method: str, prepared: Path) -> Path | None:
     """Where training of a method finds captions of `digits`, if it asks for them."""
-    from advcodes import registry
+    from advcodes.methods import registry
 
     return prepared / "captions" if registry.method(method).asks == "text" else None
 
 
 def serves(family: str, method: str) -> bool:
     """Whether an architecture family has every kind of network that a method asks for."""
-    from advcodes import registry
+    from advcodes.methods import registry
 
     cls = registry.method(method)
     asked = {net.kind for net in cls.nets(cls.Config()).values()}

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from advcodes.methods.base import Examples, Method, MethodConfig
+from advcodes.methods.base import Method, MethodConfig
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored
 
 MEASURED = {
@@ -95,7 +96,7 @@ def run(
 ) -> Restored:
     """A trained run whose generator is given."""
     method = Fake(
-        MethodConfig(latent_dim=latent_dim), {"generator": generator.eval().requires_grad_(False)}, Examples(shape)
+        MethodConfig(latent_dim=latent_dim), {"generator": generator.eval().requires_grad_(False)}, DatasetSpec(shape)
     )
     return Restored(method, shape, value_range, step, step * 4, {"seed": seed})
 

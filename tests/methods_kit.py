@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from advcodes.methods.base import Examples, Method
+from advcodes.methods.base import Method
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.data import TrainingData
 from advcodes.training.restore import build_method
 from conftest import CAPTION, run_config
@@ -21,7 +22,7 @@ MLP = {"family": "mlp", "width": 16, "code": {"width": 16}}
 def make(name: str, shape: tuple[int, ...] = (1, 8, 8), **changes: Any) -> Method:
     torch.manual_seed(0)
     config = run_config(name, architecture=None if len(shape) == 3 else MLP, **changes)
-    seen = Examples(shape, tuple(config["view"]["range"]), classes=10, attributes=3, text=CAPTION)
+    seen = DatasetSpec(shape, tuple(config["view"]["range"]), classes=10, attributes=3, text=CAPTION)
     return build_method(config, seen, CPU)
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from advcodes.errors import AdvcodesError
-from advcodes.graph import Graph, Run
-from advcodes.params import read
-from advcodes.provenance import hold_pipeline
-from advcodes.registry import methods
-from advcodes.versions import record
+from advcodes.core.errors import AdvcodesError
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
+from advcodes.config.params import read
+from advcodes.build.provenance import hold_pipeline
+from advcodes.methods.registry import methods
+from advcodes.build.versions import record
 
 # Calls that only look, and so need not wait for a pipeline that is running.
 LOOKING = re.compile(
@@ -117,7 +118,7 @@ def manifests(artifacts):
 
 def conclude():
     """Last act of a run: say if its results are not what is asked for any more, else record them in dvc.lock."""
-    look = "from advcodes.graph import Graph; from advcodes.params import read; print(Graph(read()).summary().key)"
+    look = "from advcodes.graph.graph import Graph; from advcodes.config.params import read; print(Graph(read()).summary().key)"
     sources = {**os.environ, "PYTHONPATH": f"{workflow.basedir}/src"}
     now = subprocess.run([sys.executable, "-c", look], env=sources, capture_output=True, text=True)
     if now.stdout.strip() != GRAPH.summary().key:

@@ -2,7 +2,7 @@
 
 import sys
 
-from advcodes.cli import main
+from advcodes.app.cli import main
 
 AFFECTS_RESULTS = False
 sys.exit(main())

@@ -12,11 +12,11 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from advcodes.errors import AdvcodesError, unknown
+from advcodes.core.errors import AdvcodesError, unknown
 from advcodes.losses import gan, hinge, wasserstein
-from advcodes.methods.base import Examples
 from advcodes.nets.code import CodeDiscriminator, CodeGenerator
 from advcodes.nets.config import CodeNets
+from advcodes.nets.spec import DatasetSpec
 
 GAMES = {"gan": gan, "hinge": hinge, "wgan_gp": wasserstein}
 PENALTY = 10.0  #: weight of the gradient penalty (facts 5.2)
@@ -59,7 +59,7 @@ class AdversarialCodeLearning(nn.Module):
         self.latent_dim, self.game, self.learning_rates = latent_dim, game, learning_rates
         if networks is None:
             settings = SimpleNamespace(code=CodeNets(width=width, hidden_layers=hidden_layers))
-            networks = tuple(net(settings, Examples(), latent_dim) for net in (CodeGenerator, CodeDiscriminator))
+            networks = tuple(net(settings, DatasetSpec(), latent_dim) for net in (CodeGenerator, CodeDiscriminator))
         self.code_generator, self.code_discriminator = networks
         self._optimisers: tuple[torch.optim.Optimizer, ...] = ()
 

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advcodes.data.values import to_float
-from advcodes.errors import AdvcodesError
+from advcodes.config.sections import Sampling
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.values import to_float
 from advcodes.evaluation.sample import generate, shown
-from advcodes.params import Sampling
 from advcodes.training.restore import SENTENCES, Restored, restore
 
 AFFECTS_RESULTS = False

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
+from advcodes.config.sections import Sampling
 from advcodes.data.prepared import load
 from advcodes.evaluation.sample import generate
-from advcodes.methods.base import Examples
-from advcodes.params import Sampling
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored, build_method, restore
 from advcodes.training.train import train
 from conftest import run_config
@@ -40,7 +40,7 @@ def test_it_reconstructs_and_samples_the_digits(prepared: Path, tmp_path: Path):
         view__range=[-1.0, 1.0],
     )
     torch.manual_seed(0)
-    untrained = build_method(config, Examples((1, 8, 8), (-1.0, 1.0)), CPU)
+    untrained = build_method(config, DatasetSpec((1, 8, 8), (-1.0, 1.0)), CPU)
     train(config, prepared / "digits", tmp_path, CPU)
     trained, data = restore(tmp_path), load(prepared / "digits")
     seen, unseen = (np.array(data.split(name).images).astype(np.float32) / 127.5 - 1 for name in ("train", "test"))

@@ -14,10 +14,10 @@ from scipy.spatial.distance import cdist
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from advcodes.config.sections import Sampling
 from advcodes.data.generated import MODES, SIGMA
 from advcodes.data.prepared import load
 from advcodes.evaluation.sample import generate
-from advcodes.params import Sampling
 from advcodes.training.restore import restore
 from advcodes.training.train import train
 from conftest import ROOT, run_config

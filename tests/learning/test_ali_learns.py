@@ -13,11 +13,11 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
+from advcodes.config.sections import Sampling
 from advcodes.data.prepared import load
 from advcodes.evaluation.reconstruction import error_of_mean, squared_error
 from advcodes.evaluation.sample import generate
-from advcodes.methods.base import Examples
-from advcodes.params import Sampling
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored, build_method, restore
 from advcodes.training.train import train
 from conftest import run_config
@@ -77,7 +77,7 @@ def test_samples_come_close_to_the_digits(name: str, trained: dict[str, Restored
         return energy_distance(generate(run, 500, SAMPLING, 0).reshape(500, -1) / 127.5 - 1, images)
 
     torch.manual_seed(0)
-    untrained = build_method(config(name), Examples((1, 8, 8), (-1.0, 1.0)), CPU)
+    untrained = build_method(config(name), DatasetSpec((1, 8, 8), (-1.0, 1.0)), CPU)
     before, after = distance(Restored(untrained, (1, 8, 8), (-1.0, 1.0), 0, 0, config(name))), distance(trained[name])
     print(f"{name}: {before:.3f} -> {after:.3f}")
     assert after < before / GAIN

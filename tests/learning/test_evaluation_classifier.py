@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from advcodes.config.sections import Machine
 from advcodes.data import generated
 from advcodes.data.prepared import Prepared, load
-from advcodes.evaluation.classifier import BATCH, accuracy_of, train
 from advcodes.evaluation.conditional import statements
-from advcodes.evaluation.features import Extractor
 from advcodes.evaluation.metrics import frechet_distance, statistics
-from advcodes.params import Machine
+from advcodes.extractors.classifier import BATCH, accuracy_of, train
+from advcodes.extractors.features import Extractor
 from evaluation_fakes import digit_labels, digits
 
 CONFIG = {"width": 16, "epochs": 8, "batch_size": 128, "lr": 2e-3, "precision": "float32"}

@@ -13,9 +13,9 @@ import torch
 from sklearn.metrics import normalized_mutual_info_score
 from sklearn.svm import SVC
 
+from advcodes.config.sections import Sampling
 from advcodes.data.prepared import load
 from advcodes.evaluation.sample import draw
-from advcodes.params import Sampling
 from advcodes.text.embeddings import Embeddings
 from advcodes.training.restore import restore
 from advcodes.training.train import train

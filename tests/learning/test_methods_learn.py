@@ -14,12 +14,12 @@ import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from advcodes import registry
+from advcodes.config.sections import Sampling
 from advcodes.data.prepared import load
 from advcodes.evaluation.sample import generate
-from advcodes.methods.base import Examples
+from advcodes.methods import registry
 from advcodes.methods.began import BEGAN
-from advcodes.params import Sampling
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored, build_method, restore
 from advcodes.training.train import train
 from conftest import CAPTION, architecture_for, captions_for, run_config
@@ -64,7 +64,7 @@ def test_it_learns_the_digits(name: str, prepared: Path, tmp_path: Path):
         **(OF_ENERGIES if issubclass(registry.method(name), BEGAN) else SLOWER.get(name, USUAL)),
     )
     torch.manual_seed(0)
-    untrained = build_method(config, Examples((1, 8, 8), classes=10, text=CAPTION), CPU)
+    untrained = build_method(config, DatasetSpec((1, 8, 8), classes=10, text=CAPTION), CPU)
     train(config, prepared / "digits", tmp_path, CPU, text=captions_for(name, prepared))
     data = np.array(load(prepared / "digits").split("test").images).reshape(500, -1) / 255
 

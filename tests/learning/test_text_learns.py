@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import torch
 
+from advcodes.config.sections import Text
 from advcodes.data.generated import ATTRIBUTES, COLOURS, SHAPES, _captions
-from advcodes.params import Text
 from advcodes.text.encoder import probe, retrieval, train
 
 

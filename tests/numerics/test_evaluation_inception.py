@@ -14,12 +14,12 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.download import fetch
-from advcodes.errors import AdvcodesError
-from advcodes.evaluation import inception
-from advcodes.evaluation.features import load_extractor
 from advcodes.evaluation.metrics import Reference, inception_score, measure, statistics
-from advcodes.params import Machine
+from advcodes.extractors import inception
+from advcodes.extractors.features import load_extractor
 from evaluation_fakes import MEASURED, artifact, write_prepared
 
 

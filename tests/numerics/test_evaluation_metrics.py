@@ -11,7 +11,7 @@ from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation import metrics
 from advcodes.evaluation.metrics import (
     Reference,

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from advcodes.evaluation.reconstruction import error_of_mean, squared_error
-from advcodes.methods.base import Examples, Method, MethodConfig
+from advcodes.methods.base import Method, MethodConfig
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored
 
 SAMPLING = {"batch_norm": "running", "batch_size": 7, "reestimate_batches": 2}
@@ -37,7 +38,7 @@ class Net(Method):
 
 
 def run(net: nn.Module, low: float, high: float) -> Restored:
-    method = Net(MethodConfig(), {"net": net.requires_grad_(False)}, Examples((3, 5, 4)))
+    method = Net(MethodConfig(), {"net": net.requires_grad_(False)}, DatasetSpec((3, 5, 4)))
     return Restored(method, (3, 5, 4), (low, high), 1, 1, {"seed": 0})
 
 

@@ -14,13 +14,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 from torch import nn
 
-from advcodes.errors import AdvcodesError
+from advcodes.config.sections import Svm
+from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation import svm
 from advcodes.evaluation.names import describe
 from advcodes.evaluation.svm import Examples, errors, errors_of, labelled_sets, represent
-from advcodes.methods.base import Examples as Seen
 from advcodes.methods.base import Method, MethodConfig
-from advcodes.params import Svm
+from advcodes.nets.spec import DatasetSpec as Seen
 from advcodes.training.restore import Restored
 from evaluation_fakes import SAMPLING, artifact, digits, write_prepared
 

@@ -13,10 +13,11 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes.methods.base import Conditional, Examples, Method, MethodConfig
-from advcodes.reporting.items import Item
-from advcodes.reporting.request import Request
-from advcodes.reporting.results import Result
+from advcodes.methods.base import Conditional, Method, MethodConfig
+from advcodes.nets.spec import DatasetSpec
+from advcodes.pages.request import Request
+from advcodes.pages.results import Result
+from advcodes.papers.items import Item
 from advcodes.training.restore import Restored, snapshots
 from advcodes.training.train import train
 from conftest import run_config
@@ -56,7 +57,7 @@ def coder(encoder: nn.Module, decoder: nn.Module, shift: float = 0.0, shape: tup
     code_generator.weight.data, code_generator.bias.data = torch.eye(2), torch.full((2,), shift)
     roles = {"code_generator": code_generator, "encoder": encoder, "decoder": decoder}
     networks = {role: net.eval().requires_grad_(False) for role, net in roles.items()}
-    method = Coder(MethodConfig(latent_dim=2), networks, Examples(shape))
+    method = Coder(MethodConfig(latent_dim=2), networks, DatasetSpec(shape))
     return Restored(method, shape, (0.0, 1.0), 10, 40, {"seed": 0, "view": {"train_split": "train"}})
 
 
@@ -105,7 +106,7 @@ def asked_run(kind: type[Asked], shape: tuple[int, ...], encoder: nn.Module | No
     """A trained run that is asked for something, whose images are :class:`Pixels`."""
     networks = {"code_generator": nn.Linear(1, 1), "encoder": encoder or nn.Flatten(), "decoder": Pixels(shape)}
     method = kind(
-        MethodConfig(latent_dim=2), {r: net.eval() for r, net in networks.items()}, Examples(shape, classes=3)
+        MethodConfig(latent_dim=2), {r: net.eval() for r, net in networks.items()}, DatasetSpec(shape, classes=3)
     )
     return Restored(method, shape, (0.0, 1.0), 10, 40, {"seed": 0, "view": {"train_split": "train"}})
 

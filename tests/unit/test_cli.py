@@ -14,10 +14,10 @@ import torch
 from PIL import Image
 
 import advcodes
-from advcodes.cli import main, parser
-from advcodes.errors import AdvcodesError
-from advcodes.own import settings_for
-from advcodes.params import resolve
+from advcodes.app.cli import main, parser
+from advcodes.app.train_folder import settings_for
+from advcodes.config.params import resolve
+from advcodes.core.errors import AdvcodesError
 from advcodes.training.train import train
 from conftest import run_config
 

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 import advcodes
-from advcodes.cli import main
-from advcodes.errors import AdvcodesError
-from advcodes.fill import fill
+from advcodes.app.cli import main
+from advcodes.app.inpaint import fill
+from advcodes.core.errors import AdvcodesError
 from advcodes.methods.masks import occlude
 from advcodes.training.train import train
 from conftest import run_config

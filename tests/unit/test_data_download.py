@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from advcodes.core.errors import AdvcodesError
 from advcodes.data import download
-from advcodes.errors import AdvcodesError
 
 CONTENT = bytes(range(256)) * 12_000  # 3 MB: several blocks
 MD5 = hashlib.md5(CONTENT).hexdigest()

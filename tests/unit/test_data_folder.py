@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from advcodes.config.sections import Machine, View
+from advcodes.core.errors import AdvcodesError
 from advcodes.data import folder
 from advcodes.data.files import Tree
 from advcodes.data.view import view_image
-from advcodes.errors import AdvcodesError
-from advcodes.params import Machine, View
 
 
 @pytest.fixture(autouse=True)

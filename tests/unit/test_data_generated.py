@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from advcodes.config.sections import Machine, View
 from advcodes.data import generated
 from advcodes.data.view import view_image
-from advcodes.params import Machine, View
 
 
 def read(name, **view):

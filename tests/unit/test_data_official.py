@@ -22,12 +22,14 @@ import torch
 from PIL import Image
 from torchvision.datasets import CIFAR10, MNIST, SVHN, CelebA, Flowers102
 
+from advcodes.config.params import resolve
+from advcodes.config.sections import Machine, View
+from advcodes.core.errors import AdvcodesError
 from advcodes.data import download, official, prepare
 from advcodes.data.prepared import load
 from advcodes.data.view import view_image
-from advcodes.errors import AdvcodesError
-from advcodes.graph import Graph, Run
-from advcodes.params import Machine, View, resolve
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
 from advcodes.training.data import TrainingData
 
 RANDOM = np.random.default_rng(0)

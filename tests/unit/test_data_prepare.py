@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from advcodes.build.provenance import Artifact
+from advcodes.config.params import resolve
+from advcodes.config.sections import Machine, View
+from advcodes.core.errors import AdvcodesError
 from advcodes.data import prepare
 from advcodes.data.prepared import load
 from advcodes.data.source import Source
-from advcodes.errors import AdvcodesError
-from advcodes.graph import Graph
-from advcodes.params import Machine, View, resolve
-from advcodes.provenance import Artifact
+from advcodes.graph.graph import Graph
 
 
 @pytest.fixture(autouse=True)

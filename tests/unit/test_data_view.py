@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.view import to_8bit, view_image
-from advcodes.errors import AdvcodesError
 
 # Rows x columns of a CelebA image; levels from which no filter overshoots 0..255.
 FACE = np.random.default_rng(0).integers(60, 196, (218, 178, 3), dtype=np.uint8)

@@ -10,10 +10,13 @@ from typing import Literal
 import pytest
 from pydantic import Field
 
-from advcodes import docs, params, registry
-from advcodes.cli import main
-from advcodes.methods.base import Method, MethodConfig, Net, Optimiser, Phase
-from advcodes.schema import Count
+from advcodes.app import docs
+from advcodes.app.cli import main
+from advcodes.config import params
+from advcodes.core.schema import Count
+from advcodes.methods import registry
+from advcodes.methods.base import Method, MethodConfig, Optimiser, Phase
+from advcodes.nets.spec import Net
 
 
 class _Parent(Method):

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import advcodes
-from advcodes.errors import AdvcodesError
+from advcodes.config.sections import Machine, Sampling
+from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation import sample
 from advcodes.evaluation.sample import draw
-from advcodes.params import Machine, Sampling
 from advcodes.text.embeddings import Embeddings
 from advcodes.training.restore import restore
 from advcodes.training.train import train
@@ -84,4 +84,4 @@ def test_a_run_without_a_sentence_encoder_says_so(prepared: Path, tmp_path: Path
         run = advcodes.load(trained(name, prepared, tmp_path / name))
         with pytest.raises(AdvcodesError, match=message):
             run.say(["a white 3"], 4)
-    assert run.method.examples.text == CAPTION
+    assert run.method.spec.text == CAPTION

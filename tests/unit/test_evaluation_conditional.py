@@ -13,17 +13,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from advcodes import registry
-from advcodes.cli import main, parser
+from advcodes.app.cli import main, parser
+from advcodes.config.params import resolve
+from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError
 from advcodes.data import generated
 from advcodes.data.prepared import Prepared, load
-from advcodes.errors import AdvcodesError
-from advcodes.evaluation import classifier, conditional, evaluate, reference
-from advcodes.evaluation.features import Extractor, load_extractor
+from advcodes.evaluation import conditional, evaluate, reference
 from advcodes.evaluation.names import CONDITIONAL, describe, metric_name, parse
-from advcodes.graph import Graph, Run
-from advcodes.params import Machine, resolve
-from advcodes.reporting import text
+from advcodes.extractors import classifier
+from advcodes.extractors.features import Extractor, load_extractor
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
+from advcodes.methods import registry
+from advcodes.pages import text
 from evaluation_fakes import MEASURED, SAMPLING, artifact, write_prepared
 
 CPU = Machine(device="cpu")
@@ -58,7 +61,7 @@ def test_a_classifier_is_found_by_its_directory(tree: dict[str, Any], extractor:
 
 def test_the_command_line_makes_each_of_them(monkeypatch: pytest.MonkeyPatch):
     made = []
-    monkeypatch.setattr("advcodes.cli.produce", lambda artifact, params, key=None: made.append((artifact, key)))
+    monkeypatch.setattr("advcodes.app.cli.produce", lambda artifact, params, key=None: made.append((artifact, key)))
     for arguments in ([], ["--task", "auto", "--key", "k"], ["--task", "statements"]):
         assert main(["extractor", "shapes", *arguments]) == 0
     (usual, _), (auto, key), (statements, _) = made

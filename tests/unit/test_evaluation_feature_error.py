@@ -10,16 +10,18 @@ import pytest
 import torch
 from torch import nn
 
+from advcodes.config.sections import FeatureNetwork as Settings
+from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
-from advcodes.errors import AdvcodesError
-from advcodes.evaluation import feature_error, feature_network, reference
+from advcodes.evaluation import feature_error, reference
 from advcodes.evaluation.feature_error import errors
 from advcodes.evaluation.names import describe
 from advcodes.evaluation.reconstruction import over_minibatches, pairs, squared_error
-from advcodes.methods.base import Examples, Method, MethodConfig
+from advcodes.extractors import feature_network
+from advcodes.methods.base import Method, MethodConfig
 from advcodes.nets.features import FeatureNetwork, build
-from advcodes.params import FeatureNetwork as Settings
-from advcodes.params import Machine
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored
 from evaluation_fakes import SAMPLING, artifact, write_prepared
 
@@ -46,7 +48,7 @@ def restored(value_range: tuple[float, float] = (0.0, 1.0), *last: nn.Module) ->
     torch.manual_seed(0)
     first = nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 1, 3, padding=1), nn.Sigmoid()
     net = nn.Sequential(*first, *last).eval().requires_grad_(False)
-    method = Net(MethodConfig(), {"net": net}, Examples((1, 8, 8)))
+    method = Net(MethodConfig(), {"net": net}, DatasetSpec((1, 8, 8)))
     config = {"seed": 0, "view": {"train_split": "train"}}
     return Restored(method, (1, 8, 8), value_range, 10, 40, config)
 

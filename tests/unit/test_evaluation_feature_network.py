@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from advcodes.config.sections import FeatureNetwork as Settings
+from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
-from advcodes.errors import AdvcodesError
-from advcodes.evaluation import feature_network
-from advcodes.evaluation.feature_network import accuracy_of, divided, examples, task_of, train
+from advcodes.extractors import feature_network
+from advcodes.extractors.feature_network import accuracy_of, divided, examples, task_of, train
 from advcodes.nets.features import Attributes, Digits, FeatureNetwork
-from advcodes.params import FeatureNetwork as Settings
-from advcodes.params import Machine
 from evaluation_fakes import DAMAGES, artifact, damaged, write_prepared
 
 CPU = torch.device("cpu")

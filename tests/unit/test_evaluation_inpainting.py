@@ -10,14 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes.errors import AdvcodesError
+from advcodes.config.params import resolve
+from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation import inpainting
 from advcodes.evaluation.inpainting import completed, drawn_masks, extent, jumps, measure
 from advcodes.evaluation.names import describe
-from advcodes.graph import Graph, Run
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
 from advcodes.methods import masks as rectangles
-from advcodes.methods.base import Examples, Method, MethodConfig
-from advcodes.params import resolve
+from advcodes.methods.base import Method, MethodConfig
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored
 from evaluation_fakes import SAMPLING, artifact, write_prepared
 from methods_kit import make
@@ -35,7 +37,7 @@ class Filler(Method):
     name = "filler"
 
     def occluded(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        return rectangles.occlude(x, mask, self.examples.value_range)
+        return rectangles.occlude(x, mask, self.spec.value_range)
 
     def reconstruct(self, x: torch.Tensor) -> torch.Tensor:
         return self.networks["net"](x)
@@ -74,7 +76,7 @@ def restored(
     net: nn.Module, kind: type[Method] = Filler, value_range: tuple[float, float] = (0.0, 1.0), seed: int = 0
 ) -> Restored:
     net.register_parameter("somewhere", nn.Parameter(torch.zeros(1)))  # a network is where its parameters are
-    method = kind(MethodConfig(), {"net": net.eval().requires_grad_(False)}, Examples(SHAPE, value_range))
+    method = kind(MethodConfig(), {"net": net.eval().requires_grad_(False)}, DatasetSpec(SHAPE, value_range))
     return Restored(method, SHAPE, value_range, 10, 40, {"seed": seed, "view": {"train_split": "train"}})
 
 
@@ -296,6 +298,6 @@ def test_runs_that_items_show_inpainting_of_are_measured_by_it(tree: dict[str, A
     assert {made.inputs["data"].id, made.inputs["features"].id.rpartition("/")[0]} == {
         "prepared/digits", "extractor/features/digits"
     }  # fmt: skip
-    assert {module, "advcodes.methods.masks", "advcodes.evaluation.feature_network"} <= made.spec["code"].keys()
+    assert {module, "advcodes.methods.masks", "advcodes.extractors.feature_network"} <= made.spec["code"].keys()
     other = graph.metrics(Run("demo", "digits", "gali_4_celeba", 0))
     assert "inpainting" not in other.config and module not in other.spec["code"]

@@ -14,16 +14,20 @@ import pytest
 import torch
 from torchvision.datasets import MNIST
 
-from advcodes import cli
+from advcodes.app import cli
+from advcodes.build.produce import produce_all
+from advcodes.config.params import resolve
+from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError
 from advcodes.data import official
 from advcodes.data.prepared import load as load_prepared
-from advcodes.errors import AdvcodesError
-from advcodes.evaluation import mnist_classifier, mnist_score
+from advcodes.evaluation import mnist_score
 from advcodes.evaluation.metrics import fidelity
-from advcodes.evaluation.mnist_classifier import SHIFT, Network, centre, divided, logits_of, train, turned
 from advcodes.evaluation.names import describe
-from advcodes.graph import Graph, Run
-from advcodes.params import Machine, resolve
+from advcodes.extractors import mnist_classifier
+from advcodes.extractors.mnist_classifier import SHIFT, Network, centre, divided, logits_of, train, turned
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
 from evaluation_fakes import DAMAGES, artifact, damaged, write_prepared
 
 CPU = torch.device("cpu")
@@ -303,7 +307,7 @@ def test_the_original_files_to_a_classifier(tree: dict[str, Any], tmp_path: Path
     tree["scales"]["demo"].setdefault("metrics", {})["mnist_score"] = BRIEF
     graph = Graph(resolve(tree, scale="demo"), data=tmp_path / "data")
     found = graph.mnist_score()
-    cli.produce_all(found, graph.params)
+    produce_all(found, graph.params)
     assert found.fresh() and sorted(p.name for p in found.directory.iterdir()) == [
         "about.json", "manifest.json", "network.pt",
     ]  # fmt: skip

@@ -6,9 +6,9 @@ import itertools
 
 import pytest
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation.names import ON_CLASSIFIER, PROTOCOLS, describe, metric_name, parse
-from advcodes.reporting import text
+from advcodes.pages import text
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,19 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes import registry
+from advcodes.config.params import resolve
+from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
-from advcodes.errors import AdvcodesError
-from advcodes.evaluation import classifier, evaluate, reconstruction, reference, sample
+from advcodes.evaluation import evaluate, reconstruction, reference, sample
 from advcodes.evaluation.names import describe
 from advcodes.evaluation.reconstruction import reconstructions, squared_error
-from advcodes.graph import Graph, Run
-from advcodes.methods.base import Examples, Method, MethodConfig
-from advcodes.params import Machine, resolve
+from advcodes.extractors import classifier
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
+from advcodes.methods import registry
+from advcodes.methods.base import Method, MethodConfig
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored, restore
 from advcodes.training.train import train
 from conftest import run_config
@@ -43,7 +47,7 @@ class Net(Method):
 
 def restored(net: nn.Module, value_range: tuple[float, float] = (0.0, 1.0)) -> Restored:
     net.register_parameter("somewhere", nn.Parameter(torch.zeros(1)))  # a network is where its parameters are
-    method = Net(MethodConfig(), {"net": net.eval().requires_grad_(False)}, Examples((1, 4, 4)))
+    method = Net(MethodConfig(), {"net": net.eval().requires_grad_(False)}, DatasetSpec((1, 4, 4)))
     return Restored(method, (1, 4, 4), value_range, 10, 40, {"seed": 0})
 
 

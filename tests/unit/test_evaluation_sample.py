@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes.errors import AdvcodesError
+from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation import sample
-from advcodes.params import Machine
 from evaluation_fakes import SAMPLING, artifact, run
 
 

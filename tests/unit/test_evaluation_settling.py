@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reporting_fakes import CURVES, item
+from pages_fakes import CURVES, item
 
-from advcodes.errors import AdvcodesError
+from advcodes.config.params import resolve
+from advcodes.config.sections import Settling
+from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation import settling
 from advcodes.evaluation.names import describe
-from advcodes.graph import Graph, Run
-from advcodes.params import Settling, resolve
-from advcodes.reporting import text
-from advcodes.reporting.results import only
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
+from advcodes.pages import text
+from advcodes.pages.results import only
 from advcodes.training.restore import restore
 from advcodes.training.train import LossLog, train
 from conftest import run_config

@@ -14,14 +14,15 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes import keys
+from advcodes.build import keys
+from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
-from advcodes.errors import AdvcodesError
-from advcodes.evaluation import classifier, evaluate, reference, sample
-from advcodes.evaluation.features import load_extractor
+from advcodes.evaluation import evaluate, reference, sample
 from advcodes.evaluation.metrics import energy_distance, frechet_distance, statistics
 from advcodes.evaluation.names import describe
-from advcodes.params import Machine
+from advcodes.extractors import classifier
+from advcodes.extractors.features import load_extractor
 from evaluation_fakes import DAMAGES, MEASURED, SAMPLING, Fake, artifact, damaged, run, write_prepared
 
 CPU = Machine(device="cpu")
@@ -113,7 +114,7 @@ def evaluated(directory: Path, made: Any, **config: Any) -> dict[str, Any]:
 
 
 def test_nothing_but_measuring_imports_torch_fidelity():
-    modules = ("training.train", "evaluation.sample", "evaluation.classifier", "evaluation.evaluate", "api", "cli")
+    modules = ("training.train", "evaluation.sample", "extractors.classifier", "evaluation.evaluate", "api", "app.cli")
     script = (
         "import sys\n"
         + "".join(f"import advcodes.{m}\n" for m in modules)
@@ -127,7 +128,7 @@ def test_the_code_of_one_extractor_is_not_part_of_the_others_results(stage: str)
     """The extractor itself is an input, which has its code in its own key."""
     reached = keys.code(f"advcodes.evaluation.{stage}")
     assert f"advcodes.evaluation.{stage}" in reached
-    assert not {"advcodes.evaluation.inception", "advcodes.evaluation.classifier"} & set(reached)
+    assert not {"advcodes.extractors.inception", "advcodes.extractors.classifier"} & set(reached)
 
 
 # -- the classifier -----------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from advcodes.errors import AdvcodesError
-from advcodes.graph import Graph, Run
-from advcodes.params import resolve
+from advcodes.config.params import resolve
+from advcodes.core.errors import AdvcodesError
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
 
 
 def run(dataset: str, variant: str) -> Run:

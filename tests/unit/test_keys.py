@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from advcodes import keys
+from advcodes.build import keys
 
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the package whose files a test may change; `code` reads that copy."""
     copy = tmp_path / "advcodes"
-    shutil.copytree(Path(keys.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(keys, "__file__", str(copy / "keys.py"))
+    shutil.copytree(Path(keys.__file__).parents[1], copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(keys, "__file__", str(copy / "build/keys.py"))
     forget()
     yield copy
     monkeypatch.undo()
@@ -68,16 +68,16 @@ def test_methods_depend_on_the_losses_they_name(package: Path):
 def test_messages_and_configuration_models_do_not_count(package: Path):
     modules = set(code_of("gan"))
     assert not modules & {
-        "advcodes.errors",
-        "advcodes.params",
-        "advcodes.progress",
-        "advcodes.training.device",
+        "advcodes.core.errors",
+        "advcodes.config.params",
+        "advcodes.core.progress",
+        "advcodes.jobs.device",
     }
     assert {
         "advcodes.training.loop",
         "advcodes.nets.infogan",
         "advcodes.nets.code",
-        "advcodes.data.values",
+        "advcodes.core.values",
     } <= modules
 
 
@@ -107,5 +107,5 @@ def test_what_was_parsed_is_remembered_for_that_content_and_parser_alone(
 
     keys.SOURCES.write_text("{half")
     assert code_of("gan") == first and len(parsed) > len(first)
-    edit(package / "keys.py", "import ast\n", "import ast  # a parser of another version\n")
+    edit(package / "build/keys.py", "import ast\n", "import ast  # a parser of another version\n")
     assert code_of("gan") == first and len(parsed) > 2 * len(first)

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from advcodes import registry
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples, Method, MethodConfig, Net
+from advcodes.core.errors import AdvcodesError
+from advcodes.methods import registry
+from advcodes.methods.base import Method, MethodConfig
+from advcodes.methods.registry import register
 from advcodes.nets.build import build
 from advcodes.nets.config import Infogan
-from advcodes.registry import register
+from advcodes.nets.spec import DatasetSpec, Net
 from advcodes.training.loop import Loop
 from conftest import serves
 from methods_kit import batches, cycle, make
@@ -143,11 +144,11 @@ def test_an_architecture_says_what_it_cannot_serve():
     with pytest.raises(
         AdvcodesError, match=r"'infogan' needs square images with a side divisible by 4, got \(1, 28, 30\)"
     ):
-        build(Infogan(family="infogan"), {"generator": Net("generator")}, Examples((1, 28, 30)), 8)
+        build(Infogan(family="infogan"), {"generator": Net("generator")}, DatasetSpec((1, 28, 30)), 8)
     with pytest.raises(
         AdvcodesError, match=r"unknown network kind for role 'x' .*'genrator'; did you mean 'generator'"
     ):
-        build(Infogan(family="infogan"), {"x": Net("genrator")}, Examples((1, 8, 8)), 8)
+        build(Infogan(family="infogan"), {"x": Net("genrator")}, DatasetSpec((1, 8, 8)), 8)
 
 
 def test_a_method_without_networks_or_phases_says_so():
@@ -168,7 +169,9 @@ def test_the_penalty_alone_fixes_the_critic_of_wgan_gp():
 def test_layers_and_sizes_are_those_of_the_reference():
     """The networks behind acl/table1 at full width, counted by hand from the layer list (facts 5.1)."""
     a = Infogan(family="infogan")
-    nets = build(a, {"g": Net("generator"), "d": Net("discriminator"), "e": Net("encoder")}, Examples((3, 32, 32)), 64)
+    nets = build(
+        a, {"g": Net("generator"), "d": Net("discriminator"), "e": Net("encoder")}, DatasetSpec((3, 32, 32)), 64
+    )
     conv = (3 * 16 * 64 + 64) + (64 * 16 * 128 + 128) + 2 * 128
     trunk = conv + (128 * 8 * 8 * 1024 + 1024) + 2 * 1024
     g = (

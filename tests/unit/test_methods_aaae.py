@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch.nn.functional import logsigmoid
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 from advcodes.methods.aaae import AAAE
-from advcodes.methods.base import Examples, Method
+from advcodes.methods.base import Method
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import run_config
@@ -27,7 +28,7 @@ def make(**changes: Any) -> Method:
     config = run_config(
         "aaae", architecture=SMALL, method__noise_dim=NOISE, method__latent_dim=CODE, view__range=[-1.0, 1.0], **changes
     )
-    return build_method(config, Examples((1, 8, 8), (-1.0, 1.0)), CPU)
+    return build_method(config, DatasetSpec((1, 8, 8), (-1.0, 1.0)), CPU)
 
 
 @pytest.fixture
@@ -219,7 +220,7 @@ def test_each_step_of_the_approximator_has_new_noise(prepared: Path, monkeypatch
 
 def test_points_are_refused_by_its_networks():
     with pytest.raises(AdvcodesError, match="architecture family 'aaae' needs square images"):
-        build_method(run_config("aaae", architecture=SMALL), Examples((2,)), CPU)
+        build_method(run_config("aaae", architecture=SMALL), DatasetSpec((2,)), CPU)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

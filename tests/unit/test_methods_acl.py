@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from advcodes import AdversarialCodeLearning, registry
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples
+from advcodes import AdversarialCodeLearning
+from advcodes.core.errors import AdvcodesError
+from advcodes.methods import registry
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import run_config
@@ -164,33 +165,33 @@ def test_labels_alone_train_the_classifier(prepared: Path):
 
 
 def test_attributes_serve_where_there_are_no_classes():
-    examples = Examples((1, 8, 8), classes=0, attributes=3)
-    method = build_method(run_config("acl_sgan"), examples, torch.device("cpu"))
+    spec = DatasetSpec((1, 8, 8), classes=0, attributes=3)
+    method = build_method(run_config("acl_sgan"), spec, torch.device("cpu"))
     assert method.targets == "attributes" and method.classifier(torch.randn(5, 16)).shape == (5, 3)
-    assert Examples(classes=4, attributes=3).targets() == "classes"
-    assert Examples(classes=4, attributes=3).targets("attributes") == "attributes"
+    assert DatasetSpec(classes=4, attributes=3).targets() == "classes"
+    assert DatasetSpec(classes=4, attributes=3).targets("attributes") == "attributes"
 
 
 @pytest.mark.parametrize(
-    ("examples", "config", "message"),
+    ("spec", "config", "message"),
     [
-        (Examples((1, 8, 8)), {}, "supervision: auto needs labels, and this dataset has none; use another dataset"),
+        (DatasetSpec((1, 8, 8)), {}, "supervision: auto needs labels, and this dataset has none; use another dataset"),
         (
-            Examples((1, 8, 8), classes=10),
+            DatasetSpec((1, 8, 8), classes=10),
             {"supervision": "attributes"},
             "supervision: attributes needs labels, and this dataset has classes only",
         ),
         (
-            Examples((1, 8, 8), classes=10),
+            DatasetSpec((1, 8, 8), classes=10),
             {"code_layer": "logits"},
             "`code_layer: logits` needs one code number for each of the 10 classes: set `latent_dim: 10`, not 16",
         ),
     ],
 )
-def test_a_classifier_needs_labels(examples: Examples, config: dict[str, Any], message: str):
+def test_a_classifier_needs_labels(spec: DatasetSpec, config: dict[str, Any], message: str):
     config = run_config("acl_sgan", **{f"method__{k}": v for k, v in config.items()})
     with pytest.raises(AdvcodesError, match=re.escape(message)):
-        build_method(config, examples, torch.device("cpu"))
+        build_method(config, spec, torch.device("cpu"))
 
 
 def test_logits_can_be_the_codes(prepared: Path):

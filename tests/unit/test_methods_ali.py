@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 from advcodes.methods.ali import ALI, ALICE
-from advcodes.methods.base import Examples, Method
+from advcodes.methods.base import Method
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import run_config
@@ -30,7 +31,7 @@ def make(name: str = "ali", architecture: dict[str, Any] = SMALL, **method: Any)
     torch.manual_seed(0)
     config = run_config(name, architecture=architecture, view__range=[-1.0, 1.0])
     config["method"] |= {"latent_dim": CODE, **method}
-    return build_method(config, Examples((1, 8, 8), (-1.0, 1.0)), CPU)
+    return build_method(config, DatasetSpec((1, 8, 8), (-1.0, 1.0)), CPU)
 
 
 @pytest.fixture

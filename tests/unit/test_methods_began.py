@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from advcodes.methods.base import Examples, Method
+from advcodes.methods.base import Method
 from advcodes.methods.began import Controller
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import run_config
@@ -26,7 +27,7 @@ def made(name: str, shape: tuple[int, ...] = (1, 8, 8), value_range: tuple[float
     torch.manual_seed(0)
     config = run_config(name, architecture=NETS, view__range=list(value_range))
     config["method"] |= kw
-    return build_method(config, Examples(shape, value_range), CPU)
+    return build_method(config, DatasetSpec(shape, value_range), CPU)
 
 
 # -- the controller
@@ -189,7 +190,7 @@ def test_layers_of_the_published_networks(side: int, stages: int):
     config = run_config("vae_began_lsm", architecture={"family": "began", "width": 128})
     config["method"]["latent_dim"] = 64
     with torch.device("meta"):
-        method = build_method(config, Examples((3, side, side)), torch.device("meta"))
+        method = build_method(config, DatasetSpec((3, side, side)), torch.device("meta"))
 
     def convolutions(net: torch.nn.Module) -> list[tuple[int, int, int]]:
         return [(m.in_channels, m.out_channels, m.stride[0]) for m in net.modules() if isinstance(m, torch.nn.Conv2d)]

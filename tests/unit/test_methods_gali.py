@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from advcodes import registry
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples, Method
+from advcodes.config.params import resolve
+from advcodes.core.errors import AdvcodesError
+from advcodes.methods import registry
+from advcodes.methods.base import Method
 from advcodes.methods.gali import FOUR, kind
-from advcodes.params import resolve
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import run_config
@@ -37,7 +38,7 @@ def made(shape: tuple[int, ...] = (1, 8, 8), method: str = "gali", **settings: A
     torch.manual_seed(0)
     config = run_config(method, view__range=[-1.0, 1.0])
     config["method"] |= settings
-    found = build_method(config, Examples(shape, (-1.0, 1.0), features=FEATURES), CPU)
+    found = build_method(config, DatasetSpec(shape, (-1.0, 1.0), features=FEATURES), CPU)
     found.known_features = lambda x: x.flatten(1)[:, :FEATURES] ** 2
     return found
 
@@ -193,7 +194,7 @@ def test_who_asks_for_knowledge():
     assert cls.pretrained(cls.Config(tuples=TOLD, pretrained="extractor")) == "extractor"
     with pytest.raises(AdvcodesError, match="told the features of a pretrained network, and there is none"):
         build_method({**run_config("gali"), "method": {"method": "gali", "latent_dim": 8, "tuples": TOLD}},
-                     Examples((1, 8, 8)), CPU)  # fmt: skip
+                     DatasetSpec((1, 8, 8)), CPU)  # fmt: skip
 
 
 def test_sizes_of_the_published_discriminators():
@@ -202,7 +203,7 @@ def test_sizes_of_the_published_discriminators():
     def linear(shape: tuple[int, ...], features: int, **settings: Any) -> list[tuple[int, int]]:
         config = run_config("gali", architecture={"family": "ali", "discriminator_norm": "spectral"})
         config["method"] |= {"latent_dim": 256, **settings}
-        net = build_method(config, Examples(shape, features=features), CPU).discriminator
+        net = build_method(config, DatasetSpec(shape, features=features), CPU).discriminator
         return [(m.in_features, m.out_features) for m in net.of_both.modules() if isinstance(m, torch.nn.Linear)]
 
     assert linear((3, 32, 32), 0) == [(1024, 1024), (1024, 1024), (1024, 4)]
@@ -235,7 +236,7 @@ def test_inpainting_needs_masked_training(name: str):
 
 def test_the_mask_is_filled_outside_the_range_of_images_on_0_to_1_too():
     torch.manual_seed(0)
-    method = build_method(run_config("ali", method__masked=True), Examples((1, 8, 8), (0.0, 1.0)), CPU)
+    method = build_method(run_config("ali", method__masked=True), DatasetSpec((1, 8, 8), (0.0, 1.0)), CPU)
     seen = method.occluded(torch.ones(1, 1, 8, 8), torch.ones(1, 1, 8, 8))
     assert seen.unique().tolist() == [-0.5]
 
@@ -253,7 +254,7 @@ def test_representation_of_the_published_encoder():
     """facts 6.7: 256 + 512 + 512 + 4096 numbers, of which ALI's paper prints another count (G-7)."""
     config = run_config("ali", architecture={"family": "ali"})
     config["method"]["latent_dim"] = 256
-    method = build_method(config, Examples((3, 32, 32)), CPU)
+    method = build_method(config, DatasetSpec((3, 32, 32)), CPU)
     for net in method.networks.values():
         net.eval()
     x = torch.rand(2, 3, 32, 32)

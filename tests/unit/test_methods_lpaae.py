@@ -10,10 +10,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy, softplus
 
-from advcodes import losses, registry
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples, Method
-from advcodes.params import resolve
+from advcodes import losses
+from advcodes.config.params import resolve
+from advcodes.core.errors import AdvcodesError
+from advcodes.methods import registry
+from advcodes.methods.base import Method
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import CAPTION, run_config
@@ -187,7 +189,7 @@ def test_a_condition_needs_room_and_a_dataset_that_has_it():
         make("lpaae", method__learned_prior=False, method__noise_dim=5)
     for name, missing in (("lpaae_supervised", "classes"), ("lpaae_text", "captions")):
         with pytest.raises(AdvcodesError, match=f"told the {missing} of images, and this dataset has none"):
-            build_method(run_config(name), Examples((1, 8, 8)), CPU)
+            build_method(run_config(name), DatasetSpec((1, 8, 8)), CPU)
 
 
 # -- text --------------------------------------------------------------------------------------------------------

@@ -9,10 +9,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from advcodes import losses, registry
-from advcodes.errors import AdvcodesError
+from advcodes import losses
+from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation.sample import normalised_for_samples
-from advcodes.methods.base import Examples
+from advcodes.methods import registry
+from advcodes.nets.spec import DatasetSpec
 from advcodes.nets.variational import LogScale, PseudoInputs
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
@@ -30,7 +31,7 @@ def vampprior(family: str = "infogan", shape: tuple[int, ...] = (1, 8, 8), **cha
     torch.manual_seed(0)
     changes = {"method__pseudo_inputs": 20, **changes}
     config = run_config("vampprior", architecture=FAMILIES[family], **changes)
-    return build_method(config, Examples(shape, tuple(config["view"]["range"])), CPU)
+    return build_method(config, DatasetSpec(shape, tuple(config["view"]["range"])), CPU)
 
 
 def test_one_phase_updates_every_network():
@@ -86,7 +87,7 @@ def test_the_warm_up_goes_on_where_it_was(prepared: Path):
 def test_pseudo_inputs_stay_in_the_range_of_images(value_range: tuple[float, float]):
     low, high = value_range
     torch.manual_seed(0)
-    net = PseudoInputs(None, Examples((3, 8, 8), value_range), 16, count=50)
+    net = PseudoInputs(None, DatasetSpec((3, 8, 8), value_range), 16, count=50)
     on_unit = (net() - low) / (high - low)
     assert net().shape == (50, 3, 8, 8)
     assert on_unit.mean().item() == pytest.approx(0.4, abs=0.005) and on_unit.std().item() == pytest.approx(
@@ -99,12 +100,12 @@ def test_pseudo_inputs_stay_in_the_range_of_images(value_range: tuple[float, flo
 
 def test_pseudo_inputs_that_are_points_are_unbounded():
     torch.manual_seed(0)
-    net = PseudoInputs(None, Examples((2,)), 2, count=500)
+    net = PseudoInputs(None, DatasetSpec((2,)), 2, count=500)
     assert torch.equal(net(), net.weight) and net().abs().max() > 2
 
 
 def test_log_scales_start_at_the_spread_of_pixels_and_stay_in_range():
-    net = LogScale(None, Examples((3, 4, 4)), 16)
+    net = LogScale(None, DatasetSpec((3, 4, 4)), 16)
     assert net().shape == (1, 3, 4, 4)
     torch.testing.assert_close(net(), torch.full((1, 3, 4, 4), -2.0))
     for far, end in ((30.0, -4.5), (-30.0, 0.0)):
@@ -137,7 +138,7 @@ def test_a_standard_normal_prior_makes_the_bound_of_a_vae():
     n, x = 4000, torch.rand(1, 1, 8, 8)
     options = {"method__likelihood": "gaussian"}
     ours = vampprior("mlp", method__pseudo_inputs=1, method__warmup_images=0, **options)
-    vae = build_method(run_config("vae", architecture=MLP, **options), Examples((1, 8, 8)), CPU)
+    vae = build_method(run_config("vae", architecture=MLP, **options), DatasetSpec((1, 8, 8)), CPU)
     for role in ("encoder", "decoder"):
         vae.networks[role].load_state_dict(ours.networks[role].state_dict())
     with torch.no_grad():  # a spread that is the same sd to both
@@ -260,7 +261,7 @@ def test_bad_settings_are_refused_by_name(settings: dict[str, Any], message: str
 def test_a_vaes_row_has_the_same_networks_and_half_the_squared_error():
     """LPAAE's table 1: the decoder of every row is the same, the encoder ends in 2 d, and sigma is 1 on [-1, 1]."""
     options = {"view__range": [-1.0, 1.0], "method__likelihood": "gaussian"}
-    settings = Examples((3, 32, 32), (-1.0, 1.0))
+    settings = DatasetSpec((3, 32, 32), (-1.0, 1.0))
     made = {
         name: build_method(run_config(name, architecture=FAMILIES["residual"], **options), settings, CPU)
         for name in ("vae", "vampprior")

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples, Net
+from advcodes.core.errors import AdvcodesError
 from advcodes.nets import aaae
 from advcodes.nets.build import build
 from advcodes.nets.config import Aaae
 from advcodes.nets.layers import layers
+from advcodes.nets.spec import DatasetSpec, Net
 from nets_kit import assert_padding_does_not_leak, parameters, sizes
 
 PAPER = Aaae(family="aaae")
@@ -29,7 +29,7 @@ NETS = {
 
 def made(a: Aaae, side: int, channels: int = 3, latent_dim: int = 128) -> dict[str, nn.Module]:
     torch.manual_seed(0)
-    return build(a, NETS, Examples((channels, side, side), (-1.0, 1.0)), latent_dim)
+    return build(a, NETS, DatasetSpec((channels, side, side), (-1.0, 1.0)), latent_dim)
 
 
 @pytest.fixture(scope="module")
@@ -143,13 +143,13 @@ def test_batch_norm_is_in_encoder_and_decoder_alone(paper: dict[str, nn.Module])
 
 def test_an_encoder_gives_as_many_outputs_as_asked():
     nets = {"two": Net("encoder", {"outputs": 2}), "flat": Net("encoder", {"normalise": "batch"})}
-    nets, x = build(SMALL, nets, Examples((1, 8, 8)), 6), torch.rand(9, 1, 8, 8)
+    nets, x = build(SMALL, nets, DatasetSpec((1, 8, 8)), 6), torch.rand(9, 1, 8, 8)
     assert nets["two"](x).shape == (9, 12)
     assert torch.allclose(nets["flat"](x).mean(0), torch.zeros(6), atol=1e-5)
 
 
 def test_noise_is_as_large_as_a_code_unless_given():
-    net = build(SMALL, {"cg": Net("code_generator")}, Examples((1, 8, 8)), 6)["cg"]
+    net = build(SMALL, {"cg": Net("code_generator")}, DatasetSpec((1, 8, 8)), 6)["cg"]
     assert net(torch.zeros(2, 6)).shape == (2, 6)
 
 

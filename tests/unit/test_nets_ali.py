@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples, Net
+from advcodes.core.errors import AdvcodesError
 from advcodes.nets.ali import Maxout
 from advcodes.nets.build import build
 from advcodes.nets.config import Ali
+from advcodes.nets.spec import DatasetSpec, Net
 from nets_kit import INVISIBLE, parameters, sizes
 
 NETS = {"e": Net("encoder", {"outputs": 2}), "g": Net("generator"), "d": Net("joint_discriminator")}
@@ -21,7 +21,7 @@ HIDDEN = (*INVISIBLE, "BatchNorm1d", "BatchNorm2d", "Dropout", "PixelBias", "Max
 
 def nets(side: int, d: int = 256, channels: int = 3, low: float = -1.0, **settings: Any) -> dict[str, nn.Module]:
     torch.manual_seed(0)
-    return build(Ali(family="ali", **settings), NETS, Examples((channels, side, side), (low, 1.0)), d)
+    return build(Ali(family="ali", **settings), NETS, DatasetSpec((channels, side, side), (low, 1.0)), d)
 
 
 def maps(net: nn.Module, x: torch.Tensor) -> list[tuple[int, ...]]:
@@ -136,7 +136,7 @@ def test_more_than_one_logit():
     d = build(
         Ali(family="ali", width=2),
         {"d": Net("joint_discriminator", {"outputs": 4})},
-        Examples((1, 8, 8), (-1.0, 1.0)),
+        DatasetSpec((1, 8, 8), (-1.0, 1.0)),
         6,
     )["d"]
     assert d(torch.rand(3, 1, 8, 8), torch.randn(3, 6)).shape == (3, 4)
@@ -206,4 +206,4 @@ def test_spectral_norm_bounds_every_layer_of_the_discriminator():
 def test_other_shapes_are_refused():
     for shape in ((2,), (1, 8, 9), (1, 4, 4)):
         with pytest.raises(AdvcodesError, match="architecture family 'ali' needs square images"):
-            build(Ali(family="ali"), NETS, Examples(shape), 6)
+            build(Ali(family="ali"), NETS, DatasetSpec(shape), 6)

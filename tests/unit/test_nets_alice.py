@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples, Net
+from advcodes.core.errors import AdvcodesError
 from advcodes.nets.alice import Noise
 from advcodes.nets.build import build
 from advcodes.nets.config import Alice
+from advcodes.nets.spec import DatasetSpec, Net
 from nets_kit import INVISIBLE, parameters, sizes
 
 NETS = {"e": Net("encoder"), "g": Net("generator"), "d": Net("joint_discriminator")}
@@ -21,7 +21,7 @@ HIDDEN = (*INVISIBLE, "BatchNorm2d", "Noise")
 
 def nets(side: int, d: int = 256, channels: int = 3, **settings: Any) -> dict[str, nn.Module]:
     torch.manual_seed(0)
-    return build(Alice(family="alice", **settings), NETS, Examples((channels, side, side), (-1.0, 1.0)), d)
+    return build(Alice(family="alice", **settings), NETS, DatasetSpec((channels, side, side), (-1.0, 1.0)), d)
 
 
 def maps(net: nn.Module, x: torch.Tensor) -> list[tuple[int, ...]]:
@@ -59,7 +59,7 @@ def test_every_side_has_its_networks(side: int):
 
 
 def test_codes_are_bounded_and_spreads_are_not():
-    a, seen = Alice(family="alice", width=2), Examples((1, 8, 8), (-1.0, 1.0))
+    a, seen = Alice(family="alice", width=2), DatasetSpec((1, 8, 8), (-1.0, 1.0))
     for outputs in (1, 2):
         e = build(a, {"e": Net("encoder", {"outputs": outputs})}, seen, 6)["e"].eval()
         with torch.no_grad():
@@ -110,4 +110,4 @@ def test_initial_weights_are_xaviers():
 def test_other_shapes_are_refused():
     for shape in ((2,), (1, 8, 9)):
         with pytest.raises(AdvcodesError, match="architecture family 'alice' needs square images"):
-            build(Alice(family="alice"), NETS, Examples(shape), 6)
+            build(Alice(family="alice"), NETS, DatasetSpec(shape), 6)

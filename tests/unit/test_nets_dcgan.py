@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples, Net
+from advcodes.core.errors import AdvcodesError
 from advcodes.nets.build import build
 from advcodes.nets.config import Dcgan
+from advcodes.nets.spec import DatasetSpec, Net
 from nets_kit import INVISIBLE, parameters, sizes
 
 PAPER, SMALL = Dcgan(family="dcgan"), Dcgan(family="dcgan", width=4)
@@ -20,12 +20,12 @@ PAPER, SMALL = Dcgan(family="dcgan"), Dcgan(family="dcgan", width=4)
 def small(shape: tuple[int, ...], **options: Any) -> dict[str, nn.Module]:
     torch.manual_seed(0)
     nets = {"e": Net("encoder"), "g": Net("generator"), "d": Net("discriminator", options)}
-    return build(SMALL, nets, Examples(shape, (-1.0, 1.0), text=7), 6)
+    return build(SMALL, nets, DatasetSpec(shape, (-1.0, 1.0), text=7), 6)
 
 
 def test_layers_are_those_of_the_script():
     nets = {"g": Net("generator"), "d": Net("discriminator"), "critic": Net("discriminator", {"batch_norm": False})}
-    nets, x = build(PAPER, nets, Examples((3, 32, 32), (-1.0, 1.0)), 128), torch.zeros(2, 3, 32, 32)
+    nets, x = build(PAPER, nets, DatasetSpec((3, 32, 32), (-1.0, 1.0)), 128), torch.zeros(2, 3, 32, 32)
     assert sizes(nets["g"], torch.zeros(2, 128), INVISIBLE) == [
         ("Linear", (8192,)), ("BatchNorm1d", (8192,)),
         ("ConvTranspose2d", (256, 8, 8)), ("BatchNorm2d", (256, 8, 8)),
@@ -61,7 +61,7 @@ def test_every_side_has_its_stages(side: int, stages: int):
 def test_initial_weights_have_the_variance_of_the_script():
     """4 / (fan in + fan out) for convolutions, where a stride of 2 meets a quarter of the wider side; 2 / ... else."""
     torch.manual_seed(0)
-    nets = build(PAPER, {"g": Net("generator"), "d": Net("discriminator")}, Examples((3, 32, 32)), 128)
+    nets = build(PAPER, {"g": Net("generator"), "d": Net("discriminator")}, DatasetSpec((3, 32, 32)), 128)
     linear, up = nets["g"].net[0], next(m for m in nets["g"].net if isinstance(m, nn.ConvTranspose2d))
     down = next(m for m in nets["d"].modules() if isinstance(m, nn.Conv2d) and m.in_channels == 128)
     expected = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from advcodes import registry
+from advcodes.methods import registry
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import run_config, serves
@@ -26,7 +26,7 @@ FAMILIES = {
 )
 def test_a_cycle_of_steps(family: str, name: str, prepared: Path):
     data = batches(prepared)
-    method = build_method(run_config(name, architecture=FAMILIES[family]), data.examples, CPU)
+    method = build_method(run_config(name, architecture=FAMILIES[family]), data.spec, CPU)
     loop = Loop(method, method.phases(method.config))
     for step in range(cycle(method)):
         loop.train_step(data.batch(step))

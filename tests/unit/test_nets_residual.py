@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples, Net
+from advcodes.core.errors import AdvcodesError
 from advcodes.nets import common, residual
 from advcodes.nets.build import build
 from advcodes.nets.config import Residual
+from advcodes.nets.spec import DatasetSpec, Net
 from nets_kit import assert_padding_does_not_leak, parameters, sizes
 
 PAPER = Residual(family="residual")
@@ -23,11 +23,11 @@ E, G, D = Net("encoder"), Net("generator"), Net("discriminator")
 def small(shape: tuple[int, ...], a: Residual = SMALL, **options: Any) -> dict[str, nn.Module]:
     torch.manual_seed(0)
     nets = {"e": E, "g": G, "d": Net("discriminator", options)}
-    return build(a, nets, Examples(shape, (-1.0, 1.0), text=7), 6)
+    return build(a, nets, DatasetSpec(shape, (-1.0, 1.0), text=7), 6)
 
 
 def test_layers_are_those_of_the_tables():
-    nets = build(PAPER, {"e": E, "g": G, "d": D}, Examples((3, 32, 32), (-1.0, 1.0)), 64)
+    nets = build(PAPER, {"e": E, "g": G, "d": D}, DatasetSpec((3, 32, 32), (-1.0, 1.0)), 64)
     x = torch.zeros(2, 3, 32, 32)
     assert sizes(nets["e"], x) == [
         ("Pad", (3, 32, 32)), ("Conv2d", (64, 32, 32)), ("ReLU", (64, 32, 32)),
@@ -134,7 +134,7 @@ def test_a_condition_reaches_the_logit_and_no_convolution():
 
 def test_an_encoder_gives_as_many_outputs_as_asked():
     nets = {"two": Net("encoder", {"outputs": 2}), "flat": Net("encoder", {"normalise": "batch"})}
-    nets, x = build(SMALL, nets, Examples((1, 8, 8)), 6), torch.rand(9, 1, 8, 8)
+    nets, x = build(SMALL, nets, DatasetSpec((1, 8, 8)), 6), torch.rand(9, 1, 8, 8)
     assert nets["two"](x).shape == (9, 12)
     assert torch.allclose(nets["flat"](x).mean(0), torch.zeros(6), atol=1e-5)
 
@@ -142,4 +142,12 @@ def test_an_encoder_gives_as_many_outputs_as_asked():
 @pytest.mark.parametrize("shape", [(1, 8, 9), (3, 4, 4), (2,)], ids=str)
 def test_other_shapes_are_refused(shape: tuple[int, ...]):
     with pytest.raises(AdvcodesError, match=r"'residual' needs square images with a side of at least 5, got \("):
-        build(SMALL, {"e": E}, Examples(shape), 6)
+        build(SMALL, {"e": E}, DatasetSpec(shape), 6)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 8])
+def test_a_skip_that_picks_pixels_first_is_the_same_convolution(channels: int):
+    block = residual.Block(Residual(family="residual"), channels, 16, "down")
+    x = torch.randn(4, channels, 8, 8, generator=torch.Generator().manual_seed(0))
+    expected = block.skip(x.contiguous())
+    torch.testing.assert_close(block._skipped(x), expected)

@@ -9,11 +9,11 @@ import torch
 from torch import nn
 from torch.nn.functional import avg_pool2d, conv2d, interpolate
 
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples, Net
+from advcodes.core.errors import AdvcodesError
 from advcodes.nets import resnet
 from advcodes.nets.build import build
 from advcodes.nets.config import Resnet
+from advcodes.nets.spec import DatasetSpec, Net
 from nets_kit import INVISIBLE, parameters, sizes
 
 PAPER, SMALL = Resnet(family="resnet"), Resnet(family="resnet", width=4)
@@ -22,11 +22,13 @@ E, G, D = Net("encoder"), Net("generator"), Net("discriminator")
 
 def small(shape: tuple[int, ...], **options: Any) -> dict[str, nn.Module]:
     torch.manual_seed(0)
-    return build(SMALL, {"e": E, "g": G, "d": Net("discriminator", options)}, Examples(shape, (-1.0, 1.0), text=7), 6)
+    return build(
+        SMALL, {"e": E, "g": G, "d": Net("discriminator", options)}, DatasetSpec(shape, (-1.0, 1.0), text=7), 6
+    )
 
 
 def test_layers_are_those_of_the_script():
-    nets = build(PAPER, {"g": G, "d": D}, Examples((3, 32, 32), (-1.0, 1.0)), 128)
+    nets = build(PAPER, {"g": G, "d": D}, DatasetSpec((3, 32, 32), (-1.0, 1.0)), 128)
     assert sizes(nets["g"], torch.zeros(1, 128), INVISIBLE) == [
         ("Linear", (2048,)), ("Block", (128, 8, 8)), ("Block", (128, 16, 16)), ("Block", (128, 32, 32)),
         ("BatchNorm2d", (128, 32, 32)), ("Conv2d", (3, 32, 32)),
@@ -96,7 +98,7 @@ def test_blocks_are_the_scripts():
 
 def test_initial_weights_have_the_variance_of_the_script():
     torch.manual_seed(0)
-    nets = build(PAPER, {"g": G, "d": D}, Examples((3, 32, 32)), 128)
+    nets = build(PAPER, {"g": G, "d": D}, DatasetSpec((3, 32, 32)), 128)
     block, out = nets["g"].net[2], nets["g"].net[-3]
     inner, skip = next(m for m in block.main if isinstance(m, nn.Conv2d)), block.skip[0]
     head = nets["d"].head

@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 import torch
 
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples
+from advcodes.core.errors import AdvcodesError
 from advcodes.nets import wae
 from advcodes.nets.config import Wae
+from advcodes.nets.spec import DatasetSpec
 
 FULL = Wae(family="wae")
 
@@ -25,7 +25,7 @@ def convolutions(*widths: int) -> int:
 
 
 def test_the_published_networks_have_their_numbers_of_parameters():
-    celeba = Examples((3, 64, 64), (-1.0, 1.0))
+    celeba = DatasetSpec((3, 64, 64), (-1.0, 1.0))
     with torch.device("meta"):
         encoder, generator, discriminator = (
             kind(FULL, celeba, 64) for kind in (wae.Encoder, wae.Generator, wae.CodeDiscriminator)
@@ -37,8 +37,8 @@ def test_the_published_networks_have_their_numbers_of_parameters():
 
 
 def test_maps_double_and_halve_as_published():
-    encoder = wae.Encoder(Wae(family="wae", width=2), Examples((3, 64, 64), (-1.0, 1.0)), 8)
-    generator = wae.Generator(Wae(family="wae", width=2), Examples((3, 64, 64), (-1.0, 1.0)), 8)
+    encoder = wae.Encoder(Wae(family="wae", width=2), DatasetSpec((3, 64, 64), (-1.0, 1.0)), 8)
+    generator = wae.Generator(Wae(family="wae", width=2), DatasetSpec((3, 64, 64), (-1.0, 1.0)), 8)
     x, sides = torch.zeros(1, 3, 64, 64), []
     for layer in encoder.convolutions:
         x = layer(x)
@@ -53,7 +53,7 @@ def test_maps_double_and_halve_as_published():
 
 @pytest.mark.parametrize(("channels", "side"), [(1, 8), (3, 16), (1, 28), (3, 32), (3, 48), (3, 128)])
 def test_every_side_is_served_and_comes_back(channels: int, side: int):
-    small, seen = Wae(family="wae", width=2), Examples((channels, side, side), (-1.0, 1.0))
+    small, seen = Wae(family="wae", width=2), DatasetSpec((channels, side, side), (-1.0, 1.0))
     x = torch.rand(2, channels, side, side) * 2 - 1
     codes = wae.Encoder(small, seen, 6)(x)
     images = wae.Generator(small, seen, 6)(codes)
@@ -62,7 +62,7 @@ def test_every_side_is_served_and_comes_back(channels: int, side: int):
 
 
 def test_weights_start_small_and_biases_at_zero():
-    seen = Examples((3, 32, 32), (-1.0, 1.0))
+    seen = DatasetSpec((3, 32, 32), (-1.0, 1.0))
     for kind in (wae.Encoder, wae.Generator, wae.CodeDiscriminator):
         for module in kind(Wae(family="wae", width=16), seen, 64).modules():
             if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d | torch.nn.Linear):

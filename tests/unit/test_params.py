@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from advcodes import registry
-from advcodes.errors import AdvcodesError
-from advcodes.params import json_schema, merge, read, resolve
+from advcodes.config.params import json_schema, merge, read, resolve
+from advcodes.core.errors import AdvcodesError
+from advcodes.methods import registry
 
 
 def put(tree: dict[str, Any], path: str, value: Any) -> None:
@@ -252,7 +252,7 @@ def test_planning_imports_nothing_that_computes():
     import subprocess
     import sys
 
-    code = "import sys; from advcodes.graph import Graph; from advcodes.params import read; "
+    code = "import sys; from advcodes.graph.graph import Graph; from advcodes.config.params import read; "
     code += "Graph(read()).summary().key; print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

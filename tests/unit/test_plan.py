@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 import torch
 
-from advcodes import speeds
-from advcodes.cli import main
+from advcodes.app import speeds
+from advcodes.app.cli import main
+from advcodes.app.plan import Group, Plan, images_of, look, plan
+from advcodes.app.speeds import Speed
+from advcodes.config.params import merge, resolve
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.expected import Look
-from advcodes.errors import AdvcodesError
-from advcodes.graph import Graph, Run
-from advcodes.params import merge, resolve
-from advcodes.plan import Group, Plan, images_of, look, plan
-from advcodes.speeds import Speed
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
 from advcodes.training import speed as measuring
 from advcodes.training.data import TrainingData
 from advcodes.training.loop import Loop, total_steps
@@ -380,7 +381,7 @@ def test_json_says_all_that_the_table_does(capsys: pytest.CaptureFixture):
 
 
 def test_planning_costs_does_not_import_torch():
-    code = "import sys; from advcodes.cli import main; main(['plan', '--scale', 'paper', 'acl', 'aaae']); "
+    code = "import sys; from advcodes.app.cli import main; main(['plan', '--scale', 'paper', 'acl', 'aaae']); "
     code += "print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from advcodes import provenance
-from advcodes.errors import AdvcodesError
-from advcodes.graph import Graph, Run
-from advcodes.params import resolve
-from advcodes.provenance import Artifact, ancestors_first
-from advcodes.reporting.papers import read_items
+from advcodes.build import provenance
+from advcodes.build.provenance import Artifact, ancestors_first
+from advcodes.config.params import resolve
+from advcodes.core.errors import AdvcodesError
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
+from advcodes.papers.read import read_items
 
 
 def artifact(folder: Path, config: Any = 1, **inputs: Artifact) -> Artifact:
@@ -279,9 +280,9 @@ def test_pages_know_the_papers_training_of_their_columns(tree: dict[str, Any]):
 def test_an_items_key_depends_on_its_own_kind(tree: dict[str, Any]):
     graph = Graph(resolve(tree))
     for item, kind in (("acl/table1", "table"), ("acl/fig6", "grids"), ("acl/fig11", "priors")):
-        drawn = {m for m in graph.item(item).spec["code"] if m.startswith("advcodes.reporting.")}
+        drawn = {m for m in graph.item(item).spec["code"] if m.startswith("advcodes.pages.kinds.")}
         kinds = {
-            f"advcodes.reporting.{k}"
+            f"advcodes.pages.kinds.{k}"
             for k in ("table", "curves", "grids", "codes", "interpolation", "priors", "conditional", "sentences")
         }
-        assert drawn & kinds == {f"advcodes.reporting.{kind}"}
+        assert drawn & kinds == {f"advcodes.pages.kinds.{kind}"}

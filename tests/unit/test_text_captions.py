@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import Prepared, load
-from advcodes.errors import AdvcodesError
 from advcodes.text.captions import COLOURS, captions_of, colours_of
 
 #: Other looks of each colour than those that the code lists.

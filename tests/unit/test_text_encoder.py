@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 import torch
 
+from advcodes.config.params import resolve
+from advcodes.config.sections import Machine, Text
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
-from advcodes.errors import AdvcodesError
-from advcodes.graph import Graph
-from advcodes.params import Machine, Text, resolve
+from advcodes.graph.graph import Graph
+from advcodes.jobs import checkpoint
 from advcodes.text import encoder as text
 from advcodes.text.embeddings import Embeddings
-from advcodes.training import checkpoint
 from evaluation_fakes import artifact
 
 SMALL = Text(word=12, hidden=8, steps=40, batch_size=8, lr=0.02, min_count=1).model_dump()

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from advcodes import registry
-from advcodes.errors import AdvcodesError
-from advcodes.params import Machine
-from advcodes.progress import Progress, duration
-from advcodes.training import checkpoint, device
+from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.progress import Progress, duration
+from advcodes.jobs import checkpoint, device
+from advcodes.jobs.seed import epoch_order, random_state, restore_random_state, seed_all
+from advcodes.methods import registry
 from advcodes.training.data import Batch, TrainingData
 from advcodes.training.loop import Loop, snapshot_steps, total_steps
 from advcodes.training.restore import build_method, restore, snapshots
-from advcodes.training.seed import epoch_order, random_state, restore_random_state, seed_all
 from advcodes.training.train import LossLog, train
 from conftest import captions_for, run_config
 
@@ -143,7 +143,7 @@ def test_how_often_one_logs_changes_no_result(prepared: Path, tmp_path: Path):
 
 def test_nan_stops_with_phase_and_step(prepared: Path, tmp_path: Path):
     data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
-    method = build_method(run_config("acl_gan"), data.examples, CPU)
+    method = build_method(run_config("acl_gan"), data.spec, CPU)
     loop = Loop(method, method.phases(method.config))
     for step in range(4):
         batch = data.batch(step)
@@ -170,7 +170,7 @@ def test_shared_forward_passes_record_only_what_is_needed(prepared: Path):
     """In a critic-only step of WGAN-GP the generator runs without a graph; in GAN one graph serves both phases."""
     data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
     for name, expected in (("wgan_gp", [False] * 4 + [False]), ("gan", [True] * 5)):
-        method = build_method(run_config(name), data.examples, CPU)
+        method = build_method(run_config(name), data.spec, CPU)
         loop = Loop(method, method.phases(method.config))
         graphs, original = [], method.discriminate
 
@@ -375,7 +375,7 @@ def test_progress_says_how_far_how_fast_and_how_long(capsys: pytest.CaptureFixtu
 
 def test_progress_of_a_run_shows_each_phase(prepared: Path):
     data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
-    method = build_method(run_config("acl_gan"), data.examples, CPU)
+    method = build_method(run_config("acl_gan"), data.spec, CPU)
     loop = Loop(method, method.phases(method.config))
     loop.train_step(data.batch(0), logged=True)
     means = loop.flush()
@@ -403,7 +403,7 @@ def test_snapshots_at_given_lengths_keep_what_figures_need(prepared: Path, tmp_p
 
 def test_a_phase_repeats_with_new_draws_on_the_same_batch(prepared: Path):
     data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
-    method = build_method(run_config("aae", method__encoder_steps=3), data.examples, CPU)
+    method = build_method(run_config("aae", method__encoder_steps=3), data.spec, CPU)
     loop, seen, confuse = Loop(method, method.phases(method.config)), [], method.confuse
 
     def watched(step: Any) -> dict[str, torch.Tensor]:
@@ -421,7 +421,7 @@ def test_betas_follow_the_role(prepared: Path):
     config = run_config(
         "acl_ae", method__betas={"code_generator": [0, 0.99]}, method__optimiser={"betas": [0.9, 0.999]}
     )
-    method = build_method(config, data.examples, CPU)
+    method = build_method(config, data.spec, CPU)
     optimisers = Loop(method, method.phases(method.config)).optimisers
     assert [g["betas"] for g in optimisers["generate_codes"].param_groups] == [(0, 0.99)]
     assert {g["betas"] for g in optimisers["reconstruction"].param_groups} == {(0.9, 0.999)}
@@ -436,7 +436,7 @@ def test_a_run_of_another_version_is_named(tmp_path: Path):
 def test_a_forward_pass_shared_within_another_keeps_its_gradients(prepared: Path):
     """`once` inside `once` must leave frozen and thawed what the outer pass had."""
     data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
-    method = build_method(run_config("acl_gan", method__fakes="encoded"), data.examples, CPU)
+    method = build_method(run_config("acl_gan", method__fakes="encoded"), data.spec, CPU)
     before = [p.detach().clone() for p in method.generator.parameters()]
     Loop(method, [p for p in method.phases(method.config) if p.name in ("discriminate", "generate")]).train_step(
         data.batch(0)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from advcodes.errors import AdvcodesError
-from advcodes.training import checkpoint
+from advcodes.core.errors import AdvcodesError
+from advcodes.jobs import checkpoint
 from advcodes.training.loop import Loop
 from advcodes.training.train import train
 from conftest import run_config

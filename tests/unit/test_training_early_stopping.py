@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
-from advcodes.errors import AdvcodesError
-from advcodes.training import checkpoint
+from advcodes.jobs import checkpoint
 from advcodes.training.data import TrainingData
 from advcodes.training.early_stopping import EarlyStopping
 from advcodes.training.restore import restore, snapshots

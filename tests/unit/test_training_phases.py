@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import pytest
 import torch
 
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Method, MethodConfig, Net, Optimiser, Phase
+from advcodes.core.errors import AdvcodesError
+from advcodes.methods.base import Method, MethodConfig, Optimiser, Phase
+from advcodes.nets.spec import Net
 from advcodes.training.loop import Loop
 from methods_kit import batches
 

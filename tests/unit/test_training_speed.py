@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from advcodes.config.sections import Machine
 from advcodes.data.prepared import load
-from advcodes.params import Machine
 from advcodes.text.embeddings import Embeddings
 from advcodes.training.loop import Loop
 from advcodes.training.speed import measure, write_random_captions, write_random_data

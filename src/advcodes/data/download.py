@@ -17,8 +17,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from advcodes.errors import AdvcodesError
-from advcodes.progress import Progress
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.progress import Progress
 
 AFFECTS_RESULTS = False  # what a download gives is fixed by its checksum
 ATTEMPTS = 4

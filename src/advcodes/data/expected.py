@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from advcodes.errors import unknown
+from advcodes.core.errors import unknown
 
 if TYPE_CHECKING:
-    from advcodes.params import Params
+    from advcodes.config.params import Params
 
 AFFECTS_RESULTS = False
 DIGITS = 1_797  #: images of scikit-learn's digits

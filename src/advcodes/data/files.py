@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 
 #: Endings of what counts as an image; anything else in a folder is passed over.
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")

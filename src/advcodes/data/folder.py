@@ -11,15 +11,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.remembered import recall, remember
 from advcodes.data.files import IMAGES, Tree, is_image, walk
-from advcodes.errors import AdvcodesError
-from advcodes.remembered import recall, remember
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from advcodes.config.sections import Machine
     from advcodes.data.source import Source
-    from advcodes.params import Machine
 
 CACHE = Path(".snakemake/advcodes/fingerprints.json")
 #: Top folders that are splits, and what the splits are called.

@@ -13,7 +13,7 @@ from PIL import Image
 from advcodes.data.source import Source
 
 if TYPE_CHECKING:
-    from advcodes.params import Machine
+    from advcodes.config.sections import Machine
 
 DIGITS_TEST = 500
 SHAPES_COUNT = 12_000  #: one in six for testing

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.download import checksum, fetch, gunzip, mismatch
 from advcodes.data.files import Tree, is_image
-from advcodes.errors import AdvcodesError
 
 if TYPE_CHECKING:
-    from advcodes.params import Machine
+    from advcodes.config.sections import Machine
 
 RAW = Path("data/raw")
 VARIABLE = "ADVCODES_MIRROR"

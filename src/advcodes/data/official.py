@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from advcodes.core.errors import AdvcodesError
 from advcodes.data import folder
 from advcodes.data.download import unpack
 from advcodes.data.expected import COUNTS
 from advcodes.data.files import Tree
 from advcodes.data.mirror import Original, Search, link
 from advcodes.data.source import Source
-from advcodes.errors import AdvcodesError
 
 if TYPE_CHECKING:
-    from advcodes.params import Machine
+    from advcodes.config.sections import Machine
 
 #: MD5 of MNIST's files as they are inside the gzips, of which torchvision has no list.
 MNIST_UNPACKED = {

@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.progress import Progress
 from advcodes.data.source import Source
 from advcodes.data.view import view_image
-from advcodes.errors import AdvcodesError
-from advcodes.progress import Progress
 
 if TYPE_CHECKING:
-    from advcodes.params import Machine
-    from advcodes.provenance import Artifact
+    from advcodes.build.provenance import Artifact
+    from advcodes.config.sections import Machine
 
 CHUNK = 1024  #: images that are in memory at a time
 BLOCK = 32  #: images that a thread makes in one go; divides CHUNK

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from advcodes.errors import AdvcodesError, unknown
+from advcodes.core.errors import AdvcodesError, unknown
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 
 #: Pillow's filters. When they shrink an image all but ``nearest`` widen their support with the scale, that
 #: is, they antialias; ``nearest`` takes the pixel under each centre.

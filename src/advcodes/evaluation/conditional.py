@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advcodes.build.provenance import Artifact
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.generated import COLOURS
 from advcodes.data.prepared import Prepared
 from advcodes.data.prepared import load as load_prepared
-from advcodes.errors import AdvcodesError
 from advcodes.evaluation import reference as references
-from advcodes.evaluation.features import Extractor, load_extractor
 from advcodes.evaluation.metrics import Reference
 from advcodes.evaluation.names import CAPTION_AGREEMENT, CLUSTER_ACCURACY, CLUSTER_NMI, LABEL_ACCURACY
-from advcodes.provenance import Artifact
+from advcodes.extractors.features import Extractor, load_extractor
 
 SEED = 0  #: of the orders in which clusters are shuffled
 SHUFFLES = 20  #: over which the chance level of clusters is averaged

@@ -11,14 +11,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from advcodes.build.provenance import Artifact, write_atomically
+from advcodes.config.sections import Machine
 from advcodes.evaluation import reference as references
-from advcodes.evaluation.features import Extractor, load_extractor
 from advcodes.evaluation.metrics import Reference, energy_distance, fidelity, frechet_distance, measure, statistics
 from advcodes.evaluation.names import ENERGY, metric_name
 from advcodes.evaluation.sample import captions_of, generate
-from advcodes.params import Machine
-from advcodes.provenance import Artifact, write_atomically
-from advcodes.training import device
+from advcodes.extractors.features import Extractor, load_extractor
+from advcodes.jobs import device
 from advcodes.training.restore import restore, snapshots
 
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from advcodes.build.provenance import Artifact
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
-from advcodes.errors import AdvcodesError
-from advcodes.evaluation import feature_network
 from advcodes.evaluation.names import FEATURE_MSE, PIXEL_MSE
 from advcodes.evaluation.reconstruction import over_minibatches, pairs
 from advcodes.evaluation.reference import choose
+from advcodes.extractors import feature_network
 from advcodes.nets.features import FeatureNetwork
-from advcodes.provenance import Artifact
 from advcodes.training.restore import Restored
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advcodes.build.provenance import Artifact
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.values import to_stored
 from advcodes.data.prepared import load as load_prepared
-from advcodes.data.values import to_stored
-from advcodes.errors import AdvcodesError
-from advcodes.evaluation import feature_network
 from advcodes.evaluation.names import INPAINTED_FEATURE_MSE, INPAINTED_PIXEL_MSE, SEAM
 from advcodes.evaluation.reconstruction import over_minibatches, pairs
 from advcodes.evaluation.reference import choose
+from advcodes.extractors import feature_network
 from advcodes.methods import masks as rectangles
-from advcodes.provenance import Artifact
 from advcodes.training.restore import Restored
 
 _BLOCK = 100  #: masks drawn at a time: fewer masks are then the first of more

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation.names import ENERGY, metric_name
 
 SEED = 2020  #: of IS's shuffle and KID's subsets; torch-fidelity's default

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from advcodes.build.provenance import Artifact
 from advcodes.data.prepared import load as load_prepared
-from advcodes.evaluation import mnist_classifier
 from advcodes.evaluation.metrics import inception_score
 from advcodes.evaluation.names import MNIST_SCORE
-from advcodes.provenance import Artifact
+from advcodes.extractors import mnist_classifier
 
 
 def measure(artifact: Artifact, samples: np.ndarray, where: torch.device | str) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from advcodes.errors import AdvcodesError, unknown
+from advcodes.core.errors import AdvcodesError, unknown
 
 
 @dataclass(frozen=True)

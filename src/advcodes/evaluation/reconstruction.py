@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advcodes.build.provenance import Artifact
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.progress import Progress
+from advcodes.core.values import to_float, to_stored
 from advcodes.data.prepared import load as load_prepared
-from advcodes.data.values import to_float, to_stored
-from advcodes.errors import AdvcodesError
 from advcodes.evaluation.names import MSE
 from advcodes.evaluation.reference import choose
 from advcodes.evaluation.sample import normalised
-from advcodes.progress import Progress
-from advcodes.provenance import Artifact
 from advcodes.training.restore import Restored
 
 

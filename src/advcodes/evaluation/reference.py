@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
+from advcodes.build.provenance import Artifact, write_atomically
+from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import Prepared
 from advcodes.data.prepared import load as load_prepared
-from advcodes.errors import AdvcodesError
-from advcodes.evaluation.features import Extractor, load_extractor
 from advcodes.evaluation.metrics import Reference, Statistics, measure, statistics
-from advcodes.params import Machine
-from advcodes.provenance import Artifact, write_atomically
-from advcodes.training import device
+from advcodes.extractors.features import Extractor, load_extractor
+from advcodes.jobs import device
 
 SEED = 0  #: of the choice of images
 

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from advcodes.build.provenance import Artifact
+from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.progress import Progress
+from advcodes.core.values import to_stored
 from advcodes.data.prepared import load
-from advcodes.data.values import to_stored
-from advcodes.errors import AdvcodesError
+from advcodes.jobs import device
 from advcodes.methods.base import Method
-from advcodes.params import Machine
-from advcodes.progress import Progress
-from advcodes.provenance import Artifact
 from advcodes.text.embeddings import Embeddings
-from advcodes.training import device
 from advcodes.training.restore import Restored, restore
 
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation.names import SETTLING_IMAGES
 
 if TYPE_CHECKING:
     import torch
 
-    from advcodes.provenance import Artifact
+    from advcodes.build.provenance import Artifact
     from advcodes.training.restore import Restored
 
 LOG = "losses.csv"

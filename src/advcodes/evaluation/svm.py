@@ -17,14 +17,14 @@ from scipy.linalg import solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
+from advcodes.build.provenance import Artifact
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.progress import Progress
+from advcodes.core.values import to_float
 from advcodes.data.prepared import Prepared
 from advcodes.data.prepared import load as load_prepared
-from advcodes.data.values import to_float
-from advcodes.errors import AdvcodesError
 from advcodes.evaluation.names import SVM_ERROR
 from advcodes.evaluation.sample import normalised
-from advcodes.progress import Progress
-from advcodes.provenance import Artifact
 from advcodes.training.restore import Restored
 
 LOG_C = 20.0  #: values of C lie from exp(-LOG_C) to exp(LOG_C), evenly in their logarithm

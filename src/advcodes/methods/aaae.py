@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from advcodes import losses
+from advcodes.core.schema import Count, NonNegative
 from advcodes.methods.autoencoder import FromPrior, log_codes
-from advcodes.methods.base import MethodConfig, Net, Optimiser, Phase, Step
-from advcodes.registry import register
-from advcodes.schema import Count, NonNegative
+from advcodes.methods.base import MethodConfig, Optimiser, Phase, Step
+from advcodes.methods.registry import register
+from advcodes.nets.spec import Net
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from advcodes import losses
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.schema import Count, Fraction, NonNegative, Positive
 from advcodes.methods.autoencoder import Autoencoder, log_codes
-from advcodes.methods.base import PRIORS, Examples, Method, MethodConfig, Net, Optimiser, Phase, Prior, Step
+from advcodes.methods.base import PRIORS, Method, MethodConfig, Optimiser, Phase, Prior, Step
 from advcodes.methods.gan import GAN, WGANGP
-from advcodes.registry import register
-from advcodes.schema import Count, Fraction, NonNegative, Positive
+from advcodes.methods.registry import register
+from advcodes.nets.spec import DatasetSpec, Net
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -51,10 +52,10 @@ class CodeLearning(Method):
     the method's own; nothing else of the method changes (ACL section 3.2, Eq. 1).
     """
 
-    def __init__(self, config: CodeLearningConfig, networks: Mapping[str, nn.Module], examples: Examples):
+    def __init__(self, config: CodeLearningConfig, networks: Mapping[str, nn.Module], spec: DatasetSpec):
         from advcodes.acl import AdversarialCodeLearning
 
-        super().__init__(config, networks, examples)
+        super().__init__(config, networks, spec)
         self.acl = AdversarialCodeLearning(
             config.latent_dim, game=config.code_game, networks=(self.code_generator, self.code_discriminator)
         )
@@ -304,10 +305,10 @@ class ACLSGAN(ACLGAN):
             nets["classifier"] = Net("label_head", {"supervision": config.supervision})
         return nets
 
-    def __init__(self, config: ACLSGAN.Config, networks: Mapping[str, nn.Module], examples: Examples):
-        super().__init__(config, networks, examples)
-        self.targets = examples.targets(config.supervision)
-        n = getattr(examples, self.targets)
+    def __init__(self, config: ACLSGAN.Config, networks: Mapping[str, nn.Module], spec: DatasetSpec):
+        super().__init__(config, networks, spec)
+        self.targets = spec.targets(config.supervision)
+        n = getattr(spec, self.targets)
         if config.code_layer == "logits" and config.latent_dim != n:
             raise AdvcodesError(
                 f"acl_sgan: `code_layer: logits` needs one code number for each of the {n} {self.targets}: "

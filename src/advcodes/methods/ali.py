@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from advcodes import losses
+from advcodes.core.schema import Count, NonNegative, Real
 from advcodes.methods import masks
 from advcodes.methods.autoencoder import log_codes
-from advcodes.methods.base import Method, MethodConfig, Net, Optimiser, Phase, Step
-from advcodes.registry import register
-from advcodes.schema import Count, NonNegative, Real
+from advcodes.methods.base import Method, MethodConfig, Optimiser, Phase, Step
+from advcodes.methods.registry import register
+from advcodes.nets.spec import Net
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -112,11 +113,11 @@ class ALI(Method):
 
     def drawn_mask(self, x: Tensor) -> Tensor:
         """A rectangle for each image, bool [N, 1, H, W]: height, width and place at random (facts 5.17, G-6)."""
-        return masks.draw(len(x), self.examples.shape, device=x.device)
+        return masks.draw(len(x), self.spec.shape, device=x.device)
 
     def occluded(self, x: Tensor, mask: Tensor) -> Tensor:
         """Images as a masked encoder sees them."""
-        return masks.occlude(x, mask, self.examples.value_range, self.config.mask_fill)
+        return masks.occlude(x, mask, self.spec.value_range, self.config.mask_fill)
 
     @classmethod
     def can(cls, ability: str, config: ALI.Config | None = None) -> bool:

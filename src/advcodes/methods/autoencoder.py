@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from advcodes import losses
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Method, MethodConfig, Net, Phase, Step
-from advcodes.registry import register
-from advcodes.schema import Count, NonNegative
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.schema import Count, NonNegative
+from advcodes.methods.base import Method, MethodConfig, Phase, Step
+from advcodes.methods.registry import register
+from advcodes.nets.spec import Net
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -145,12 +146,12 @@ class VAE(FromPrior):
         Raises:
             AdvcodesError: points have no such range.
         """
-        if len(self.examples.shape) == 1:
+        if len(self.spec.shape) == 1:
             raise AdvcodesError(
                 f"{self.name}: a likelihood of {self.config.likelihood!r} needs images; set `likelihood: gaussian` for "
                 "points"
             )
-        low, high = self.examples.value_range
+        low, high = self.spec.value_range
         return (x.float() - low) / (high - low)
 
     def encode(self, x: Tensor) -> Tensor:

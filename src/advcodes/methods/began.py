@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from advcodes import losses
+from advcodes.core.schema import NonNegative
 from advcodes.methods.autoencoder import log_codes
-from advcodes.methods.base import Method, MethodConfig, Net, Optimiser, Phase, Step
-from advcodes.registry import register
-from advcodes.schema import NonNegative
+from advcodes.methods.base import Method, MethodConfig, Optimiser, Phase, Step
+from advcodes.methods.registry import register
+from advcodes.nets.spec import Net
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -87,8 +88,8 @@ class BEGAN(Method):
 
     sampling_roles = ("generator",)
 
-    def __init__(self, config: BEGAN.Config, networks: Mapping[str, Any], examples: Any):
-        super().__init__(config, networks, examples)
+    def __init__(self, config: BEGAN.Config, networks: Mapping[str, Any], spec: Any):
+        super().__init__(config, networks, spec)
         limits = (0.0, 1.0) if config.clip else None
         gains = config.integral_gain, config.proportional_gain, config.derivative_gain
         self.controller = Controller(*gains, limits, self.device)
@@ -115,7 +116,7 @@ class BEGAN(Method):
 
     def decode(self, c: Tensor) -> Tensor:
         """Images in the value range, to which what the generator makes is clamped."""
-        return self.generator(c).clamp(*self.examples.value_range)
+        return self.generator(c).clamp(*self.spec.value_range)
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
         return self.decode(self.codes(n, generator))

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from advcodes import losses
+from advcodes.core.schema import NonNegative
 from advcodes.methods import masks
 from advcodes.methods.ali import ALI
 from advcodes.methods.autoencoder import log_codes
-from advcodes.methods.base import Net, Optimiser, Pretrained, Step
-from advcodes.registry import register
-from advcodes.schema import NonNegative
+from advcodes.methods.base import Optimiser, Pretrained, Step
+from advcodes.methods.registry import register
+from advcodes.nets.spec import Net
 
 if TYPE_CHECKING:
     from torch import Tensor

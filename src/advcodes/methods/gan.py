@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from advcodes import losses
-from advcodes.methods.base import Method, MethodConfig, Net, Optimiser, Phase, Step
-from advcodes.registry import register
-from advcodes.schema import Count, NonNegative
+from advcodes.core.schema import Count, NonNegative
+from advcodes.methods.base import Method, MethodConfig, Optimiser, Phase, Step
+from advcodes.methods.registry import register
+from advcodes.nets.spec import Net
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -136,7 +137,7 @@ class WGANGP(GAN):
             return step.images
         import torch
 
-        low, high = self.examples.value_range
+        low, high = self.spec.value_range
         return step.images + torch.rand_like(step.images) * ((high - low) / 256)
 
     def fakes(self, step: Step) -> Tensor:

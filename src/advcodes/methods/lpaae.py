@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from advcodes import losses
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.schema import Count, Fraction, NonNegative, Positive
 from advcodes.methods.autoencoder import Autoencoder, FromPrior, log_codes
-from advcodes.methods.base import Conditional, Examples, Net, Phase, Step
-from advcodes.registry import register
-from advcodes.schema import Count, Fraction, NonNegative, Positive
+from advcodes.methods.base import Conditional, Phase, Step
+from advcodes.methods.registry import register
+from advcodes.nets.spec import DatasetSpec, Net
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -111,10 +112,10 @@ class LPAAE(FromPrior):
         """Roles that the prior phase updates (besides the discriminator)."""
         return ("code_generator",) * config.learned_prior + ("decoder",) * config.decoder_in_both
 
-    def __init__(self, config: LPAAEConfig, networks: Mapping[str, nn.Module], examples: Examples):
-        super().__init__(config, networks, examples)
+    def __init__(self, config: LPAAEConfig, networks: Mapping[str, nn.Module], spec: DatasetSpec):
+        super().__init__(config, networks, spec)
         self.sampling_roles = tuple(role for role in type(self).sampling_roles if role in networks)
-        label = examples.condition_size(self.told(config))
+        label = spec.condition_size(self.told(config))
         self._noise_size = config.noise_dim or config.latent_dim - label
         if self._noise_size < 1:
             raise AdvcodesError(
@@ -257,7 +258,7 @@ class Labelled(ConditionalLPAAE):
     @property
     def choices(self) -> int:
         """K."""
-        return self.examples.condition_size(self.told(self.config))
+        return self.spec.condition_size(self.told(self.config))
 
     def conditions(self, n: int, generator: Generator | None = None) -> Tensor:
         import torch
@@ -363,12 +364,12 @@ class LPAAEText(ConditionalLPAAE):
     asks = "text"
     SEEN: ClassVar[int] = 2048  #: captions that are kept for sampling
 
-    def __init__(self, config: LPAAEText.Config, networks: Mapping[str, nn.Module], examples: Examples):
+    def __init__(self, config: LPAAEText.Config, networks: Mapping[str, nn.Module], spec: DatasetSpec):
         import torch
 
-        super().__init__(config, networks, examples)
+        super().__init__(config, networks, spec)
         # Until captions have been seen, any direction stands for one.
-        self.seen = torch.randn(self.SEEN, examples.text, device=self.device)
+        self.seen = torch.randn(self.SEEN, spec.text, device=self.device)
         self.newest = 0
 
     @classmethod
@@ -418,7 +419,7 @@ class LPAAEText(ConditionalLPAAE):
         if not self.config.discriminator_sees_text:
             return super().read(images)
         # Told the caption, Q would only have to repeat it.
-        nothing = images.new_zeros(len(images), self.examples.text)
+        nothing = images.new_zeros(len(images), self.spec.text)
         return self.recogniser(self.discriminator.features(images, "last", nothing))
 
     def information(self, step: Step, images: Tensor) -> dict[str, Tensor]:

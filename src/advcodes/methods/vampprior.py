@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from advcodes import losses
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.schema import Count, Natural
 from advcodes.methods.autoencoder import VAE, log_codes
-from advcodes.methods.base import Examples, Net, Phase, Step
-from advcodes.registry import register
-from advcodes.schema import Count, Natural
+from advcodes.methods.base import Phase, Step
+from advcodes.methods.registry import register
+from advcodes.nets.spec import DatasetSpec, Net
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
@@ -61,8 +62,8 @@ class VampPrior(VAE):
     def phases(cls, config: VampPrior.Config) -> list[Phase]:
         return [Phase("evidence", updates=tuple(cls.nets(config)))]
 
-    def __init__(self, config: VampPrior.Config, networks: Mapping[str, nn.Module], examples: Examples):
-        super().__init__(config, networks, examples)
+    def __init__(self, config: VampPrior.Config, networks: Mapping[str, nn.Module], spec: DatasetSpec):
+        super().__init__(config, networks, spec)
         if config.pseudo_inputs == 1 and _batch_norm(self.encoder):
             raise AdvcodesError(
                 f"{self.name}: one pseudo-input has no statistics for batch norm; set `pseudo_inputs` to 2 or more, or "

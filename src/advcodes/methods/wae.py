@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from advcodes import losses
+from advcodes.core.schema import Natural, NonNegative, Positive
 from advcodes.methods.autoencoder import FromPrior, log_codes
-from advcodes.methods.base import MethodConfig, Net, Optimiser, Phase, Step
-from advcodes.registry import register
-from advcodes.schema import Natural, NonNegative, Positive
+from advcodes.methods.base import MethodConfig, Optimiser, Phase, Step
+from advcodes.methods.registry import register
+from advcodes.nets.spec import Net
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +53,7 @@ class WAE(FromPrior):
         import torch
 
         def make() -> Tensor:
-            low, high = self.examples.value_range
+            low, high = self.spec.value_range
             spread = self.config.input_noise * (high - low) / 2
             return self.encoder(step.images + spread * torch.randn_like(step.images) if spread else step.images)
 

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from advcodes.methods.base import Examples
 from advcodes.nets.code import mlp
 from advcodes.nets.common import Crop, Pad, check_square, normaliser, output_activation, padded_side, stages
 from advcodes.nets.config import Aaae
+from advcodes.nets.spec import DatasetSpec
 
 WIDEST = 16  #: channels at most, as a multiple of the first convolution's: 1024 of 64
 PATCH_STAGES = 4  #: strided convolutions of the patch discriminator
@@ -61,10 +61,10 @@ class Encoder(nn.Module):
         normalise: what :func:`~advcodes.nets.common.normaliser` does to codes.
     """
 
-    def __init__(self, a: Aaae, examples: Examples, latent_dim: int, outputs: int = 1, normalise: str = "none"):
+    def __init__(self, a: Aaae, spec: DatasetSpec, latent_dim: int, outputs: int = 1, normalise: str = "none"):
         super().__init__()
-        channels, side, _ = examples.shape
-        layers: list[nn.Module] = [Pad(side, examples.value_range[0]), SameMargin()]
+        channels, side, _ = spec.shape
+        layers: list[nn.Module] = [Pad(side, spec.value_range[0]), SameMargin()]
         for i, width in enumerate(widths(a, side)):
             convolution = nn.Conv2d(channels, width, 4, stride=2, padding=1) if i else nn.Conv2d(channels, width, 4)
             layers += [convolution, _norm(a, nn.BatchNorm2d, width), nn.ELU()]
@@ -84,9 +84,9 @@ class Generator(nn.Module):
     The "FC 1024" is read as 1024 channels of 2x2, since four doublings have to end at 32 (A-9).
     """
 
-    def __init__(self, a: Aaae, examples: Examples, latent_dim: int):
+    def __init__(self, a: Aaae, spec: DatasetSpec, latent_dim: int):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         width, *rest = reversed(widths(a, side))
         layers: list[nn.Module] = [
             nn.Linear(latent_dim, width * 4), _norm(a, nn.BatchNorm1d, width * 4), nn.ELU(),
@@ -98,7 +98,7 @@ class Generator(nn.Module):
                 _norm(a, nn.BatchNorm2d, outputs), nn.ELU(),
             ]  # fmt: skip
             width = outputs
-        last = [nn.Conv2d(width, channels, 3, padding=1), output_activation(examples.value_range), Crop(side)]
+        last = [nn.Conv2d(width, channels, 3, padding=1), output_activation(spec.value_range), Crop(side)]
         self.net = nn.Sequential(*layers, *last)
         _init(self, a.init_std)
 
@@ -112,10 +112,10 @@ class Discriminator(nn.Module):
     Strided convolutions, four or as many as leave a map: P is 2x2 for sides of 32, 4x4 for 64, and 1 below.
     """
 
-    def __init__(self, a: Aaae, examples: Examples, latent_dim: int):
+    def __init__(self, a: Aaae, spec: DatasetSpec, latent_dim: int):
         super().__init__()
-        channels, side, _ = examples.shape
-        layers: list[nn.Module] = [Pad(side, examples.value_range[0])]
+        channels, side, _ = spec.shape
+        layers: list[nn.Module] = [Pad(side, spec.value_range[0])]
         for i in range(min(PATCH_STAGES, padded_side(side).bit_length() - 1)):
             width = a.width * 2**i
             layers += [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.LeakyReLU(a.slope)]
@@ -134,7 +134,7 @@ class CodeGenerator(nn.Module):
         noise: numbers of noise; as many as a code has, unless given.
     """
 
-    def __init__(self, a: Aaae, examples: Examples, latent_dim: int, noise: int | None = None):
+    def __init__(self, a: Aaae, spec: DatasetSpec, latent_dim: int, noise: int | None = None):
         super().__init__()
         self.net = mlp([noise or latent_dim, *[a.code.width] * a.code.hidden_layers, latent_dim], nn.ELU)
         _init(self, a.init_std)
@@ -146,7 +146,7 @@ class CodeGenerator(nn.Module):
 class CodeDiscriminator(nn.Module):
     """Codes [N, d] to scores [N]: D_gamma of table III."""
 
-    def __init__(self, a: Aaae, examples: Examples, latent_dim: int):
+    def __init__(self, a: Aaae, spec: DatasetSpec, latent_dim: int):
         super().__init__()
         sizes = [latent_dim, *[a.code.width] * a.code.hidden_layers, 1]
         self.net = mlp(sizes, lambda: nn.LeakyReLU(a.slope))

@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples
+from advcodes.core.errors import AdvcodesError
 from advcodes.nets.common import Crop, Pad, check_square, output_activation, padded_side
 from advcodes.nets.config import Ali
+from advcodes.nets.spec import DatasetSpec
 
 PIECES = 2  #: of a maxout unit
 LARGEST = 64  #: side of the largest table
@@ -124,11 +124,11 @@ class Encoder(nn.Module):
         outputs: numbers for each code: 2 for a mean and the logarithm of a standard deviation, [N, 2 d].
     """
 
-    def __init__(self, a: Ali, examples: Examples, latent_dim: int, outputs: int = 1):
+    def __init__(self, a: Ali, spec: DatasetSpec, latent_dim: int, outputs: int = 1):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         plan = _Plan(a, side)
-        layers: list[nn.Module] = [Pad(side, examples.value_range[0])]
+        layers: list[nn.Module] = [Pad(side, spec.value_range[0])]
         for kernel, stride, padding, width in plan.down():
             layers += [
                 nn.Conv2d(channels, width, kernel, stride, padding, bias=False),
@@ -165,9 +165,9 @@ class PixelBias(nn.Module):
 class Generator(nn.Module):
     """Codes [N, d] to images [N, C, H, W] in the value range; batch norm and leaky ReLU after all but the last."""
 
-    def __init__(self, a: Ali, examples: Examples, latent_dim: int):
+    def __init__(self, a: Ali, spec: DatasetSpec, latent_dim: int):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         plan, width = _Plan(a, side), latent_dim
         layers: list[nn.Module] = [nn.Unflatten(1, (latent_dim, 1, 1))]
         for kernel, stride, padding, outputs in plan.up():
@@ -184,9 +184,9 @@ class Generator(nn.Module):
             ]  # fmt: skip
             width = outputs
         self.net = nn.Sequential(*layers, nn.Conv2d(width, channels, 1, bias=False))
-        self.value_range, self.pad = examples.value_range, Pad(side, examples.value_range[0])
+        self.value_range, self.pad = spec.value_range, Pad(side, spec.value_range[0])
         self.bias = PixelBias((channels, padded_side(side), padded_side(side)))
-        self.activation, self.crop = output_activation(examples.value_range), Crop(side)
+        self.activation, self.crop = output_activation(spec.value_range), Crop(side)
         plan.init(self)
 
     def forward(self, c: Tensor) -> Tensor:
@@ -233,7 +233,7 @@ class JointDiscriminator(nn.Module):
     def __init__(
         self,
         a: Ali,
-        examples: Examples,
+        spec: DatasetSpec,
         latent_dim: int,
         outputs: int = 1,
         images: int = 1,
@@ -241,15 +241,15 @@ class JointDiscriminator(nn.Module):
         features: int = 0,
     ):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         plan = self._plan = _Plan(a, side)
-        self.outputs, self.shape, self.size = outputs, tuple(examples.shape), latent_dim
-        if features and not examples.features:
+        self.outputs, self.shape, self.size = outputs, tuple(spec.shape), latent_dim
+        if features and not spec.features:
             raise AdvcodesError(
                 "this discriminator is told the features of a pretrained network, and there is none; train the run by "
                 "the pipeline, or leave features out of `tuples`"
             )
-        layers: list[nn.Module] = [Pad(side, examples.value_range[0])]
+        layers: list[nn.Module] = [Pad(side, spec.value_range[0])]
         for i, (kernel, stride, padding, width) in enumerate(plan.down()):
             convolution = nn.Conv2d(channels, width, kernel, stride, padding, bias=plan.biases or i == 0)
             norm = [plan.batch_norm(nn.BatchNorm2d, width)] if plan.norm == "batch" and i else []
@@ -261,9 +261,7 @@ class JointDiscriminator(nn.Module):
         joined = images * channels + codes * self._after(code_sizes[-1])
         if features:
             known = plan.down()[-1][-1]  # as wide as what D_x makes of an image: 512
-            self.of_features = nn.Sequential(
-                *self._dense([examples.features, known, known], bias=plan.biases, first=True)
-            )
+            self.of_features = nn.Sequential(*self._dense([spec.features, known, known], bias=plan.biases, first=True))
             joined += features * self._after(known)
         both = [joined, *(n * plan.width for n in OF_BOTH)]
         head = nn.Linear(self._after(both[-1]), outputs)

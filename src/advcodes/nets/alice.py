@@ -13,9 +13,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from advcodes.methods.base import Examples
 from advcodes.nets.common import Crop, Pad, check_square, init_xavier, output_activation, padded_side, stages
 from advcodes.nets.config import Alice
+from advcodes.nets.spec import DatasetSpec
 
 JUDGED = 4  #: strided convolutions of the discriminator at most; above sides of 32 pooling leads to 2x2
 WIDEST = 8  #: channels of discriminator and generator at most, as a multiple of the width: 512 of 64
@@ -64,10 +64,10 @@ class Encoder(nn.Module):
             is bounded.
     """
 
-    def __init__(self, a: Alice, examples: Examples, latent_dim: int, outputs: int = 1):
+    def __init__(self, a: Alice, spec: DatasetSpec, latent_dim: int, outputs: int = 1):
         super().__init__()
-        channels, side, _ = examples.shape
-        layers: list[nn.Module] = [Pad(side, examples.value_range[0]), Noise(a.noise_channels)]
+        channels, side, _ = spec.shape
+        layers: list[nn.Module] = [Pad(side, spec.value_range[0]), Noise(a.noise_channels)]
         channels += a.noise_channels
         for i in range(stages(side) + 1):
             width = max(1, a.width // 2) * 2**i
@@ -88,9 +88,9 @@ class Encoder(nn.Module):
 class Generator(nn.Module):
     """Codes [N, d] to images [N, C, H, W] in the value range."""
 
-    def __init__(self, a: Alice, examples: Examples, latent_dim: int):
+    def __init__(self, a: Alice, spec: DatasetSpec, latent_dim: int):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         width = a.width * min(WIDEST, 2 ** stages(side))
         layers: list[nn.Module] = [
             Noise(a.noise_numbers), nn.Linear(latent_dim + a.noise_numbers, width * 16, bias=False),
@@ -102,7 +102,7 @@ class Generator(nn.Module):
             if i:
                 layers += [_norm(a, outputs), nn.ReLU()]
             width = outputs
-        self.net = nn.Sequential(*layers, output_activation(examples.value_range), Crop(side))
+        self.net = nn.Sequential(*layers, output_activation(spec.value_range), Crop(side))
         init_xavier(self)
 
     def forward(self, c: Tensor) -> Tensor:
@@ -116,11 +116,11 @@ class JointDiscriminator(nn.Module):
         outputs: logits for each pair: [N] for 1, [N, outputs] for more.
     """
 
-    def __init__(self, a: Alice, examples: Examples, latent_dim: int, outputs: int = 1):
+    def __init__(self, a: Alice, spec: DatasetSpec, latent_dim: int, outputs: int = 1):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         self.outputs = outputs
-        layers: list[nn.Module] = [Pad(side, examples.value_range[0]), Noise(a.noise_channels)]
+        layers: list[nn.Module] = [Pad(side, spec.value_range[0]), Noise(a.noise_channels)]
         channels += a.noise_channels
         strided = min(JUDGED, stages(side) + 1)
         for i in range(strided):

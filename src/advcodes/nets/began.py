@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
-from advcodes.methods.base import Examples
 from advcodes.nets.common import Crop, Pad, check_square, init_xavier, padded_side
 from advcodes.nets.config import Began
+from advcodes.nets.spec import DatasetSpec
 
 SMALLEST = 8  #: side of the maps between convolutions and the dense layer
 
@@ -40,11 +40,11 @@ class Encoder(nn.Module):
         outputs: numbers for each code.
     """
 
-    def __init__(self, a: Began, examples: Examples, latent_dim: int, outputs: int = 1):
+    def __init__(self, a: Began, spec: DatasetSpec, latent_dim: int, outputs: int = 1):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         count = stages(side)
-        layers: list[nn.Module] = [Pad(side, examples.value_range[0]), *_conv(channels, a.width)]
+        layers: list[nn.Module] = [Pad(side, spec.value_range[0]), *_conv(channels, a.width)]
         width = a.width
         for i in range(1, count + 1):
             layers += [*_conv(width, i * a.width), *_conv(i * a.width, i * a.width)]
@@ -61,9 +61,9 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Codes [N, d] to images [N, C, H, W]; there is no output activation, so they may leave the value range."""
 
-    def __init__(self, a: Began, examples: Examples, latent_dim: int):
+    def __init__(self, a: Began, spec: DatasetSpec, latent_dim: int):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         layers: list[nn.Module] = [
             nn.Linear(latent_dim, SMALLEST**2 * a.width), nn.Unflatten(1, (a.width, SMALLEST, SMALLEST)),
         ]  # fmt: skip
@@ -81,9 +81,9 @@ class Decoder(nn.Module):
 class EnergyDiscriminator(nn.Module):
     """An autoencoder as discriminator, whose error is low on what looks real: images to images, [N, C, H, W]."""
 
-    def __init__(self, a: Began, examples: Examples, latent_dim: int):
+    def __init__(self, a: Began, spec: DatasetSpec, latent_dim: int):
         super().__init__()
-        self.encoder, self.decoder = Encoder(a, examples, latent_dim), Decoder(a, examples, latent_dim)
+        self.encoder, self.decoder = Encoder(a, spec, latent_dim), Decoder(a, spec, latent_dim)
 
     def code(self, x: Tensor) -> Tensor:
         """What it makes of images between its halves, [N, d]: the space of the learned similarity metric."""

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from advcodes.errors import unknown
-from advcodes.methods.base import Examples, Net
+from advcodes.core.errors import unknown
+from advcodes.nets.spec import DatasetSpec, Net
 
 if TYPE_CHECKING:
     from advcodes.nets.config import Architecture
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def build(
     architecture: Architecture,
     nets: Mapping[str, Net],
-    examples: Examples,
+    spec: DatasetSpec,
     latent_dim: int,
 ) -> dict[str, nn.Module]:
     """Build a method's networks.
@@ -26,14 +26,14 @@ def build(
     Args:
         architecture: the family's settings from params.yaml.
         nets: what the method asks for, by role.
-        examples: what the data look like.
+        spec: what the data look like.
         latent_dim: size of codes.
 
     Raises:
         AdvcodesError: the family has no network of that kind, or cannot serve the shape.
     """
     family = importlib.import_module(f"advcodes.nets.{architecture.family}")
-    family.check(examples.shape)
+    family.check(spec.shape)
     networks = {}
     for role, net in nets.items():
         if net.kind not in family.KINDS:
@@ -42,5 +42,5 @@ def build(
                 net.kind,
                 family.KINDS,
             )
-        networks[role] = family.KINDS[net.kind](architecture, examples, latent_dim, **net.options)
+        networks[role] = family.KINDS[net.kind](architecture, spec, latent_dim, **net.options)
     return networks

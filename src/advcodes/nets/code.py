@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from advcodes.methods.base import Examples
+from advcodes.nets.spec import DatasetSpec
 from advcodes.nets.variational import LogScale, PseudoInputs
 
 
@@ -44,13 +44,13 @@ class CodeGenerator(nn.Module):
     def __init__(
         self,
         architecture: Any,
-        examples: Examples,
+        spec: DatasetSpec,
         latent_dim: int,
         noise: int | None = None,
         condition: str | int | None = None,
     ):
         super().__init__()
-        code, told = architecture.code, examples.condition_size(condition)
+        code, told = architecture.code, spec.condition_size(condition)
         size = told + (noise or latent_dim - told)
         width = 2 * size if code.generator_width == "double" else code.generator_width or code.width
         sizes = [size, *[width] * code.hidden_layers, latent_dim]
@@ -67,11 +67,11 @@ class CodeDiscriminator(nn.Module):
         condition: what it is told.
     """
 
-    def __init__(self, architecture: Any, examples: Examples, latent_dim: int, condition: str | int | None = None):
+    def __init__(self, architecture: Any, spec: DatasetSpec, latent_dim: int, condition: str | int | None = None):
         super().__init__()
         code = architecture.code
         widths = code.discriminator_widths or [code.width] * code.hidden_layers
-        sizes = [latent_dim + examples.condition_size(condition), *widths, 1]
+        sizes = [latent_dim + spec.condition_size(condition), *widths, 1]
         self.net = mlp(sizes, lambda: nn.LeakyReLU(code.slope), code.dropout)
 
     def forward(self, c: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -84,9 +84,9 @@ class LabelHead(nn.Module):
     Codes are the classifier's last hidden layer before its activation (facts 5.10, SGAN).
     """
 
-    def __init__(self, architecture: Any, examples: Examples, latent_dim: int, supervision: str):
+    def __init__(self, architecture: Any, spec: DatasetSpec, latent_dim: int, supervision: str):
         super().__init__()
-        n = getattr(examples, examples.targets(supervision))
+        n = getattr(spec, spec.targets(supervision))
         self.net = nn.Sequential(nn.LeakyReLU(architecture.slope), nn.Linear(latent_dim, n))
 
     def forward(self, c: Tensor) -> Tensor:
@@ -105,12 +105,12 @@ class Recogniser(nn.Module):
     """
 
     def __init__(
-        self, architecture: Any, examples: Examples, latent_dim: int, condition: str | int, features: int | None = None
+        self, architecture: Any, spec: DatasetSpec, latent_dim: int, condition: str | int, features: int | None = None
     ):
         super().__init__()
         # Of `mlp` and `resnet`: the width of hidden layers.
         features = features or getattr(architecture, "features", architecture.width)
-        self.head = nn.Linear(features, examples.condition_size(condition))
+        self.head = nn.Linear(features, spec.condition_size(condition))
 
     def forward(self, features: Tensor) -> Tensor:
         return self.head(features)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 
 CONDITION_FEATURES = 128  #: of an embedding once it is projected (facts 5.11, L-5)
 

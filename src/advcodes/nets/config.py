@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from advcodes.schema import Count, Fraction, Model, Natural, NonNegative, Positive
+from advcodes.core.schema import Count, Fraction, Model, Natural, NonNegative, Positive
 
 AFFECTS_RESULTS = False  # these settings enter keys as values
 

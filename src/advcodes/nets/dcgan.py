@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from advcodes.methods.base import Examples
 from advcodes.nets import code
 from advcodes.nets.common import (
     CONDITION_FEATURES,
@@ -26,6 +25,7 @@ from advcodes.nets.common import (
     stages,
 )
 from advcodes.nets.config import Dcgan
+from advcodes.nets.spec import DatasetSpec
 
 
 def check(shape: Sequence[int]) -> None:
@@ -45,9 +45,9 @@ def _widest(a: Dcgan, side: int) -> int:
 class Generator(nn.Module):
     """Codes [N, d] to images [N, C, H, W] in the value range: a linear layer and transposed convolutions of 5x5."""
 
-    def __init__(self, a: Dcgan, examples: Examples, latent_dim: int):
+    def __init__(self, a: Dcgan, spec: DatasetSpec, latent_dim: int):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         width = _widest(a, side)
         layers = [
             nn.Linear(latent_dim, width * 16), _norm(a, nn.BatchNorm1d, width * 16), nn.ReLU(),
@@ -59,17 +59,17 @@ class Generator(nn.Module):
             if i:
                 layers += [_norm(a, nn.BatchNorm2d, outputs), nn.ReLU()]
             width = outputs
-        self.net = nn.Sequential(*layers, output_activation(examples.value_range), Crop(side))
+        self.net = nn.Sequential(*layers, output_activation(spec.value_range), Crop(side))
         init_uniform(self)
 
     def forward(self, c: Tensor) -> Tensor:
         return self.net(c)
 
 
-def _convolutions(a: Dcgan, examples: Examples, batch_norm: bool) -> nn.Sequential:
+def _convolutions(a: Dcgan, spec: DatasetSpec, batch_norm: bool) -> nn.Sequential:
     """Images [N, C, H, W] to a flat map of 4x4: convolutions of 5x5, with batch norm in all but the first."""
-    channels, side, _ = examples.shape
-    layers: list[nn.Module] = [Pad(side, examples.value_range[0])]
+    channels, side, _ = spec.shape
+    layers: list[nn.Module] = [Pad(side, spec.value_range[0])]
     for i in range(stages(side)):
         width = a.width * 2**i
         layers += [
@@ -110,14 +110,14 @@ class Discriminator(FeatureDiscriminator):
     def __init__(
         self,
         a: Dcgan,
-        examples: Examples,
+        spec: DatasetSpec,
         latent_dim: int,
         batch_norm: bool = True,
         condition: str | int | None = None,
     ):
-        size, width = examples.condition_size(condition), _widest(a, examples.shape[1])
+        size, width = spec.condition_size(condition), _widest(a, spec.shape[1])
         dense = Told(width, a.slope) if size else nn.Identity()
-        super().__init__(Trunk(_convolutions(a, examples, batch_norm), dense), width * 16, size)
+        super().__init__(Trunk(_convolutions(a, spec, batch_norm), dense), width * 16, size)
         init_uniform(self)
 
 
@@ -129,10 +129,10 @@ class Encoder(nn.Module):
         normalise: what :func:`~advcodes.nets.common.normaliser` does to codes.
     """
 
-    def __init__(self, a: Dcgan, examples: Examples, latent_dim: int, outputs: int = 1, normalise: str = "none"):
+    def __init__(self, a: Dcgan, spec: DatasetSpec, latent_dim: int, outputs: int = 1, normalise: str = "none"):
         super().__init__()
-        self.convolutions = _convolutions(a, examples, batch_norm=True)
-        self.head = nn.Linear(_widest(a, examples.shape[1]) * 16, outputs * latent_dim)
+        self.convolutions = _convolutions(a, spec, batch_norm=True)
+        self.head = nn.Linear(_widest(a, spec.shape[1]) * 16, outputs * latent_dim)
         self.normalise = normaliser(normalise, latent_dim)
         init_uniform(self)
 
@@ -143,8 +143,8 @@ class Encoder(nn.Module):
 class Recogniser(code.Recogniser):
     """Q on the discriminator's last convolution."""
 
-    def __init__(self, a: Dcgan, examples: Examples, latent_dim: int, condition: str | int):
-        super().__init__(a, examples, latent_dim, condition, features=_widest(a, examples.shape[1]) * 16)
+    def __init__(self, a: Dcgan, spec: DatasetSpec, latent_dim: int, condition: str | int):
+        super().__init__(a, spec, latent_dim, condition, features=_widest(a, spec.shape[1]) * 16)
 
 
 KINDS = {

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples
+from advcodes.core.errors import AdvcodesError
 from advcodes.nets import code
 from advcodes.nets.common import FeatureDiscriminator, Trunk, joined, normaliser, output_activation
 from advcodes.nets.config import Infogan
+from advcodes.nets.spec import DatasetSpec
 
 
 def check(shape: Sequence[int]) -> None:
@@ -47,9 +47,9 @@ def _init(module: nn.Module, std: float) -> None:
 class Generator(nn.Module):
     """Codes [N, d] to images [N, C, H, W] in the value range (facts 5.1, row G)."""
 
-    def __init__(self, a: Infogan, examples: Examples, latent_dim: int):
+    def __init__(self, a: Infogan, spec: DatasetSpec, latent_dim: int):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         self.start = (2 * a.width, side // 4, side // 4)
         flat = 2 * a.width * (side // 4) ** 2
 
@@ -63,7 +63,7 @@ class Generator(nn.Module):
         self.conv = nn.Sequential(
             nn.ConvTranspose2d(2 * a.width, a.width, 4, stride=2, padding=1),
             norm(nn.BatchNorm2d, a.width), nn.LeakyReLU(a.slope),
-            nn.ConvTranspose2d(a.width, channels, 4, stride=2, padding=1), output_activation(examples.value_range),
+            nn.ConvTranspose2d(a.width, channels, 4, stride=2, padding=1), output_activation(spec.value_range),
         )  # fmt: skip
         _init(self, a.init_std)
 
@@ -71,9 +71,9 @@ class Generator(nn.Module):
         return self.conv(self.fc(c).unflatten(1, self.start))
 
 
-def _trunk(a: Infogan, examples: Examples, batch_norm: bool, joined: int = 0) -> Trunk:
+def _trunk(a: Infogan, spec: DatasetSpec, batch_norm: bool, joined: int = 0) -> Trunk:
     """Images [N, C, H, W] to features [N, features]: two convolutions and a fully connected layer."""
-    channels, side, _ = examples.shape
+    channels, side, _ = spec.shape
 
     def norm(kind: type[nn.Module], n: int) -> nn.Module:
         return kind(n, eps=a.bn_eps, momentum=a.bn_momentum) if batch_norm else nn.Identity()
@@ -100,13 +100,13 @@ class Discriminator(FeatureDiscriminator):
     def __init__(
         self,
         a: Infogan,
-        examples: Examples,
+        spec: DatasetSpec,
         latent_dim: int,
         batch_norm: bool = True,
         condition: str | int | None = None,
     ):
-        size = examples.condition_size(condition)
-        trunk = _trunk(a, examples, batch_norm and a.discriminator_batch_norm, joined(size))
+        size = spec.condition_size(condition)
+        trunk = _trunk(a, spec, batch_norm and a.discriminator_batch_norm, joined(size))
         super().__init__(trunk, a.features, size)
         _init(self, a.init_std)
 
@@ -119,12 +119,12 @@ class Encoder(nn.Module):
         normalise: what :func:`~advcodes.nets.common.normaliser` does to codes.
     """
 
-    def __init__(self, a: Infogan, examples: Examples, latent_dim: int, outputs: int = 1, normalise: str = "none"):
+    def __init__(self, a: Infogan, spec: DatasetSpec, latent_dim: int, outputs: int = 1, normalise: str = "none"):
         super().__init__()
         if a.encoder == "discriminator":
-            self.trunk, features = _trunk(a, examples, batch_norm=True), a.features
+            self.trunk, features = _trunk(a, spec, batch_norm=True), a.features
         else:
-            self.trunk, features = _convolutions(a, examples)
+            self.trunk, features = _convolutions(a, spec)
         self.head = nn.Linear(features, outputs * latent_dim)
         self.normalise = normaliser(normalise, latent_dim)
         _init(self, a.init_std)
@@ -133,9 +133,9 @@ class Encoder(nn.Module):
         return self.normalise(self.head(self.trunk(x)))
 
 
-def _convolutions(a: Infogan, examples: Examples) -> tuple[nn.Module, int]:
+def _convolutions(a: Infogan, spec: DatasetSpec) -> tuple[nn.Module, int]:
     """Three strided convolutions of an autoencoder's encoder, and the number of their features."""
-    channels, side, _ = examples.shape
+    channels, side, _ = spec.shape
     layers: list[nn.Module] = []
     for width in (a.width, 2 * a.width, 4 * a.width):
         norm = nn.BatchNorm2d(width, eps=a.bn_eps, momentum=a.bn_momentum)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from advcodes.methods.base import Examples
 from advcodes.nets import code
 from advcodes.nets.common import FeatureDiscriminator, Trunk, init_xavier, joined, normaliser, output_activation
 from advcodes.nets.config import Mlp
+from advcodes.nets.spec import DatasetSpec
 
 
 def check(shape: Sequence[int]) -> None:
@@ -25,11 +25,11 @@ def _init(module: nn.Module, how: str) -> None:
 class Generator(nn.Module):
     """Codes [N, d] to examples [N, *shape]: images in the value range, or unbounded points."""
 
-    def __init__(self, a: Mlp, examples: Examples, latent_dim: int):
+    def __init__(self, a: Mlp, spec: DatasetSpec, latent_dim: int):
         super().__init__()
-        self.shape = examples.shape
+        self.shape = spec.shape
         self.net = code.mlp([latent_dim, *[a.width] * a.hidden_layers, math.prod(self.shape)], nn.ReLU, a.dropout)
-        self.activation = nn.Identity() if len(self.shape) == 1 else output_activation(examples.value_range)
+        self.activation = nn.Identity() if len(self.shape) == 1 else output_activation(spec.value_range)
         _init(self, a.init)
 
     def forward(self, c: Tensor) -> Tensor:
@@ -47,13 +47,13 @@ class Discriminator(FeatureDiscriminator):
     def __init__(
         self,
         a: Mlp,
-        examples: Examples,
+        spec: DatasetSpec,
         latent_dim: int,
         batch_norm: bool = True,
         condition: str | int | None = None,
     ):
-        size = examples.condition_size(condition)
-        sizes = [math.prod(examples.shape) + joined(size), *[a.width] * a.hidden_layers]
+        size = spec.condition_size(condition)
+        sizes = [math.prod(spec.shape) + joined(size), *[a.width] * a.hidden_layers]
         layers = code.mlp(sizes, lambda: nn.LeakyReLU(a.slope))
         super().__init__(Trunk(None, nn.Sequential(layers, nn.LeakyReLU(a.slope))), a.width, size)
         _init(self, a.init)
@@ -67,9 +67,9 @@ class Encoder(nn.Module):
         normalise: what :func:`~advcodes.nets.common.normaliser` does to codes.
     """
 
-    def __init__(self, a: Mlp, examples: Examples, latent_dim: int, outputs: int = 1, normalise: str = "none"):
+    def __init__(self, a: Mlp, spec: DatasetSpec, latent_dim: int, outputs: int = 1, normalise: str = "none"):
         super().__init__()
-        sizes = [math.prod(examples.shape), *[a.width] * a.hidden_layers, outputs * latent_dim]
+        sizes = [math.prod(spec.shape), *[a.width] * a.hidden_layers, outputs * latent_dim]
         self.net = nn.Sequential(nn.Flatten(), code.mlp(sizes, nn.ReLU, a.dropout), normaliser(normalise, latent_dim))
         _init(self, a.init)
 

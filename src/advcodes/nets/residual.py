@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from advcodes.methods.base import Examples
 from advcodes.nets import code
 from advcodes.nets.common import (
     Crop,
@@ -25,6 +24,9 @@ from advcodes.nets.common import (
     stages,
 )
 from advcodes.nets.config import Residual
+from advcodes.nets.spec import DatasetSpec
+
+FEW_CHANNELS = 8  #: below, a skip takes the path of :meth:`Block._skipped`
 
 
 def check(shape: Sequence[int]) -> None:
@@ -69,7 +71,17 @@ class Block(nn.Module):
         )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.main(x) + self.skip(x)).relu()
+        return (self.main(x) + self._skipped(x)).relu()
+
+    def _skipped(self, x: Tensor) -> Tensor:
+        """The skip's output. Of few channels, the pixels that its stride keeps are picked first: the same sum.
+
+        That path is sound on every CPU; without it PyTorch 2.14.1 damages memory on some (those without AVX-512).
+        """
+        if isinstance(self.skip, nn.Conv2d) and self.skip.stride[0] > 1 and self.skip.in_channels < FEW_CHANNELS:
+            step = self.skip.stride[0]
+            return nn.functional.conv2d(x[:, :, ::step, ::step], self.skip.weight, self.skip.bias)
+        return self.skip(x)
 
 
 class Encoder(nn.Module):
@@ -82,16 +94,16 @@ class Encoder(nn.Module):
         normalise: what :func:`~advcodes.nets.common.normaliser` does to codes.
     """
 
-    def __init__(self, a: Residual, examples: Examples, latent_dim: int, outputs: int = 1, normalise: str = "none"):
+    def __init__(self, a: Residual, spec: DatasetSpec, latent_dim: int, outputs: int = 1, normalise: str = "none"):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         blocks = [Block(a, a.width, a.width, "none", a.resblock_bn == "all")]
         width = a.width
         for _ in range(stages(side)):
             blocks.append(Block(a, width, 2 * width, "down", a.resblock_bn == "all"))
             width *= 2
         self.convolutions = nn.Sequential(
-            Pad(side, examples.value_range[0]), nn.Conv2d(channels, a.width, 3, padding=1), nn.ReLU(), *blocks,
+            Pad(side, spec.value_range[0]), nn.Conv2d(channels, a.width, 3, padding=1), nn.ReLU(), *blocks,
             nn.AvgPool2d(4), nn.Flatten(),
         )  # fmt: skip
         self.head = nn.Sequential(
@@ -107,9 +119,9 @@ class Encoder(nn.Module):
 class Generator(nn.Module):
     """Codes [N, d] to images [N, C, H, W] in the value range: the decoder of table A.1."""
 
-    def __init__(self, a: Residual, examples: Examples, latent_dim: int):
+    def __init__(self, a: Residual, spec: DatasetSpec, latent_dim: int):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         width = a.width * 2 ** stages(side)
         layers = [
             nn.Unflatten(1, (latent_dim, 1, 1)),
@@ -118,7 +130,7 @@ class Generator(nn.Module):
         for _ in range(stages(side)):
             layers.append(Block(a, width, width // 2, "up", a.resblock_bn != "none"))
             width //= 2
-        last = [nn.Conv2d(width, channels, 3, padding=1), output_activation(examples.value_range), Crop(side)]
+        last = [nn.Conv2d(width, channels, 3, padding=1), output_activation(spec.value_range), Crop(side)]
         self.net = nn.Sequential(*layers, *last)
 
     def forward(self, c: Tensor) -> Tensor:
@@ -138,13 +150,13 @@ class Discriminator(FeatureDiscriminator):
     def __init__(
         self,
         a: Residual,
-        examples: Examples,
+        spec: DatasetSpec,
         latent_dim: int,
         batch_norm: bool = True,
         condition: str | int | None = None,
     ):
-        channels, side, _ = examples.shape
-        layers: list[nn.Module] = [Pad(side, examples.value_range[0])]
+        channels, side, _ = spec.shape
+        layers: list[nn.Module] = [Pad(side, spec.value_range[0])]
         depth = max(2, stages(side))
         for i in range(depth):
             width = a.width * 2**i
@@ -153,7 +165,7 @@ class Discriminator(FeatureDiscriminator):
                 _norm(a, nn.BatchNorm2d, width, batch_norm and i > 0), nn.LeakyReLU(a.slope),
             ]  # fmt: skip
             channels = width
-        size = examples.condition_size(condition)
+        size = spec.condition_size(condition)
         flat = channels * (padded_side(side) // 2**depth) ** 2
         dense = nn.Sequential(nn.Linear(flat + joined(size), a.features), nn.LeakyReLU(a.slope))
         super().__init__(Trunk(nn.Sequential(*layers, nn.Flatten()), dense), a.features, size)

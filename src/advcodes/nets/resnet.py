@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from advcodes.methods.base import Examples
 from advcodes.nets import code
 from advcodes.nets.common import (
     Crop,
@@ -26,6 +25,7 @@ from advcodes.nets.common import (
     stages,
 )
 from advcodes.nets.config import Resnet
+from advcodes.nets.spec import DatasetSpec
 
 
 def check(shape: Sequence[int]) -> None:
@@ -76,13 +76,13 @@ def _init(module: nn.Module) -> None:
 class Generator(nn.Module):
     """Codes [N, d] to images [N, C, H, W] in the value range: a linear layer, blocks that double the side, BN, ReLU."""
 
-    def __init__(self, a: Resnet, examples: Examples, latent_dim: int):
+    def __init__(self, a: Resnet, spec: DatasetSpec, latent_dim: int):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         blocks = [Block(a, "up", batch_norm=True) for _ in range(stages(side))]
         self.net = nn.Sequential(
             nn.Linear(latent_dim, a.width * 16), nn.Unflatten(1, (a.width, 4, 4)), *blocks, _norm(a), nn.ReLU(),
-            nn.Conv2d(a.width, channels, 3, padding=1), output_activation(examples.value_range), Crop(side),
+            nn.Conv2d(a.width, channels, 3, padding=1), output_activation(spec.value_range), Crop(side),
         )  # fmt: skip
         _init(self)
 
@@ -90,11 +90,11 @@ class Generator(nn.Module):
         return self.net(c)
 
 
-def _convolutions(a: Resnet, examples: Examples) -> nn.Sequential:
+def _convolutions(a: Resnet, spec: DatasetSpec) -> nn.Sequential:
     """Images [N, C, H, W] to a flat map, of 8x8 for sides of 16 and more: blocks that halve, two that do not, ReLU."""
-    channels, side, _ = examples.shape
+    channels, side, _ = spec.shape
     down = [Block(a, "down", inputs=channels), *(Block(a, "down") for _ in range(stages(side) - 2))]
-    return nn.Sequential(Pad(side, examples.value_range[0]), *down, Block(a), Block(a), nn.ReLU(), nn.Flatten())
+    return nn.Sequential(Pad(side, spec.value_range[0]), *down, Block(a), Block(a), nn.ReLU(), nn.Flatten())
 
 
 class Pool(nn.Module):
@@ -129,13 +129,13 @@ class Discriminator(FeatureDiscriminator):
     def __init__(
         self,
         a: Resnet,
-        examples: Examples,
+        spec: DatasetSpec,
         latent_dim: int,
         batch_norm: bool = True,
         condition: str | int | None = None,
     ):
-        size = examples.condition_size(condition)
-        super().__init__(Trunk(_convolutions(a, examples), Pool(a.width, joined(size))), a.width, size)
+        size = spec.condition_size(condition)
+        super().__init__(Trunk(_convolutions(a, spec), Pool(a.width, joined(size))), a.width, size)
         _init(self)
 
 
@@ -147,9 +147,9 @@ class Encoder(nn.Module):
         normalise: what :func:`~advcodes.nets.common.normaliser` does to codes.
     """
 
-    def __init__(self, a: Resnet, examples: Examples, latent_dim: int, outputs: int = 1, normalise: str = "none"):
+    def __init__(self, a: Resnet, spec: DatasetSpec, latent_dim: int, outputs: int = 1, normalise: str = "none"):
         super().__init__()
-        self.trunk = Trunk(_convolutions(a, examples), Pool(a.width))
+        self.trunk = Trunk(_convolutions(a, spec), Pool(a.width))
         self.head = nn.Linear(a.width, outputs * latent_dim)
         self.normalise = normaliser(normalise, latent_dim)
         _init(self)

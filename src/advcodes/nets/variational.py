@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from advcodes.methods.base import Examples
+from advcodes.nets.spec import DatasetSpec
 
 START = -2.0  #: of log-scales: the spread of natural pixels around their mean, on [0, 1]
 
@@ -23,11 +23,11 @@ class PseudoInputs(nn.Module):
         count: K.
     """
 
-    def __init__(self, architecture: Any, examples: Examples, latent_dim: int, count: int):
+    def __init__(self, architecture: Any, spec: DatasetSpec, latent_dim: int, count: int):
         super().__init__()
-        mean, sd = (0.0, 1.0) if len(examples.shape) == 1 else (0.4, 0.05)
-        self.weight = nn.Parameter(torch.empty(count, *examples.shape).normal_(mean, sd))
-        self.value_range = None if len(examples.shape) == 1 else examples.value_range
+        mean, sd = (0.0, 1.0) if len(spec.shape) == 1 else (0.4, 0.05)
+        self.weight = nn.Parameter(torch.empty(count, *spec.shape).normal_(mean, sd))
+        self.value_range = None if len(spec.shape) == 1 else spec.value_range
 
     def forward(self) -> Tensor:
         if self.value_range is None:
@@ -46,10 +46,10 @@ class LogScale(nn.Module):
 
     LOWEST = -4.5
 
-    def __init__(self, architecture: Any, examples: Examples, latent_dim: int):
+    def __init__(self, architecture: Any, spec: DatasetSpec, latent_dim: int):
         super().__init__()
         share = torch.tensor(START / self.LOWEST)
-        self.weight = nn.Parameter(share.logit().expand(1, *examples.shape).clone())
+        self.weight = nn.Parameter(share.logit().expand(1, *spec.shape).clone())
 
     def forward(self) -> Tensor:
         return self.LOWEST * self.weight.sigmoid()

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from advcodes.methods.base import Examples
 from advcodes.nets.code import mlp
 from advcodes.nets.common import Crop, Pad, check_square, normaliser, output_activation, padded_side, stages
 from advcodes.nets.config import Wae
+from advcodes.nets.spec import DatasetSpec
 
 DOUBLINGS = 3  #: of the decoder, at most
 SMALLEST_MAP = 4
@@ -44,10 +44,10 @@ class Encoder(nn.Module):
         normalise: what :func:`~advcodes.nets.common.normaliser` does to codes.
     """
 
-    def __init__(self, a: Wae, examples: Examples, latent_dim: int, outputs: int = 1, normalise: str = "none"):
+    def __init__(self, a: Wae, spec: DatasetSpec, latent_dim: int, outputs: int = 1, normalise: str = "none"):
         super().__init__()
-        channels, side, _ = examples.shape
-        layers: list[nn.Module] = [Pad(side, examples.value_range[0])]
+        channels, side, _ = spec.shape
+        layers: list[nn.Module] = [Pad(side, spec.value_range[0])]
         for i in range(stages(side)):
             width = a.width * 2**i
             layers += [nn.Conv2d(channels, width, 5, stride=2, padding=2), _norm(a, width), nn.ReLU()]
@@ -64,9 +64,9 @@ class Encoder(nn.Module):
 class Generator(nn.Module):
     """Codes [N, d] to images [N, C, H, W] in the value range: three doublings at most, and a layer that keeps sides."""
 
-    def __init__(self, a: Wae, examples: Examples, latent_dim: int):
+    def __init__(self, a: Wae, spec: DatasetSpec, latent_dim: int):
         super().__init__()
-        channels, side, _ = examples.shape
+        channels, side, _ = spec.shape
         doublings = min(DOUBLINGS, stages(side))
         first, width = padded_side(side) >> doublings, a.width * 2**doublings
         layers: list[nn.Module] = [
@@ -78,7 +78,7 @@ class Generator(nn.Module):
                 _norm(a, width // 2), nn.ReLU(),
             ]  # fmt: skip
             width //= 2
-        last = [nn.ConvTranspose2d(width, channels, 5, padding=2), output_activation(examples.value_range), Crop(side)]
+        last = [nn.ConvTranspose2d(width, channels, 5, padding=2), output_activation(spec.value_range), Crop(side)]
         self.net = nn.Sequential(*layers, *last)
         _init(self, a.init_std)
 
@@ -89,7 +89,7 @@ class Generator(nn.Module):
 class CodeDiscriminator(nn.Module):
     """Codes [N, d] to logits [N]: four hidden layers, ReLU."""
 
-    def __init__(self, a: Wae, examples: Examples, latent_dim: int):
+    def __init__(self, a: Wae, spec: DatasetSpec, latent_dim: int):
         super().__init__()
         self.net = mlp([latent_dim, *[a.code.width] * a.code.hidden_layers, 1], nn.ReLU)
         _init(self, a.init_std)

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import Prepared
-from advcodes.errors import AdvcodesError
 
 #: The colours that LPAAE's figure 15 names, and what they look like (sRGB).
 COLOURS = {

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 
 
 class Embeddings:

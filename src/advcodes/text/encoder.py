@@ -21,14 +21,14 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from advcodes.build.provenance import Artifact, write_atomically
+from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.progress import Progress
 from advcodes.data.prepared import load as load_prepared
-from advcodes.errors import AdvcodesError
-from advcodes.params import Machine
-from advcodes.progress import Progress
-from advcodes.provenance import Artifact, write_atomically
+from advcodes.jobs import checkpoint, device
+from advcodes.jobs.seed import epoch_order
 from advcodes.text.captions import COLOURS, GREYS, captions_of
-from advcodes.training import checkpoint, device
-from advcodes.training.seed import epoch_order
 
 PADDING, UNKNOWN = 0, 1  #: numbers of tokens that are no words
 LONGEST = 64  #: words and punctuation of a sentence that are read
@@ -198,7 +198,7 @@ def train(
 
     Args:
         captions: sentences of each image, one at least.
-        config: fields of :class:`advcodes.params.Text`.
+        config: fields of :class:`advcodes.config.sections.Text`.
         where: device.
         what: first words of progress lines.
 

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.values import to_float
 from advcodes.data.prepared import load
-from advcodes.data.values import to_float
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples
+from advcodes.jobs.seed import epoch_order
+from advcodes.nets.spec import DatasetSpec
 from advcodes.text.embeddings import Embeddings
-from advcodes.training.seed import epoch_order
 
 VALIDATION = "validation"  #: split of held-out images, where a dataset has it
 
@@ -78,7 +78,7 @@ class TrainingData:
             )
         self.shape = tuple(data.images.shape[1:])
         self.text = None if text is None else Embeddings(text, whole.rows(split), device)
-        self.examples = Examples(
+        self.spec = DatasetSpec(
             self.shape,
             tuple(value_range),
             len(data.classes),

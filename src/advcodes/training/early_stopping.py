@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 from advcodes.methods.base import Method
 from advcodes.training.data import TrainingData
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 from advcodes.methods.base import Method, Phase
 from advcodes.training.data import Batch
 

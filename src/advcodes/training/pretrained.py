@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from advcodes.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def load(
             "run of params.yaml"
         )
     if network == "features":
-        known = importlib.import_module("advcodes.evaluation.feature_network").load(directory, where)
+        known = importlib.import_module("advcodes.extractors.feature_network").load(directory, where)
         return Known(known.for_training().features, known.size, value_range)
-    extractor = importlib.import_module("advcodes.evaluation.features").load_extractor(directory, network, where)
+    extractor = importlib.import_module("advcodes.extractors.features").load_extractor(directory, network, where)
     if network == "inception":
         return Known(lambda x: extractor.network.pool3(255 * x), 2048, value_range)
     return Known(lambda x: extractor.network(255 * x)[0], extractor.network.head.in_features, value_range)

@@ -10,12 +10,13 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter
 
-from advcodes import registry
-from advcodes.errors import AdvcodesError
-from advcodes.methods.base import Examples, Method, MethodConfig
+from advcodes.core.errors import AdvcodesError
+from advcodes.jobs import checkpoint
+from advcodes.methods import registry
+from advcodes.methods.base import Method, MethodConfig
 from advcodes.nets.build import build
 from advcodes.nets.config import Architecture
-from advcodes.training import checkpoint
+from advcodes.nets.spec import DatasetSpec
 
 SENTENCES = "sentences.pt"  #: in a run's directory: the sentence encoder of a method that asks for text
 
@@ -47,15 +48,15 @@ def method_config(config: dict[str, Any]) -> MethodConfig:
     return registry.method(hyperparameters.pop("method")).Config.model_validate(hyperparameters)
 
 
-def build_method(config: dict[str, Any], examples: Examples, device: torch.device | str) -> Method:
+def build_method(config: dict[str, Any], spec: DatasetSpec, device: torch.device | str) -> Method:
     """A method with freshly initialised networks (from torch's global random stream) on ``device``."""
     settings = method_config(config)
     cls = registry.method(config["method"]["method"])
     architecture = TypeAdapter(Architecture).validate_python(config["architecture"])
-    networks = build(architecture, cls.nets(settings), examples, settings.latent_dim)
-    if config["training"]["channels_last"] and len(examples.shape) == 3:
+    networks = build(architecture, cls.nets(settings), spec, settings.latent_dim)
+    if config["training"]["channels_last"] and len(spec.shape) == 3:
         networks = {role: net.to(memory_format=torch.channels_last) for role, net in networks.items()}
-    return cls(settings, {role: net.to(device) for role, net in networks.items()}, examples)
+    return cls(settings, {role: net.to(device) for role, net in networks.items()}, spec)
 
 
 def read_run(directory: Path) -> dict[str, Any]:
@@ -98,9 +99,9 @@ def restore(directory: Path | str, device: torch.device | str = "cpu", step: int
     path = directory / ("networks.pt" if step == final else f"snapshots/{step:09d}.pt")
     content = checkpoint.load(path, device)
     config, seen = run["config"], run["examples"]
-    examples = Examples(**{k: tuple(v) if isinstance(v, list) else v for k, v in seen.items()})
+    spec = DatasetSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in seen.items()})
     with torch.random.fork_rng():
-        method = build_method(config, examples, device)
+        method = build_method(config, spec, device)
     try:
         for role, state in content["networks"].items():
             method.networks[role].load_state_dict(state)
@@ -112,4 +113,4 @@ def restore(directory: Path | str, device: torch.device | str = "cpu", step: int
     for net in method.networks.values():
         net.eval().requires_grad_(False)
     images = step * config["training"]["batch_size"]
-    return Restored(method, examples.shape, examples.value_range, step, images, config)
+    return Restored(method, spec.shape, spec.value_range, step, images, config)

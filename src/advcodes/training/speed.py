@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from advcodes.params import Machine
-from advcodes.training import device
+from advcodes.config.sections import Machine
+from advcodes.jobs import device
 from advcodes.training.train import begin
 
 AFFECTS_RESULTS = False

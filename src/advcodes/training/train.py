@@ -15,15 +15,15 @@ from typing import Any
 
 import torch
 
-from advcodes.params import Machine
-from advcodes.progress import Progress, duration
-from advcodes.provenance import UNFINISHED, Artifact, write_atomically
-from advcodes.training import checkpoint, device
+from advcodes.build.provenance import UNFINISHED, Artifact, write_atomically
+from advcodes.config.sections import Machine
+from advcodes.core.progress import Progress, duration
+from advcodes.jobs import checkpoint, device
+from advcodes.jobs.seed import random_state, restore_random_state, seed_all
 from advcodes.training.data import TrainingData
 from advcodes.training.early_stopping import EarlyStopping
 from advcodes.training.loop import Loop, snapshot_steps, total_steps
 from advcodes.training.restore import SENTENCES, build_method
-from advcodes.training.seed import random_state, restore_random_state, seed_all
 
 
 def make(
@@ -163,7 +163,7 @@ def train(
     keep = [*(s for s in keep[:-1] if s < final["step"]), final["step"]]
     about = {
         "config": config,
-        "examples": asdict(method.examples),
+        "examples": asdict(method.spec),
         "steps": final["step"],
         "images": final["step"] * settings["batch_size"],
         "snapshots": keep,
@@ -206,14 +206,14 @@ def begin(
         data_directory, view["train_split"], view["range"], settings["batch_size"], config["seed"], where,
         settings["flip"], settings["channels_last"], text, (settings.get("early_stopping") or {}).get("held_out"),
     )  # fmt: skip
-    examples = data.examples
+    spec = data.spec
     if "pretrained" in config:
         # By name: its code is no part of the results of runs that need none.
         known = importlib.import_module("advcodes.training.pretrained").load(
             pretrained, config["pretrained"], view["range"], where
         )
-        examples = replace(examples, features=known.size)
-    method = build_method(config, examples, where)
+        spec = replace(spec, features=known.size)
+    method = build_method(config, spec, where)
     if "pretrained" in config:
         method.known_features = known
     total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)

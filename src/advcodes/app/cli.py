@@ -1,0 +1,316 @@
+"""The command line: the same commands that the rules call."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import functools
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from advcodes import __version__
+from advcodes.build.produce import produce
+from advcodes.build.provenance import Artifact
+from advcodes.build.versions import record
+from advcodes.config.params import json_schema, read
+from advcodes.core.errors import AdvcodesError
+from advcodes.evaluation.names import MNIST_SCORE
+from advcodes.graph.extractors import Task
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import DATA, Run
+from advcodes.methods import registry
+
+AFFECTS_RESULTS = False
+FEATURES = "features"  #: task of the network whose features the feature-MSE compares
+SCHEMA = Path("pipeline/params.schema.json")
+
+
+def _graph(scale: str | None = None) -> Graph:
+    """The graph of this directory's params.yaml, by this directory's sources: keys depend on both."""
+    here = Path("src/advcodes/app/cli.py")
+    if here.exists() and not here.samefile(__file__):
+        raise AdvcodesError(
+            f"these are the sources of {Path(__file__).parents[2]}, not those of this checkout; "
+            "install it (`pip install -e .`), or run `PYTHONPATH=src python -m advcodes`"
+        )
+    return Graph(read(scale=scale))
+
+
+def _stage(find: Callable[[Graph, str], Artifact]) -> Callable[[argparse.Namespace], None]:
+    def command(args: argparse.Namespace) -> None:
+        graph = _graph()
+        produce(find(graph, args.what), graph.params, args.key)
+
+    return command
+
+
+def _extractor(args: argparse.Namespace) -> None:
+    if args.task == MNIST_SCORE:
+        _stage(_mnist_score)(args)
+        return
+    find = {None: Graph.extractor, FEATURES: Graph.feature_network}.get(args.task) or functools.partial(
+        Graph.classifier, task=args.task
+    )
+    _stage(lambda g, what: find(g, what or ""))(args)
+
+
+def _mnist_score(graph: Graph, dataset: str | None) -> Artifact:
+    if dataset is not None and not (dataset in graph.params.datasets and graph.is_mnist(dataset)):
+        raise AdvcodesError(f"extractor --task {MNIST_SCORE}: trained on MNIST alone, not on {dataset!r}; name `mnist`")
+    return graph.mnist_score()
+
+
+def _train(args: argparse.Namespace) -> None:
+    if args.data is None:
+        if args.what is None:
+            raise AdvcodesError("train: name a run (demo/digits/gan/seed0), or your images with --data and --method")
+        _stage(lambda g, what: g.train(Run.parse(what)))(args)
+        return
+    from advcodes.app.train_folder import train_own
+
+    train_own(
+        args.data,
+        args.method,
+        args.out,
+        size=args.size,
+        images=args.images,
+        seed=args.seed,
+        settings=args.set,
+    )
+
+
+def _sample(args: argparse.Namespace) -> None:
+    if args.out is None:
+        if args.text is not None:
+            raise AdvcodesError("sample: --text goes with --out, the grid of images of that sentence")
+        _stage(lambda g, what: g.samples(Run.parse(what)))(args)
+        return
+    import advcodes
+    from advcodes.core.values import to_stored
+    from advcodes.pages.pictures.images import grid
+
+    run = advcodes.load(args.what)
+    images = run.sample(args.n, args.seed) if args.text is None else run.say([args.text], args.n, args.seed)[0]
+    side = max(1, int(args.n**0.5))
+    grid(to_stored(images, run.value_range).numpy(), -(-args.n // side), side, Path(args.out))
+    print(args.out)
+
+
+def _inpaint(args: argparse.Namespace) -> None:
+    from advcodes.app.inpaint import fill
+
+    print("\n".join(fill(args.what, args.image, args.out, args.mask, args.box)))
+
+
+def _list(args: argparse.Namespace) -> None:
+    graph = _graph()
+    p = graph.params
+
+    def widest(*names: str) -> int:
+        return 2 + max(map(len, names), default=0)
+
+    wide, wide_item, wide_data = (
+        widest(*p.variants, *registry.methods()), widest(*graph.items), widest(*p.datasets)
+    )  # fmt: skip
+    if args.what in ("datasets", "all"):
+        print(f"datasets (scale {p.scale}):")
+        for name in p.datasets:
+            served = p.served(name)
+            state = "not run at this scale" if served is None else f"served by {served}" if served != name else ""
+            built = "prepared" if _status(lambda n=name: graph.prepared(n)) == "built" else ""
+            print(f"  {name:<{wide_data}}{p.source(name):<{wide_data}}{'; '.join(filter(None, [state, built]))}")
+    if args.what in ("methods", "all"):
+        print("methods:")
+        for name, cls in registry.methods().items():
+            print(f"  {name:<{wide}}{(cls.__doc__ or '').strip().partition(chr(10))[0]}")
+    if args.what in ("variants", "all"):
+        print("variants:")
+        for name, v in p.variants.items():
+            print(f"  {name:<{wide}}{v.method:<{wide}}{', '.join(v.items)}")
+    if args.what in ("items", "all"):
+        print("items:")
+        for name, item in graph.items.items():
+            print(f"  {name:<{wide_item}}{_status(lambda n=name: graph.item(n)):<9}{item.title} ({item.source})")
+    if args.what in ("runs", "all"):
+        print("runs:")
+        runs = graph.all_runs()
+        wide = widest(*(run.id for run in runs))
+        for run in runs:
+            stages = {s: _status(lambda f=f, r=run: f(r)) for s, f in
+                      (("train", graph.train), ("sample", graph.samples), ("evaluate", graph.metrics))}  # fmt: skip
+            print(f"  {run.id:<{wide}}" + "  ".join(f"{s}: {state}" for s, state in stages.items()))
+
+
+def _status(find: Callable[[], Artifact]) -> str:
+    try:
+        artifact = find()
+        return "built" if artifact.fresh() else "stale" if artifact.record() else "missing"
+    except AdvcodesError:
+        return "missing"
+
+
+def _plan(args: argparse.Namespace) -> None:
+    from advcodes.app.plan import plan
+
+    graph = _graph(args.scale)
+    if args.what:
+        graph = Graph(graph.params.model_copy(update={"items": args.what}))
+    planned = plan(graph, args.cores, args.measure)
+    print(json.dumps(planned.as_dict(), indent=1) if args.json else planned)
+
+
+def _prune(args: argparse.Namespace) -> None:
+    """Delete run directories that params.yaml no longer names; every other scale's are left alone."""
+    graph = _graph()
+    wanted = {r.id for r in graph.all_runs()}
+    found: set[Path] = set()
+    for root in ("runs", "evaluation/samples", "evaluation/metrics"):
+        for directory in (DATA / root / graph.params.scale).glob("*/*/seed*"):
+            if Run.parse(str(directory)).id not in wanted:
+                found.add(directory)
+    for directory in sorted(found):
+        print(("deleted " if args.yes else "would delete ") + str(directory))
+        if args.yes:
+            shutil.rmtree(directory)
+    if not found:
+        print("nothing to prune")
+    elif args.yes:
+        _record(graph)
+    else:
+        print("nothing was deleted; run `advcodes prune --yes` to delete them (dvc keeps committed versions)")
+
+
+def _record(graph: Graph) -> None:
+    record(complete=all(a.fresh() for a in graph.everything()))
+
+
+def _accept(args: argparse.Namespace) -> None:
+    graph = _graph()
+    accepted = [a.id for a in graph.everything() if a.accept(args.reason)]
+    if accepted:
+        _record(graph)
+    print(
+        "\n".join(f"accepted {a}" for a in accepted)
+        if accepted
+        else "nothing to accept: no result differs by code alone"
+    )
+
+
+def _schema(args: argparse.Namespace) -> None:
+    SCHEMA.write_text(json.dumps(json_schema(), indent=1) + "\n")
+    print(SCHEMA)
+
+
+def _docs(args: argparse.Namespace) -> None:
+    from advcodes.app import docs
+
+    for path, content in docs.pages().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+        print(path)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser."""
+    top = argparse.ArgumentParser(prog="advcodes", description=__doc__)
+    top.add_argument("--version", action="version", version=__version__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+
+    def add(name: str, text: str, run: Callable[[argparse.Namespace], None], what: str | None = None, **kw: Any):
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        if what:
+            sub.add_argument("what", metavar=what, **kw)
+        return sub
+
+    def stage(name: str, text: str, run: Callable[[argparse.Namespace], None], what: str | None, **kw: Any):
+        sub = add(name, text, run, what, **kw)
+        sub.add_argument("--key", help="the key the plan was made for; the job stops if it computes another")
+        return sub
+
+    run_help = {"help": "scale/dataset/variant/seed<k>"}
+    stage("prepare", "make a dataset's array", _stage(lambda g, w: g.prepared(w)), "dataset")
+    stage("text", "train a sentence encoder and embed a dataset's captions", _stage(lambda g, w: g.text(w)), "dataset")
+    sub = stage("train", "train a run, or on your own images", _train, "run", nargs="?", **run_help)
+    own = sub.add_argument_group("own images")
+    own.add_argument("--data", type=Path, help="folder or zip of images")
+    own.add_argument("--method", default="acl_gan", help="method (see `advcodes list methods`)")
+    own.add_argument("--out", type=Path, default=Path("advcodes-out"), help="folder for checkpoints and grids")
+    own.add_argument("--size", type=int, default=32, help="side of the square images in pixels")
+    own.add_argument("--images", type=int, default=200_000, help="training length in images seen")
+    own.add_argument("--seed", type=int, default=0)
+    own.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
+                     help="any key of params.yaml: --set architectures.infogan.width=32")  # fmt: skip
+    sub = stage("sample", "generate a run's samples, or a grid with --out", _sample, "run", **run_help)
+    sub.add_argument("--out", help="write a PNG grid there instead")
+    sub.add_argument("-n", type=int, default=64, help="images in the grid")
+    sub.add_argument("--seed", type=int, default=0, help="of the grid's noise")
+    sub.add_argument("--text", help="sentence that the grid's images shall show (methods that are told captions)")
+    sub = add("inpaint", "fill in a piece of your own picture", _inpaint, "run",
+              help="scale/dataset/variant/seed<k> of a variant with `masked: true`")  # fmt: skip
+    sub.add_argument("--image", type=Path, required=True, help="the picture; it is brought to the run's size")
+    sub.add_argument("--mask", type=Path, help="image that is white where something is missing")
+    sub.add_argument("--box", type=int, nargs=4, metavar=("TOP", "LEFT", "HEIGHT", "WIDTH"),
+                     help="or the rectangle that is missing, in the picture's pixels")  # fmt: skip
+    sub.add_argument("--out", type=Path, required=True, help="write the filled picture there, a PNG")
+    sub = stage("extractor", "train or fetch the feature extractor", _extractor, "dataset", nargs="?")
+    sub.add_argument("--task", choices=[*get_args(Task), MNIST_SCORE, FEATURES],
+                     help="train the dataset's classifier for this, whatever `metrics.extractor` is; or that of the "
+                          "MNIST score, or of the feature-MSE")  # fmt: skip
+    stage("reference", "features of the real images", _stage(lambda g, w: g.reference(w)), "dataset")
+    stage("evaluate", "measure a run's samples", _stage(lambda g, w: g.metrics(Run.parse(w))), "run", **run_help)
+    stage("render", "render a table or figure", _stage(lambda g, w: g.item(w)), "item")
+    for name, text, find in (
+        ("front", "write reports/table1.md", Graph.front),
+        ("summary", "write claims, and what dvc compares", Graph.summary),
+    ):
+        stage(name, text, _stage(lambda g, w, find=find: find(g)), None).set_defaults(what=None)
+    add("list", "what there is, what is built and what is stale", _list, "what", nargs="?", default="all",
+        choices=["all", "datasets", "methods", "variants", "items", "runs"])  # fmt: skip
+    sub = add("plan", "what tables and figures will cost: runs, images, hours", _plan, "item", nargs="*",
+              help="table, figure, or a paper's key for all of its; params.yaml's `items` unless given")  # fmt: skip
+    sub.add_argument("--scale", help="demo, laptop or paper; params.yaml's unless given")
+    sub.add_argument("--measure", action="store_true",
+                     help="train what has no finished run for a few seconds (on a machine that is idle)")  # fmt: skip
+    sub.add_argument("--cores", type=int, help="cores for jobs at once; all of this machine's unless given")
+    sub.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    add("prune", "delete runs that params.yaml no longer names", _prune).add_argument(
+        "--yes", action="store_true", help="do it; without, only say what would be deleted"
+    )
+    add("accept", "declare results still valid after a code change proven equal", _accept).add_argument(
+        "--reason", required=True, help="why they are equal; recorded in every manifest"
+    )
+    add("schema", "write pipeline/params.schema.json", _schema)
+    add("docs", "write docs/methods.md and docs/networks.md from the code", _docs)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; every error a user can cause is one line and exit status 1."""
+    args = parser().parse_args(argv)
+    try:
+        args.run(args)
+        sys.stdout.flush()  # a reader that has gone shall be noticed here
+    except AdvcodesError as error:
+        print(f"advcodes: error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `advcodes list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"advcodes: error: {where}{error.strerror}; free some space or fix permissions, then run again",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print("advcodes: interrupted; the next call goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,49 @@
+"""Making what is not fresh: the one place where an artifact's stage is run."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from advcodes.build.provenance import Artifact, ancestors_first
+
+if TYPE_CHECKING:
+    from advcodes.config.params import Params
+
+AFFECTS_RESULTS = False
+
+
+def produce(artifact: Artifact, params: Params, key: str | None = None) -> bool:
+    """Make one artifact whose inputs are there, unless it is fresh already.
+
+    Args:
+        artifact: what to make.
+        params: for the machine's settings, and what never changes results.
+        key: the key for which the job was planned.
+
+    Returns:
+        Whether anything had to be made.
+    """
+    lock = artifact.begin(key)
+    if lock is None:
+        print(f"{artifact.id}: already made", flush=True)
+        return False
+    with lock:
+        stage = artifact.id.partition("/")[0]
+        kwargs: dict[str, Any] = {}
+        if stage == "train":
+            kwargs = {
+                "log_every": params.training.log_every,
+                "checkpoint_seconds": params.training.checkpoint_seconds,
+            }
+        # The module that makes a stage is the first that its key depends on.
+        make = importlib.import_module(artifact.modules[0]).make
+        files, facts = make(artifact, params.machine, **kwargs)
+        artifact.finish(files, facts=facts)
+    return True
+
+
+def produce_all(artifact: Artifact, params: Params) -> None:
+    """Make an artifact and everything that it is made from, as far as it is not fresh."""
+    for needed in ancestors_first([artifact]):
+        produce(needed, params)

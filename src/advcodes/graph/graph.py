@@ -1,0 +1,180 @@
+"""Which results exist for a params.yaml, where they lie and what each is made from."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from advcodes.build.provenance import Artifact, ancestors_first
+from advcodes.core.errors import AdvcodesError, unknown
+from advcodes.data.expected import original_size
+from advcodes.graph.evaluation import EvaluationGraph
+from advcodes.graph.run import Run
+from advcodes.papers.items import FRONT_ITEM, Item
+from advcodes.papers.read import paper_titles, read_claims
+
+AFFECTS_RESULTS = False
+
+
+class Graph(EvaluationGraph):
+    """The artifacts of one params.yaml at its active scale, made on demand and cached."""
+
+    def rows(self, item: Item) -> list[str]:
+        """Variants that an item trains: the paper's rows, then those that params.yaml adds.
+
+        Raises:
+            AdvcodesError: params.yaml adds a variant with the name of a row that is not trained, or chooses a row that
+                is not there.
+        """
+        added = [v for v, c in self.params.variants.items() if item.id in c.items and v not in item.variants]
+        for variant in added:
+            if variant in item.rows:
+                what = "of real images, which are" if item.rows[variant].real else "a cited number, which is"
+                raise AdvcodesError(
+                    f"params.yaml: variants.{variant}.items: row {variant!r} of {item.id} is {what} not trained; give "
+                    "the variant another name"
+                )
+        every = [*item.variants, *added]
+        chosen = self.params.of_item(item.id).rows or every
+        for variant in chosen:
+            if variant not in every:
+                raise unknown(f"row under per_item.{item.id}.rows", variant, every)
+        return [v for v in every if v in chosen]
+
+    def runs(self, item: Item) -> list[Run]:
+        """Every run that an item needs at this scale."""
+        p = self.params
+        columns: dict[str, list[str]] = {}  # by the dataset that serves them
+        for column in item.columns:
+            if (dataset := p.served(column, item.id)) is not None:
+                columns.setdefault(dataset, []).append(column)
+        seeds = p.seeds_of(item.id)
+        return [
+            Run(p.scale, d, v, s)
+            for d, served in columns.items()
+            for v in self.rows(item)
+            if v in p.variants and any(item.trains(v, c) for c in served)
+            for s in seeds
+        ]
+
+    @functools.cache  # noqa: B019
+    def item(self, item_id: str) -> Artifact:
+        """A rendered table or figure: reports/<scale>/<item>.{md,json,...}."""
+        if item_id not in self.items:
+            raise unknown("item", item_id, self.items)
+        item = self.items[item_id]
+        p = self.params
+        config = {
+            "scale": p.scale,
+            "item": item.declaration(),
+            "rows": self.rows(item),
+            "columns": {c: p.served(c, item_id) for c in item.columns},
+            "whole": self._whole(item),
+        }
+        inputs = self._results(runs := self.runs(item))
+        datasets = dict.fromkeys(r.dataset for r in runs)
+        if item.kind not in ("curves", "controller", "leaderboard"):  # numbers that other stages wrote
+            inputs |= {f"samples/{r.id}": self.samples(r) for r in runs}
+            inputs |= {f"data/{d}": self.prepared(d) for d in datasets}
+        if item.kind in ("codes", "conditional"):
+            inputs |= {f"extractor/{d}": self.classifier(d) for d in datasets}
+        if item.kind == "attributes":
+            inputs |= {f"statements/{d}": self.classifier(d, "statements") for d in datasets}
+        return Artifact(
+            f"item/{p.scale}/{item_id}",
+            self.data / "reports" / p.scale / f"{item_id}.manifest.json",
+            config,
+            inputs,
+            ("advcodes.pages.render", f"advcodes.pages.kinds.{item.kind}"),
+            # Reports go to git, their manifests to DVC with the data: a clone without the data knows nothing of them,
+            # and builds everything.
+            home=(self.reports / p.scale / item_id).parent,
+        )
+
+    def _whole(self, item: Item) -> dict[str, int]:
+        """Images that a run sees at scale `paper`, by column; of what papers have, and of original datasets alone."""
+        p, found = self.params, {}
+        for column in item.columns if item.in_paper and p.scale != "paper" else ():
+            budget = p.budget_of(column, paper=True)
+            if (size := original_size(p, column)) is not None:
+                found[column] = budget.images or round(budget.epochs * size)
+        return found
+
+    def _results(self, runs: list[Run]) -> dict[str, Artifact]:
+        """What reports read of runs: metrics by ``<run>``, training by ``run/<run>``."""
+        return {r.id: self.metrics(r) for r in runs} | {f"run/{r.id}": self.train(r) for r in runs}
+
+    def _made(self, item_ids: Iterable[str]) -> dict[str, Any]:
+        """What verdicts on claims have to know of items."""
+        return {
+            i: {
+                "item": self.items[i].declaration(),
+                "columns": {c: self.params.served(c, i) for c in self.items[i].columns},
+                "seeds": self.params.seeds_of(i),
+            }
+            for i in item_ids
+        }
+
+    @functools.cache  # noqa: B019
+    def front(self) -> Artifact:
+        """The front page of the results: reports/table1.md, which needs the front item alone."""
+        p, shown = self.params, [i for i in self.chosen() if i == FRONT_ITEM]
+        claims = [c.model_dump(mode="json") for c in read_claims() if c.item in shown]
+        inputs = {i: self.item(i) for i in shown}
+        for i in shown:
+            inputs |= self._results(self.runs(self.items[i]))
+        return Artifact(
+            f"front/{p.scale}",
+            self.data / "reports" / "front.manifest.json",
+            {"scale": p.scale, "items": self._made(shown), "claims": claims},
+            inputs,
+            ("advcodes.pages.front",),
+            home=self.reports,
+        )
+
+    @functools.cache  # noqa: B019
+    def summary(self) -> Artifact:
+        """Verdicts on the claims, and the metrics and curves that DVC compares, over all chosen items."""
+        p = self.params
+        config = {
+            "scale": p.scale,
+            "items": self._made(self.chosen()),
+            "claims": [c.model_dump(mode="json") for c in read_claims()],
+            "papers": paper_titles(),
+        }
+        # Items and the front page are made from the same results; as inputs, they are made with it.
+        inputs = {"front": self.front()} | {i: self.item(i) for i in self.chosen()} | self._results(self.all_runs())
+        return Artifact(
+            f"summary/{p.scale}",
+            self.data / "reports" / "manifest.json",
+            config,
+            inputs,
+            ("advcodes.pages.summary",),
+            home=self.reports,
+        )
+
+    def chosen(self) -> list[str]:
+        """Ids of the items that params.yaml asks for; a paper's key (`acl`) stands for all of its items.
+
+        Raises:
+            AdvcodesError: no paper declares such an item.
+        """
+        papers = {i.partition("/")[0] for i in self.items}
+        for name in self.params.per_item:
+            if name not in self.items and name not in papers:
+                raise unknown("item under per_item", name, [*self.items, *sorted(papers)])
+        found: dict[str, None] = {}
+        for name in self.params.items:
+            if name not in self.items and name not in papers:
+                raise unknown("item", name, [*self.items, *sorted(papers)])
+            found |= dict.fromkeys(i for i in self.items if name in (i, i.partition("/")[0]))
+        return list(found)
+
+    def all_runs(self) -> list[Run]:
+        """Every run of the chosen items, each once."""
+        return list(dict.fromkeys(r for i in self.chosen() for r in self.runs(self.items[i])))
+
+    def everything(self) -> Iterator[Artifact]:
+        """Every artifact behind the chosen items, inputs first."""
+        return ancestors_first([self.summary()])

@@ -1,0 +1,60 @@
+"""Trainings."""
+
+from __future__ import annotations
+
+import functools
+
+from advcodes.build.provenance import Artifact
+from advcodes.core.errors import unknown
+from advcodes.graph.extractors import ExtractorGraph
+from advcodes.graph.run import Run, plain
+from advcodes.methods import registry
+
+AFFECTS_RESULTS = False
+
+
+class TrainingGraph(ExtractorGraph):
+    """Artifacts of training."""
+
+    @functools.cache  # noqa: B019
+    def train(self, run: Run) -> Artifact:
+        """Checkpoint, snapshots and log of one run: data/runs/<run>."""
+        p = self.params
+        if run.variant not in p.variants:
+            raise unknown("variant", run.variant, p.variants)
+        self.check_scale(run.scale, f"run {run.id}")
+        if run.dataset not in p.datasets:
+            raise unknown("dataset", run.dataset, p.datasets)
+        variant, view = p.variants[run.variant], p.datasets[run.dataset]
+        architecture = p.architectures[view.architecture or variant.architecture]
+        elsewhere = ("items", "architecture", "training", "value_range")  # none of these, or resolved below
+        hyperparameters = {k: v for k, v in plain(variant).items() if k not in elsewhere}
+        training = plain(p.training_of(run.variant))
+        del training["log_every"], training["checkpoint_seconds"]  # these never change results
+        if training["early_stopping"] is None:
+            del training["early_stopping"]
+        config = {
+            "method": hyperparameters,
+            "architecture": plain(architecture),
+            "training": training,
+            "budget": plain(p.budget_of(run.dataset)),
+            "view": {"range": list(variant.value_range or view.range), "train_split": view.train_split},
+            "seed": run.seed,
+        }
+        method = registry.method(variant.method)
+        modules = ["advcodes.training.train", method.__module__, f"advcodes.nets.{architecture.family}"]
+        inputs = {"data": self.prepared(run.dataset)} | self._captions(run)
+        if asked := method.pretrained(variant):
+            of_metrics = asked == "extractor"
+            config["pretrained"] = p.metrics.extractor if of_metrics else asked
+            inputs["pretrained"] = (self.extractor if of_metrics else self.feature_network)(run.dataset)
+            # What loads it does so by name, as metrics do, whose code is no part of other runs' results.
+            modules += ["advcodes.training.pretrained", *inputs["pretrained"].modules]
+        return Artifact(
+            f"train/{run.id}", self.data / "runs" / run.id / "manifest.json", config, inputs, tuple(modules)
+        )
+
+    def _captions(self, run: Run) -> dict[str, Artifact]:
+        """Captions of the run's dataset, where its method asks for text."""
+        asks_text = registry.method(self.params.variants[run.variant].method).asks == "text"
+        return {"text": self.text(run.dataset)} if asks_text else {}

@@ -1,0 +1,178 @@
+"""A figure of what is asked for: in each column another class or cluster, in each row the same noise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from advcodes.core.statistics import mean_sd
+from advcodes.evaluation.sample import shown as sampled
+from advcodes.extractors.features import Extractor, load_extractor
+from advcodes.pages import given, text
+from advcodes.pages.content import label, ran
+from advcodes.pages.pictures import scatter
+from advcodes.pages.pictures.blocks import Block, blocks
+from advcodes.training.restore import restore
+
+if TYPE_CHECKING:
+    from advcodes.pages.request import Request
+
+SHOWN = 10  #: classes or clusters of a grid, at most, and draws of noise
+
+
+def render(request: Request, directory: Path, name: str) -> list[str]:
+    """Write ``<name>.png``, ``.json`` and ``.md``; returns their names.
+
+    Raises:
+        AdvcodesError: a run is not asked for labels or clusters, or makes no images.
+    """
+    figure, grids = content(request)
+    draw = (lambda path: blocks(grids, path)) if any(block for line in grids for block in line) else None
+    return given.write(request, directory, name, figure, draw, markdown)
+
+
+def content(request: Request) -> tuple[dict[str, Any], list[list[Block | None]]]:
+    """Everything the figure says, as JSON, and the grids of the first seed: a line a row, a block a column that ran.
+
+    Returns:
+        The frame of :func:`~advcodes.pages.content.frame`, with ``asked`` in each row: by column ``asks``
+        (``labels`` or ``clusters``), ``choices`` (how many there are), ``order`` (those shown, from left to right) and
+        their ``names``, ``seed``, ``scores``, and what :func:`by_choice` gives.
+    """
+    item = request.item
+    figure = request.frame()
+    grids: list[tuple[dict[str, Any], dict[str, Block]]] = []
+    for row, column, results in request.cells(figure, "asked"):
+        served = request.columns[column]
+        restored = restore(request.run(results[0]))
+        given.check(restored, ("labels", "clusters"), f"{item.id}, {label(row)}")
+        method, seed = restored.method, results[0].seed
+        extractor = load_extractor(request.inputs[f"extractor/{served}"].directory, "classifier")
+        classes = list(request.prepared(column).classes)
+        tables = {}
+        if extractor.classes:
+            # Other seeds have other clusters.
+            for result in results if method.asks == "labels" else results[:1]:
+                samples, asked = (a[: scatter.MEASURED] for a in (request.samples(result), request.asked(result)))
+                tables[result.seed] = shares(samples, asked, extractor, method.choices, len(classes))
+        found = by_choice(method.asks, tables, classes)
+        order = found.pop("order", list(range(method.choices)))[:SHOWN]
+        names = [f"cluster {k}" for k in order] if method.asks == "clusters" else [classes[k] for k in order]
+        sampling = request.inputs[f"samples/{request.id(results[0])}"].config
+        row["asked"][column] = {
+            "asks": method.asks, "choices": method.choices, "order": order, "names": names, "seed": seed,
+            "scores": given.scores(results, figure["columns"][column]["metric"]), **found,
+        }  # fmt: skip
+        grid = sampled(restored, torch.tensor(order), SHOWN, sampling, seed)
+        title = f"{label(row)}, {text.column(column, served)}"
+        if not grids or grids[-1][0] is not row:
+            grids.append((row, {}))
+        grids[-1][1][column] = Block(title, grid, names)
+    return figure, [[line.get(column) for column in ran(figure)] for _, line in grids]
+
+
+def shares(samples: np.ndarray, asked: np.ndarray, extractor: Extractor, choices: int, classes: int) -> np.ndarray:
+    """Share of samples asked for one thing in which the classifier sees a class, [choices, classes].
+
+    Args:
+        samples: uint8 [N, C, H, W].
+        asked: int64 [N].
+        extractor: a classifier of the dataset's classes.
+        choices: how many things can be asked for.
+        classes: of the dataset.
+    """
+    _, logits = extractor.features(samples, "classes of what was asked for")
+    counts = np.zeros((choices, classes))
+    np.add.at(counts, (np.asarray(asked), logits.argmax(1).numpy()), 1)
+    return counts / np.maximum(counts.sum(1, keepdims=True), 1)
+
+
+def by_choice(asks: str, tables: Mapping[int, np.ndarray], classes: Sequence[str]) -> dict[str, Any]:
+    """What the classifier sees in samples of each class or cluster.
+
+    Args:
+        asks: ``labels`` or ``clusters``.
+        tables: :func:`shares` by seed; none where the dataset has no classes.
+        classes: names by label.
+
+    Returns:
+        For labels ``accuracy``: by seed the share of each class's samples that are taken for it. For clusters
+        ``order``: clusters by the class that is seen most in their samples, and ``most``: in this order that class and
+        its share, of the first seed.
+    """
+    if not tables:
+        return {}
+    if asks == "labels":
+        return {"accuracy": {str(seed): table.diagonal().round(4).tolist() for seed, table in tables.items()}}
+    table = next(iter(tables.values()))
+    order = np.argsort(table.argmax(1), kind="stable").tolist()
+    most = [{"class": classes[table[k].argmax()], "share": round(float(table[k].max()), 4)} for k in order]
+    return {"order": order, "most": most}
+
+
+def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequence[str] = ()) -> str:
+    """The page of the figure.
+
+    Args:
+        figure: from :func:`content`.
+        picture: PNG beside the page.
+        drawn: rows of images in each grid.
+        files: beside the page, to be linked.
+    """
+    shown = [(where, found) for where, _, found in given.named(figure, "asked")]
+    if not shown:
+        return given.page(figure, "asked", picture, [], [], files)
+    parts = [_caption([found for _, found in shown], drawn), given.table(figure, "asked")]
+    parts += [*_accuracies(shown), *(_clusters(where, found) for where, found in shown if "most" in found)]
+    return given.page(figure, "asked", picture, parts, [given.NUMBERS], files)
+
+
+def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
+    seeds = text.listing(sorted({str(found["seed"]) for found in shown}))
+    kinds = {found["asks"] for found in shown}
+    what = " or ".join(word for asks, word in (("labels", "class"), ("clusters", "cluster")) if asks in kinds)
+    sentences = [
+        f"Each column was asked for the {what} above it, and all images of a row were made of the same noise: "
+        f"{drawn} draws with seed {seeds}, not selected. Small images are enlarged without smoothing."
+    ]
+    if any(found["choices"] > len(found["order"]) for found in shown):
+        counts = text.listing(sorted({f"{len(f['order'])} of {f['choices']}" for f in shown if f["choices"] > SHOWN}))
+        sentences.append(f"Shown are the first {counts}.")
+    if "clusters" in kinds:
+        sentences.append("A cluster is a value of the categorical input; the model saw no labels in training.")
+    if any("most" in found for found in shown):
+        sentences.append(
+            "Columns are in the order of the class that a classifier of the dataset sees most in a cluster's samples; "
+            "that is presentation only."
+        )
+    return " ".join(sentences)
+
+
+def _accuracies(shown: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
+    """For each list of classes a table of how often the classifier sees the class that was asked for."""
+    measured = [(where, found) for where, found in shown if "accuracy" in found]
+    for names in dict.fromkeys(tuple(found["names"]) for _, found in measured):
+        lines = []
+        for where, found in measured:
+            if tuple(found["names"]) == names:
+                by_class = [[100 * shares[k] for shares in found["accuracy"].values()] for k in found["order"]]
+                lines.append([where, *(text.plus_minus(*mean_sd(shares), 0) for shares in by_class)])
+        yield (
+            "Share of samples asked for a class, in %, that the classifier takes for this class:\n\n"
+            + text.markdown_table(["", *names], lines)
+        )
+
+
+def _clusters(where: str, found: Mapping[str, Any]) -> str:
+    """A table of what the classifier sees in samples of each cluster that is shown."""
+    most = found["most"][: len(found["names"])]
+    lines = [
+        ["class seen most", *(m["class"] for m in most)],
+        ["share in %", *(text.number(100 * m["share"], 0) for m in most)],
+    ]
+    intro = f"What the classifier sees in each cluster's samples, {where}, seed {found['seed']}:"
+    return f"{intro}\n\n{text.markdown_table(['', *found['names']], lines)}"

@@ -1,0 +1,110 @@
+"""A figure of a metric over training: its content as JSON, the picture, and the page around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from advcodes.core.statistics import mean_sd
+from advcodes.pages import text
+from advcodes.pages.content import as_json, footnotes, head, label, origin, ran, write_pages
+from advcodes.pages.pictures import lines
+from advcodes.pages.results import Result
+from advcodes.papers.items import Item
+
+if TYPE_CHECKING:
+    from advcodes.pages.request import Request
+
+
+def render(request: Request, directory: Path, name: str) -> list[str]:
+    """Write ``<name>.md``, ``.json`` and ``.png``; returns their names."""
+    figure = content(request)
+    picture = directory / f"{name}.png"
+    draw(figure, picture)
+    return write_pages(picture, {"json": as_json(figure)}, lambda names: markdown(figure, picture.name, names))
+
+
+def content(request: Request) -> dict[str, Any]:
+    """Everything a figure shows, as JSON.
+
+    Returns:
+        The frame, with ``curves`` in each row: by column, points of ``images``, ``mean``, ``low`` and
+        ``high`` (extremes over seeds) and ``seeds`` (value by seed); and ``panels``: title, column, rows.
+    """
+    figure = request.frame(along_training=True)
+    for i, (variant, row) in enumerate(figure["rows"].items()):
+        row["style"] = lines.style(request.item, variant, i)
+    for row, column, runs in request.cells(figure, "curves"):
+        row["curves"][column] = _points(runs, figure["columns"][column]["metric"])
+    figure["panels"] = _panels(request.item, figure)
+    return figure
+
+
+def _panels(item: Item, figure: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The declared panels with rows that params.yaml adds in each; else one for each column that ran, with all rows."""
+    if not item.panels:
+        names = list(ran(figure)) or list(figure["columns"])[:1]
+        return [{"title": "", "column": c, "rows": [v for v in figure["rows"] if item.trains(v, c)]} for c in names]
+    added = [v for v, row in figure["rows"].items() if row["kind"] == "addition"]
+    return [{**panel.model_dump(), "rows": [*panel.rows, *added]} for panel in item.panels]
+
+
+def _points(runs: Sequence[Result], metric: str) -> list[dict[str, Any]]:
+    """One point for each number of images at which every seed was measured."""
+    by_seed = {r.seed: {p["images"]: p[metric] for p in r.curve} for r in sorted(runs, key=lambda r: r.seed)}
+    common = set.intersection(*(set(p) for p in by_seed.values()))
+    points = []
+    for images in sorted(common):
+        values = {str(seed): p[images] for seed, p in by_seed.items()}
+        mean, _ = mean_sd(list(values.values()))
+        extremes = {"low": min(values.values()), "high": max(values.values())}
+        points.append({"images": images, "mean": mean, **extremes, "seeds": values})
+    return points
+
+
+def draw(figure: Mapping[str, Any], path: Path) -> None:
+    """Write the figure as PNG: a panel for each column that ran, a line for each row, a band over its seeds."""
+    from matplotlib.figure import Figure
+
+    legend, shown = _legend(figure), figure["panels"]
+    drawing = Figure(figsize=(5.2 * len(shown), 3.9), dpi=110, layout="constrained")
+    panels = drawing.subplots(1, len(shown), squeeze=False)[0]
+    for declared, panel in zip(shown, panels, strict=True):
+        name = declared["column"]
+        column = figure["columns"][name]
+        panel.set_title("\n".join(filter(None, [declared["title"], text.column(name, column["served_by"])])))
+        for variant in declared["rows"]:
+            row = figure["rows"][variant]
+            points = row["curves"].get(name)
+            if not points:
+                continue
+            band = {key: [p[key] for p in points] for key in ("mean", "low", "high")}
+            lines.draw(panel, row["style"], [p["images"] for p in points], band, marker=".", label=label(row))
+        if not panel.lines:
+            lines.not_run(panel)
+            continue
+        lines.images_axis(panel)
+        log = lines.log_if_wide(panel)
+        direction = text.ARROW[figure["better"]]
+        axis = f"{column['metric']} {direction}{', log scale' if log else ''}"
+        panel.set_ylabel(f"{axis}\n{_counts(column['protocol'])}")
+        panel.grid(alpha=0.3)
+        panel.legend(title=legend.replace(", ", ",\n"), title_fontsize="small", fontsize="small", alignment="left")
+    drawing.savefig(path, metadata={"Software": None})
+
+
+def _counts(protocol: Mapping[str, Any]) -> str:
+    return f"{protocol['n_generated']:,} generated, {protocol['n_reference']:,} real ({protocol['split']})"
+
+
+def _legend(figure: Mapping[str, Any]) -> str:
+    """What lines and bands are."""
+    return lines.legend(len(p[0]["seeds"]) for r in figure["rows"].values() for p in r["curves"].values() if p)
+
+
+def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
+    """The page of a figure."""
+    notes = [f"**Curves**: {_legend(figure)}.", *footnotes(figure), origin(figure, files)]
+    parts = [head(figure), f"![{figure['title']}]({picture})", "\n".join(f"- {note}" for note in notes)]
+    return "\n\n".join(parts) + "\n"

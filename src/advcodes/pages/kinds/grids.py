@@ -1,0 +1,107 @@
+"""A figure of image grids: real images beside samples of each method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from advcodes.core.statistics import mean_sd
+from advcodes.pages import text
+from advcodes.pages.content import as_json, footnotes, head, label, origin, ran, write_pages
+from advcodes.pages.pictures import images
+from advcodes.pages.pictures.blocks import panels
+
+if TYPE_CHECKING:
+    from advcodes.pages.request import Request
+
+_SHOWN = 64  #: images of a grid, at most
+_ACROSS = 2  #: grids side by side where there is one column; several columns have a line each
+
+
+def render(request: Request, directory: Path, name: str) -> list[str]:
+    """Write ``<name>.md``, ``.json`` and ``.png``; returns their names."""
+    figure = content(request)
+    picture = directory / f"{name}.png"
+    side = draw(request, figure, picture)
+    return write_pages(picture, {"json": as_json(figure)}, lambda names: markdown(figure, picture.name, side, names))
+
+
+def content(request: Request) -> dict[str, Any]:
+    """Everything the page says, as JSON.
+
+    Returns:
+        The frame of :func:`~advcodes.pages.content.frame`, with ``scores`` in each row: by column the metric's
+        mean and sd over seeds, its value by seed, and the seed whose samples are shown.
+    """
+    figure = request.frame()
+    for variant, row in figure["rows"].items():
+        row["scores"] = {}
+        for name, column in ran(figure).items():
+            if found := request.of(name, variant):
+                values = {str(r.seed): r.metrics[column["metric"]] for r in found}
+                mean, sd = mean_sd(list(values.values()))
+                row["scores"][name] = {"mean": mean, "sd": sd, "seeds": values, "shown": found[0].seed}
+    return figure
+
+
+def draw(request: Request, figure: Mapping[str, Any], path: Path) -> int:
+    """Write a grid of real images and one for each row; returns the rows and columns of images in a grid."""
+    lines: list[list[tuple[str, np.ndarray]]] = []
+    for name, column in ran(figure).items():
+        split = column["protocol"]["split"]
+        real = request.prepared(name).split(split).images[:_SHOWN]
+        where = "" if len(figure["columns"]) == 1 else f", {text.column(name, column['served_by'])}"
+        line = [(f"Real images{where}", np.array(real))]
+        for variant, row in figure["rows"].items():
+            if name in row["scores"]:
+                samples = request.samples(request.of(name, variant)[0])[:_SHOWN]
+                line.append((f"{label(row)}{where}", np.array(samples)))
+        lines.append(line)
+    if not lines or any(images_.ndim != 4 for line in lines for _, images_ in line):
+        images.sheet([["not run" if not lines else "no images"]], [""], [request.item.title], path)
+        return 0
+    if len(lines) == 1:
+        lines = [lines[0][i : i + _ACROSS] for i in range(0, len(lines[0]), _ACROSS)]
+    return panels(lines, path)
+
+
+def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence[str] = ()) -> str:
+    """The page of the figure.
+
+    Args:
+        figure: from :func:`content`.
+        picture: PNG beside the page.
+        side: rows and columns of images in a grid; 0 where nothing was run.
+        files: beside the page, to be linked.
+    """
+    parts = [head(figure), f"![{figure['title']}]({picture})"]
+    columns = ran(figure)
+    if columns:
+        seeds = sorted({s["shown"] for row in figure["rows"].values() for s in row["scores"].values()})
+        split = text.listing(list(dict.fromkeys(c["protocol"]["split"] for c in columns.values())))
+        parts.append(
+            f"Up to {side * side} of each: the first images of split {split}, and the first samples of seed "
+            f"{text.listing([str(s) for s in seeds])} of each row, not selected; small images are enlarged without "
+            "smoothing."
+        )
+        arrow = text.ARROW[figure["better"]]
+        heads = ["Model", *(f"{text.column(n, c['served_by'])}, `{c['metric']}` {arrow}" for n, c in columns.items())]
+        parts.append(text.markdown_table(heads, [[label(r), *_cells(r, columns)] for r in figure["rows"].values()]))
+    notes = ["**Numbers**: mean ± sample standard deviation over seeds."] if columns else []
+    parts.append("\n".join(f"- {note}" for note in [*notes, *footnotes(figure), origin(figure, files)]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _cells(row: Mapping[str, Any], columns: Mapping[str, Any]) -> list[str]:
+    cells = []
+    for name in columns:
+        score = row["scores"].get(name)
+        if score is None:
+            cells.append(text.DASH)
+            continue
+        number = text.plus_minus(score["mean"], score["sd"], text.decimals([score["mean"]]))
+        cells.append(f"{number} ({text.count(len(score['seeds']), 'seed')})")
+    return cells

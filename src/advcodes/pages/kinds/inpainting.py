@@ -1,0 +1,161 @@
+"""A figure of inpainting: images with a piece missing, and what trained runs put there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from advcodes.core.errors import AdvcodesError
+from advcodes.evaluation.inpainting import completed, drawn_masks
+from advcodes.pages import given, text
+from advcodes.pages.content import label
+from advcodes.pages.pictures import images
+from advcodes.pages.pictures.blocks import Block, blocks
+from advcodes.papers.items import INPAINTED
+from advcodes.training.restore import restore
+
+if TYPE_CHECKING:
+    from advcodes.pages.request import Request
+
+ACROSS = ((1, 12), (1, 10))  #: images of a line of layout `models`: as many as the file's size allows
+STEPS = 6  #: images of a panel of layout `formation`
+FORMED = ("x", "M(x)", "G(E(M(x)))", "mixed")  #: columns of such a panel (GALI figure 2)
+_PROTOCOL = ("inpainting_split", "inpainting_smallest", "inpainting_largest", "inpainting_seed")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Images of one run, uint8 [N, C, H, W].
+
+    Attributes:
+        title: the run's row.
+        on: its column.
+        real: images, whole.
+        masked: the same, black where a piece is missing.
+        seen: G(E(M(x))), what the run makes of what is left, as a whole; None with layout `models`.
+        filled: images whose missing piece is taken from that.
+    """
+
+    title: str
+    on: str
+    real: np.ndarray
+    masked: np.ndarray
+    seen: np.ndarray | None
+    filled: np.ndarray
+
+
+def render(request: Request, directory: Path, name: str) -> list[str]:
+    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of inpainting; returns their names.
+
+    Raises:
+        AdvcodesError: a run cannot inpaint, or its dataset has no images.
+    """
+    figure, shown = content(request)
+
+    def draw(path: Path) -> int:
+        if request.item.layout == "formation":
+            return blocks([formation(shown)], path)
+        return images.sheet(*lines(shown), path, ACROSS)[1]
+
+    return given.write(request, directory, name, figure, draw if shown else None, markdown)
+
+
+def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
+    """Everything the figure says, as JSON, and the images of the first seed.
+
+    Returns:
+        The frame of :func:`~advcodes.pages.content.frame`, with ``layout``, and ``inpainted`` in each row: by
+        column the ``split``, the ``seed`` and number of ``images`` shown, what is missing of each (``masks``: top,
+        left, height, width), and ``scores`` over seeds.
+    """
+    item = request.item
+    figure = request.frame() | {"layout": item.layout}
+    count, shown = STEPS if item.layout == "formation" else ACROSS[0][1], []
+    for row, column, results in request.cells(figure, "inpainted"):
+        served, data, first = request.columns[column], request.pictured(column), results[0]
+        restored = restore(request.run(first))
+        method, where = restored.method, f"{item.id}, {label(row)}"
+        if not method.can("inpaint", method.config):
+            raise AdvcodesError(f"{where}: {method.name} as it was trained does not inpaint; take its variant out")
+        if item.layout == "formation" and not hasattr(method, "occluded"):
+            raise AdvcodesError(f"{where}: {method.name} does not say how its encoder sees masked images (`occluded`)")
+        split, *masking = (first.protocol[key] for key in _PROTOCOL)
+        real = np.array(data.split(split).images[:count])
+        missing = drawn_masks(len(real), restored.shape, *masking)
+        sampling = request.inputs[f"samples/{request.id(first)}"].config
+        training = data.split(restored.config["view"]["train_split"]).images
+        given_all = (restored, real, missing, sampling, training, first.seed)
+        seen = completed(*given_all, whole=True) if item.layout == "formation" else None
+        masked = np.where(missing.numpy(), np.uint8(0), real)
+        shown.append(Shown(label(row), text.column(column, served), real, masked, seen, completed(*given_all)))
+        row["inpainted"][column] = {
+            "split": split, "seed": first.seed, "images": len(real), "masks": [_box(mask) for mask in missing.numpy()],
+            "scores": given.scores(results, figure["columns"][column]["metric"], INPAINTED),
+        }  # fmt: skip
+    return figure, shown
+
+
+def _box(mask: np.ndarray) -> list[int]:
+    """Top, left, height and width of the rectangle in a mask [1, H, W]."""
+    rows, columns = (np.flatnonzero(mask[0].any(axis)) for axis in (1, 0))
+    return [int(n) for n in (rows[0], columns[0], len(rows), len(columns))]
+
+
+def lines(shown: Sequence[Shown]) -> tuple[list[list[Any]], list[str], list[str]]:
+    """Images, what is left of them, and below what each model makes of that (GALI figure 4): see `given.lines`."""
+    return given.lines(shown, {"Original": "real", "Masked": "masked"}, "filled")
+
+
+def formation(shown: Sequence[Shown]) -> list[Block | None]:
+    """A panel for each run: how an image becomes a mixed one, step by step from left to right (GALI figure 2)."""
+    return [
+        Block(f"{run.title}, {run.on}", np.stack([run.real, run.masked, run.seen, run.filled], axis=1), FORMED)
+        for run in shown
+        if run.seen is not None
+    ]
+
+
+def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequence[str] = ()) -> str:
+    """The page of the figure.
+
+    Args:
+        figure: from :func:`content`.
+        picture: PNG beside the page.
+        drawn: images of each line, or rows of each panel.
+        files: beside the page, to be linked.
+    """
+    found = [found for *_, found in given.shown(figure, "inpainted")]
+    if not found:
+        return given.page(figure, "inpainted", picture, [], [], files)
+    parts = [_caption(figure, found, drawn), given.table(figure, "inpainted")]
+    return given.page(figure, "inpainted", picture, parts, [given.NUMBERS, _BATCH_NORM], files)
+
+
+_BATCH_NORM = (
+    "**Batch norm** is re-estimated while masked training images are filled in if `sampling.batch_norm` is "
+    "`reestimate`, as for the metrics."
+)
+
+
+def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
+    seeds, splits = (text.listing(sorted({str(found[key]) for found in shown})) for key in ("seed", "split"))
+    count = min(drawn, max(found["images"] for found in shown))
+    if figure["layout"] == "formation":
+        what = (
+            f"From left to right: x, the first {count} images of split {splits}; M(x), with a rectangle missing (black "
+            "here; the encoder sees a value there that no image has); G(E(M(x))), the whole image that the model makes "
+            "of what is left; and the mixed image: x with the missing piece taken from there."
+        )
+    else:
+        what = (
+            f"Uppermost: the first {count} images of split {splits}. Below: the same with a rectangle missing (black "
+            "here; the encoder sees a value there that no image has). Below these: what each model puts in its place, "
+            "of the same masked images; the rest is the image as it was."
+        )
+    return (
+        f"{what} Of seed {seeds}; neither images nor masks are selected. Small images are enlarged without smoothing."
+    )

@@ -1,0 +1,301 @@
+"""A figure of what a prior does to code learning: points in the plane, from noise over codes to generated data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from advcodes import losses
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.statistics import mean_sd
+from advcodes.pages import text
+from advcodes.pages.content import footnotes, head, label, origin, write_pages
+from advcodes.pages.pictures import scatter
+from advcodes.pages.results import Result, only
+from advcodes.training.restore import Restored, restore, snapshots
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from advcodes.pages.request import Request
+
+DRAWN = 400  #: points of a cloud, at most
+PANELS = 6  #: snapshots shown, at most
+DISTANCE = "energy_distance"
+_LEAST = 1e-4  #: lower end of logarithmic axes: the numbers are unbiased, so that chance takes them below 0
+_COLOURS = {"prior": "0.45", "real": "#7b3fa0", "codes": "#12b5a6", "data": "#d62728", "generated": "#1a1a1a"}
+_LINES = ("#1f77b4", "#e6820e", "#2a9d4a", "#8c564b", "#7f7f7f")
+
+
+def render(request: Request, directory: Path, name: str) -> list[str]:
+    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of priors; returns their names.
+
+    Raises:
+        AdvcodesError: data or codes do not lie in the plane, or snapshots have no encoder.
+    """
+    figure, picture = content(request), directory / f"{name}.png"
+    draw(figure, picture)
+    files = {"json": scatter.to_json(figure)}
+    return write_pages(picture, files, lambda names: markdown(figure, picture.name, names))
+
+
+def content(request: Request) -> dict[str, Any]:
+    """Everything the figure shows, as JSON.
+
+    Returns:
+        The frame of :func:`~advcodes.pages.content.frame`, with ``strips`` in each row: by column the points of
+        the first seed (``prior``, ``snapshots``, ``data``, ``generated``), and over all seeds ``mismatch`` of codes and
+        ``energy_distance`` of data at each snapshot, and ``final`` ones.
+    """
+    item = request.item
+    figure = request.frame()
+    for row, column, results in request.cells(figure, "strips"):
+        split = results[0].protocol["split"]
+        data = np.array(request.prepared(column).split(split).images[: scatter.MEASURED])
+        runs = {r.seed: codes_over_training(request.run(r), data, r.seed, item.id) for r in results}
+        points = strip(runs[results[0].seed], restore(request.run(results[0])), results[0].seed)
+        row["strips"][column] = {
+            "split": split,
+            "seed": results[0].seed,
+            **points,
+            "data": scatter.coordinates(data[:DRAWN]),
+            "generated": scatter.coordinates(request.samples(results[0])[:DRAWN]),
+            "measured": len(data),
+            "mismatch": _curve({r.seed: _mismatches(runs[r.seed]) for r in results}),
+            DISTANCE: _curve({r.seed: _distances(r, item.id) for r in results}),
+            "final": {
+                DISTANCE: _final({r.seed: r.metrics[only(DISTANCE, r.metrics, item.id)] for r in results}),
+                "mismatch": _final({s: _mismatches(runs[s])[-1][2] for s in runs}),
+            },
+        }
+    return figure
+
+
+def codes_over_training(
+    directory: Path, data: np.ndarray, seed: int, where: str
+) -> list[tuple[int, int, torch.Tensor, torch.Tensor]]:
+    """Codes of one run at each of its snapshots.
+
+    Args:
+        directory: of the trained run.
+        data: points to encode, float32 [N, 2].
+        seed: of the noise, the same at each snapshot.
+        where: named in errors.
+
+    Returns:
+        Step, images seen, E(x) and G_z(z), float32 [N, 2] each.
+
+    Raises:
+        AdvcodesError: data or codes do not lie in the plane, or snapshots have no encoder.
+    """
+    found = []
+    for step, images in snapshots(directory):
+        restored = restore(directory, step=step)
+        _check(restored, where)
+        found.append((step, images, scatter.encoded(restored, data), scatter.generated(restored, len(data), seed)))
+    return found
+
+
+def _check(restored: Restored, where: str) -> None:
+    scatter.check(restored, where)
+    method = restored.method
+    if len(restored.shape) != 1 or restored.shape[0] != 2 or method.config.latent_dim != 2:
+        raise AdvcodesError(
+            f"{where}: shows points and codes in the plane, got data of shape {list(restored.shape)} and codes of "
+            f"{method.config.latent_dim} numbers; serve it by `gaussians` and set `latent_dim: 2`"
+        )
+    if "encoder" not in (*method.sampling_roles, *method.snapshot_roles):
+        raise AdvcodesError(
+            f"{where}: snapshots of {method.name} hold no encoder, so its codes during training are lost; add it to "
+            "snapshot_roles of the method"
+        )
+
+
+def strip(
+    codes: Sequence[tuple[int, int, torch.Tensor, torch.Tensor]], restored: Restored, seed: int
+) -> dict[str, Any]:
+    """Points of one run for JSON: ``prior``, and ``snapshots`` with ``step``, ``images``, ``real`` and ``codes``."""
+    shown = np.unique(np.linspace(0, len(codes) - 1, PANELS).round().astype(int))
+    with torch.inference_mode():
+        noise = restored.method.noise(DRAWN, torch.Generator().manual_seed(seed))
+    found = []
+    for step, images, real, generated in (codes[i] for i in shown):
+        clouds = {"real": scatter.coordinates(real[:DRAWN]), "codes": scatter.coordinates(generated[:DRAWN])}
+        found.append({"step": step, "images": images, **clouds})
+    return {"prior": scatter.coordinates(noise), "snapshots": found}
+
+
+def _mismatches(codes: Sequence[tuple[int, int, torch.Tensor, torch.Tensor]]) -> list[tuple[int, int, float]]:
+    return [(step, n, round(float(losses.codes.mismatch(real, fake)), 6)) for step, n, real, fake in codes]
+
+
+def _distances(result: Result, where: str) -> list[tuple[int, int, float]]:
+    name = only(DISTANCE, result.curve[-1], where)
+    return [(int(p["step"]), int(p["images"]), p[name]) for p in result.curve]
+
+
+def _curve(by_seed: Mapping[int, Sequence[tuple[int, int, float]]]) -> list[dict[str, Any]]:
+    """A point for each step at which every seed was measured."""
+    values = {seed: {step: v for step, _, v in points} for seed, points in by_seed.items()}
+    images = {step: n for points in by_seed.values() for step, n, _ in points}
+    curve = []
+    for step in sorted(set.intersection(*(set(v) for v in values.values()))):
+        seeds = {str(seed): v[step] for seed, v in values.items()}
+        numbers = list(seeds.values())
+        extremes = {"low": min(numbers), "high": max(numbers)}
+        curve.append({"step": step, "images": images[step], "mean": mean_sd(numbers)[0], **extremes, "seeds": seeds})
+    return curve
+
+
+def _final(by_seed: Mapping[int, float]) -> dict[str, Any]:
+    mean, sd = mean_sd(list(by_seed.values()))
+    return {"mean": mean, "sd": sd, "seeds": {str(seed): v for seed, v in by_seed.items()}}
+
+
+def _shown(figure: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, Mapping[str, Any]]]:
+    """Row, column, and strip of everything that ran."""
+    for row in figure["rows"].values():
+        for column, found in row["strips"].items():
+            yield row, column, found
+
+
+def draw(figure: Mapping[str, Any], path: Path) -> None:
+    """Write the figure as PNG: a strip of panels for each prior, and two curves over all seeds."""
+    from matplotlib.figure import Figure
+
+    shown = list(_shown(figure))
+    wide = max([len(s["snapshots"]) for _, _, s in shown], default=PANELS) + 2
+    drawing = Figure(figsize=(1.55 * wide, 1.95 * max(1, len(shown)) + 3.1), dpi=100, layout="constrained")
+    top, bottom = drawing.subfigures(2, 1, height_ratios=(1.95 * max(1, len(shown)), 3.1))
+    panels = top.subplots(max(1, len(shown)), wide, squeeze=False)
+    for line in panels:
+        for panel in line:
+            panel.set_axis_off()
+    for i, (line, (row, column, found)) in enumerate(zip(panels, shown, strict=False)):
+        _strip(line, found)
+        name = label(row) if len(figure["columns"]) == 1 else f"{label(row)}\n{column}"
+        line[0].set_ylabel(f"({chr(ord('a') + i)}) {name}")
+    handles = [_dot(_COLOURS[k], what) for k, what in _LEGEND.items()]
+    top.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, columnspacing=1.2)
+    for panel, key in zip(curves := bottom.subplots(1, 2), (DISTANCE, "mismatch"), strict=True):
+        _curves(panel, key, shown)
+    if not shown:
+        drawing.text(0.5, 0.5, "not run", ha="center")
+    else:
+        lines, names = curves[0].get_legend_handles_labels()
+        bottom.legend(lines, names, title=_seeds(shown), loc="outside lower center", ncols=len(lines), frameon=False)
+    drawing.savefig(path, metadata={"Software": None})
+
+
+_TITLES = {
+    DISTANCE: "Energy distance of generated to real data ↓",
+    "mismatch": "Mismatch of codes $G_z(z)$ and $E(x)$ ↓",
+}
+_LEGEND = {
+    "prior": "noise $z$",
+    "real": "codes $E(x)$",
+    "codes": "codes $G_z(z)$",
+    "data": "real data",
+    "generated": "generated data",
+}
+
+
+def _dot(colour: str, what: str) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=colour, marker="o", markersize=6, linestyle="none", label=what)
+
+
+def _strip(line: Sequence[Axes], found: Mapping[str, Any]) -> None:
+    """One prior: noise, codes at each snapshot (all with the same axes), data."""
+
+    def panel(axes: Axes, title: str, clouds: Mapping[str, Any], square: Mapping[str, Any]) -> None:
+        axes.set_axis_on()
+        for key, cloud in clouds.items():
+            axes.scatter(cloud["x"], cloud["y"], s=5, color=_COLOURS[key], alpha=0.55, linewidth=0)
+        scatter.frameless(axes, **square)
+        axes.set_title(title, fontsize="medium")
+
+    first, *middle = line
+    panel(first, "prior", {"prior": found["prior"]}, scatter.limits([found["prior"]]))
+    square = scatter.limits([s["real"] for s in found["snapshots"]], [s["codes"] for s in found["snapshots"]])
+    for axes, snapshot in zip(middle, found["snapshots"], strict=False):
+        panel(axes, f"step {snapshot['step']:,}", {k: snapshot[k] for k in ("real", "codes")}, square)
+    data = {k: found[k] for k in ("data", "generated")}
+    panel(line[-1], "data", data, scatter.limits(list(data.values())))
+
+
+def _curves(panel: Axes, key: str, shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, Any]]]) -> None:
+    """A number over training for each prior: the mean over seeds, a band between extremes."""
+    for i, (row, _, found) in enumerate(shown):
+        colour, points = _LINES[i % len(_LINES)], found[key]
+        x = [p["step"] for p in points]
+        low, high, mean = ([max(p[k], _LEAST) for p in points] for k in ("low", "high", "mean"))
+        panel.plot(x, mean, color=colour, marker="o", markersize=4, label=label(row))
+        panel.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+    panel.set_title(_TITLES[key], fontsize="medium")
+    panel.set(xscale="log", yscale="log", xlabel="training step")
+    if steps := [s["step"] for _, _, found in shown[:1] for s in found["snapshots"]]:
+        panel.set_xticks(steps, [f"{step:,}" for step in steps], minor=False)
+        panel.set_xticks([], minor=True)
+    panel.grid(alpha=0.3)
+
+
+def _seeds(shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, Any]]]) -> str:
+    """What lines and bands are."""
+    counts = text.listing(sorted({text.count(len(s["final"][DISTANCE]["seeds"]), "seed") for _, _, s in shown}))
+    return counts if counts == "1 seed" else f"mean of {counts}, band from lowest to highest"
+
+
+def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
+    """The page of the figure."""
+    shown = list(_shown(figure))
+    parts = [head(figure), f"![{figure['title']}]({picture})"]
+    notes = []
+    if shown:
+        found = shown[0][2]
+        parts += [
+            f"Above, for each prior, seed {found['seed']}, not selected: noise; the encoder's codes and the generated "
+            "codes at steps of the training, in axes that are the same along the row; data (split "
+            f"{found['split']}) and what the run generates. {DRAWN} points each, the same noise and the same data at "
+            "every step; outlying codes may lie beyond their panels. "
+            f"Below: {_seeds(shown)}; values under {_LEAST:g}, which chance can take below 0, are drawn at {_LEAST:g}.",
+            text.markdown_table(_HEADER, _lines(figure, shown)),
+        ]
+        notes = [
+            "**Numbers**: mean ± sample standard deviation over seeds, where there are several; the curve's energy "
+            "distances are of fewer samples than the table's.",
+            f"**Mismatch** of {found['measured']:,} codes E(x) and as many G_z(z): {scatter.MISMATCH}.",
+        ]
+    notes += [*footnotes(figure), origin(figure, files)]
+    parts.append("\n".join(f"- {note}" for note in notes))
+    return "\n\n".join(parts) + "\n"
+
+
+_HEADER = ("Prior", "Seeds", "Energy distance at the end ↓", "Mismatch of codes at the end ↓")
+
+
+def _lines(
+    figure: Mapping[str, Any], shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, Any]]]
+) -> Iterator[list[str]]:
+    finals = [found["final"] for _, _, found in shown]
+    for row, _, found in shown:
+        numbers = [
+            text.plus_minus(found["final"][key]["mean"], found["final"][key]["sd"], _places(finals, key))
+            for key in (DISTANCE, "mismatch")
+        ]
+        yield [label(row), str(len(found["final"][DISTANCE]["seeds"])), *numbers]
+    for name in dict.fromkeys(column for _, column, _ in shown):
+        floor = figure["columns"][name]["floor"]
+        if (value := floor.get("metrics", {}).get(DISTANCE)) is not None:
+            real = f"floor: real training data ({floor['protocol']['n_generated']:,})"
+            yield [real, text.DASH, text.number(value, _places(finals, DISTANCE)), text.DASH]
+
+
+def _places(finals: Sequence[Mapping[str, Any]], key: str) -> int:
+    """Decimals that show three digits of the smallest mean."""
+    return text.decimals([min(abs(final[key]["mean"]) for final in finals)])

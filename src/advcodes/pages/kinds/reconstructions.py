@@ -1,0 +1,207 @@
+"""A figure of reconstructions: test images beside what trained runs make of their codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from advcodes.core.errors import AdvcodesError
+from advcodes.evaluation.reconstruction import reconstructions
+from advcodes.pages import given, text
+from advcodes.pages.content import label
+from advcodes.pages.pictures import images
+from advcodes.pages.pictures.blocks import Block, blocks
+from advcodes.training.restore import restore
+
+if TYPE_CHECKING:
+    from advcodes.pages.request import Request
+
+ROWS = 8
+PAIRS = 4  #: side by side in a panel of layout `pairs`
+ACROSS = ((1, 12), (1, 10))  #: images of a line of layout `rows`: as many as the file's size allows
+ORIGINALS = "Original"
+_ACROSS = 3  #: panels side by side, at most
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Images of one run, uint8 [N, C, H, W].
+
+    Attributes:
+        title: the run's row.
+        on: its column.
+        real: images that are reconstructed.
+        made: their reconstructions.
+        samples: of the run.
+    """
+
+    title: str
+    on: str
+    real: np.ndarray
+    made: np.ndarray
+    samples: np.ndarray
+
+
+def render(request: Request, directory: Path, name: str) -> list[str]:
+    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of reconstructions; returns their names.
+
+    Raises:
+        AdvcodesError: a run cannot reconstruct, or its dataset has no images.
+    """
+    (figure, shown), item = content(request), request.item
+
+    def draw(path: Path) -> int:
+        if item.layout == "rows":
+            return images.sheet(*lines(shown), path, ACROSS)[1]
+        return blocks(sweep(shown) if item.layout == "blocks" else pairs(shown, item.samples), path)
+
+    return given.write(request, directory, name, figure, draw if shown else None, markdown)
+
+
+def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
+    """Everything the figure says, as JSON, and the images of the first seed.
+
+    Returns:
+        The frame of :func:`~advcodes.pages.content.frame`, with ``layout``, ``samples`` (whether some are drawn),
+        and ``reconstructed`` in each row: by column the ``split``, the ``seed`` and number of ``images`` shown, and
+        ``scores`` over seeds.
+    """
+    item = request.item
+    figure = request.frame()
+    figure |= {"layout": item.layout, "samples": item.samples or item.layout == "blocks"}
+    count, shown = {"pairs": ROWS * PAIRS, "blocks": ROWS, "rows": ACROSS[0][1]}[item.layout], []
+    for row, column, results in request.cells(figure, "reconstructed"):
+        served, data, first = request.columns[column], request.pictured(column), results[0]
+        restored = restore(request.run(first))
+        if not restored.method.can("reconstruct"):
+            raise AdvcodesError(
+                f"{item.id}, {label(row)}: {restored.method.name} does not reconstruct; take its variant out"
+            )
+        split = first.protocol["split"]
+        real = np.array(data.split(split).images[:count])
+        sampling = request.inputs[f"samples/{request.id(first)}"].config
+        training = data.split(restored.config["view"]["train_split"]).images
+        made = reconstructions(restored, real, sampling, training, first.seed)
+        samples = np.array(request.samples(first)[: count if item.layout == "blocks" else 2 * count])
+        shown.append(Shown(label(row), text.column(column, served), real, made, samples))
+        row["reconstructed"][column] = {
+            "split": split, "seed": first.seed, "images": len(real),
+            "scores": given.scores(results, figure["columns"][column]["metric"], given.AUTOENCODED),
+        }  # fmt: skip
+    return figure, shown
+
+
+def pairs(shown: Sequence[Shown], samples: bool = False) -> list[list[Block | None]]:
+    """A panel for each run: images in odd columns, each with its reconstruction to the right.
+
+    Args:
+        shown: runs.
+        samples: put a panel of samples beside each; every run then has a line of its own.
+
+    Returns:
+        Lines of panels; without samples a line for each column of the item, or several of one.
+    """
+    if samples:
+        return [[Block(f"{run.title}, {run.on}: reconstructions", *_alternating(run)), _square(run)] for run in shown]
+    lines = [
+        [Block(f"{run.title}, {run.on}", *_alternating(run)) for run in shown if run.on == on]
+        for on in dict.fromkeys(run.on for run in shown)
+    ]
+    if len(lines) > 1:
+        return lines
+    across = -(-len(lines[0]) // -(-len(lines[0]) // _ACROSS))  # in lines of as many, if possible
+    return [lines[0][i : i + across] for i in range(0, len(lines[0]), across)]
+
+
+def _alternating(run: Shown) -> tuple[np.ndarray, list[str]]:
+    """Images and reconstructions by turns, [R, 2 P, C, H, W], filled up with white; and heads of columns."""
+    both = np.stack([run.real, run.made], axis=1)
+    return _rows(both.reshape(-1, *run.real.shape[1:]), 2 * PAIRS), ["true", "rec."] * PAIRS
+
+
+def _square(run: Shown) -> Block:
+    return Block(f"{run.title}, {run.on}: samples", _rows(run.samples, 2 * PAIRS))
+
+
+def _rows(flat: np.ndarray, across: int) -> np.ndarray:
+    """[R, across, C, H, W] of images [N, C, H, W], row by row; the last row is filled up with white."""
+    lacking = -len(flat) % across
+    white = np.full((lacking, *flat.shape[1:]), 255, np.uint8)
+    return np.concatenate([flat, white]).reshape(-1, across, *flat.shape[1:])
+
+
+def sweep(shown: Sequence[Shown]) -> list[list[Block | None]]:
+    """Three blocks: inputs, reconstructions, samples, with a column for each run; a line for each column of the item.
+
+    A row of the first two is about one test image.
+    """
+    lines: list[list[Block | None]] = []
+    places = list(dict.fromkeys(run.on for run in shown))
+    for on in places:
+        runs = [run for run in shown if run.on == on]
+        heads, where = [run.title for run in runs], f", {on}" if len(places) > 1 else ""
+        lines.append(
+            [
+                Block("Inputs", runs[0].real[:, None]),
+                Block(f"Reconstructions{where}", np.stack([run.made for run in runs], axis=1), heads),
+                Block(f"Samples{where}", np.stack([run.samples for run in runs], axis=1), heads),
+            ]
+        )
+    return lines
+
+
+def lines(shown: Sequence[Shown]) -> tuple[list[list[Any]], list[str], list[str]]:
+    """Images in a line, and below them each model's reconstructions: see `given.lines`."""
+    return given.lines(shown, {ORIGINALS: "real"}, "made")
+
+
+def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequence[str] = ()) -> str:
+    """The page of the figure.
+
+    Args:
+        figure: from :func:`content`.
+        picture: PNG beside the page.
+        drawn: rows of images in each panel or block; with layout `rows`, images of a line.
+        files: beside the page, to be linked.
+    """
+    found = [found for *_, found in given.shown(figure, "reconstructed")]
+    if not found:
+        return given.page(figure, "reconstructed", picture, [], [], files)
+    parts = [_caption(figure, found, drawn), given.table(figure, "reconstructed")]
+    return given.page(figure, "reconstructed", picture, parts, [given.NUMBERS, _BATCH_NORM], files)
+
+
+_BATCH_NORM = (
+    "**Batch norm** is re-estimated on reconstructions of training images if `sampling.batch_norm` is `reestimate`, as "
+    "for `mse`."
+)
+
+
+def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
+    seeds, splits = (text.listing(sorted({str(found[key]) for found in shown})) for key in ("seed", "split"))
+    most = max(found["images"] for found in shown)
+    if figure["layout"] == "blocks":
+        count = min(drawn, most)
+        what = (
+            f"Left: the first {count} images of split {splits}. Middle: their reconstructions, each in the row of its "
+            f"image, with a column for each model. Right: the first samples of each model, which are not made from "
+            "the images in their rows."
+        )
+    elif figure["layout"] == "rows":
+        what = (
+            f"Uppermost: the first {min(drawn, most)} images of split {splits}. Below: their reconstructions, each "
+            "under its image, with a row for each model."
+        )
+    else:
+        count = min(drawn * PAIRS, most)
+        what = (
+            f"Odd columns: the first {count} images of split {splits}, row by row, the same for every model. Even "
+            "columns: the reconstruction of the image to the left."
+        )
+        if figure["samples"]:
+            what += " Beside them: the first samples."
+    return f"{what} Of seed {seeds}, not selected. Small images are enlarged without smoothing."

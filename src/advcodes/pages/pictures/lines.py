@@ -1,0 +1,90 @@
+"""Lines over training: one for each row of a figure, with a band over its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from advcodes.pages import text
+from advcodes.papers.items import Item
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+
+_LOG_ABOVE = 5.0  #: ratio of largest to smallest value from which on the axis is logarithmic
+_COLORS = ("blue", "red", "green", "orange", "purple", "brown", "pink", "olive", "cyan", "gray")
+
+
+def style(item: Item, variant: str, position: int) -> dict[str, str]:
+    """``color`` and ``line`` of a row: as declared, else by its position; rows that params.yaml adds are dotted."""
+    row = item.rows.get(variant)
+    if row and row.style:
+        return row.style.model_dump()
+    return {"color": _COLORS[position % len(_COLORS)], "line": "solid" if row else "dotted"}
+
+
+def color(style: Mapping[str, str]) -> str:
+    """matplotlib's name for the colour of a style."""
+    return f"tab:{style['color']}"
+
+
+def draw(
+    panel: Axes,
+    style: Mapping[str, str],
+    x: Sequence[float],
+    band: Mapping[str, Sequence[float]],
+    **settings: Any,
+) -> None:
+    """Draw a row's line and band.
+
+    Args:
+        panel: to draw on.
+        style: from :func:`style`.
+        x: images seen at each point.
+        band: ``mean``, ``low`` and ``high`` over seeds there.
+        settings: of the line: ``label``, ``marker``.
+    """
+    panel.plot(x, band["mean"], color=color(style), linestyle=style["line"], **settings)
+    panel.fill_between(x, band["low"], band["high"], color=color(style), alpha=0.15, linewidth=0)
+
+
+def images_axis(panel: Axes) -> None:
+    """Let the horizontal axis of a panel with all its lines be images seen, from 0 on, as 20k or 1M."""
+    from matplotlib.ticker import EngFormatter
+
+    panel.set_xlabel("training images seen")
+    panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+    panel.set_xlim(left=0)
+
+
+def not_run(panel: Axes) -> None:
+    """Say in a panel that there is nothing to draw."""
+    panel.text(0.5, 0.5, "not run", ha="center", transform=panel.transAxes)
+    panel.set(xticks=[], yticks=[])
+
+
+def log_if_wide(panel: Axes) -> bool:
+    """Make the vertical axis of a panel with all its lines logarithmic where values differ much; whether it is."""
+    low, high = panel.dataLim.intervaly
+    if low <= 0 or high / low <= _LOG_ABOVE:
+        return False
+    panel.set_yscale("log")
+    plain_decades(panel.yaxis)
+    return True
+
+
+def plain_decades(axis: Axis) -> None:
+    """Let a logarithmic axis show plain numbers, at 1, 2 and 5 of each decade."""
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(ScalarFormatter())
+    axis.set_minor_formatter(NullFormatter())
+
+
+def legend(seeds: Iterable[int]) -> str:
+    """What lines and bands are, by the numbers of seeds of the rows."""
+    counts = sorted(set(seeds))
+    words = text.listing([text.count(n, "seed") for n in counts]) or "no seeds"
+    return words if counts == [1] else f"mean of {words}, band from lowest to highest"

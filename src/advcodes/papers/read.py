@@ -1,0 +1,114 @@
+"""Reads the papers' tables, figures and claims, declared as data in pipeline/papers/*.yaml."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from advcodes.config.explain import reason
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.schema import Model
+from advcodes.core.yaml import read_yaml
+from advcodes.papers.items import Claim, Item, check
+
+AFFECTS_RESULTS = False  # declarations enter a report's key as values
+PAPERS = Path("pipeline/papers")
+
+
+class _Paper(Model):
+    paper: str
+    title: str
+    reference: str
+    items: dict[str, dict[str, Any]]
+    claims: list[dict[str, Any]] = []
+
+
+def _read(path: Path) -> _Paper:
+    try:
+        return _Paper.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise AdvcodesError(f"{path}: {_first(error)}") from None
+
+
+@functools.cache
+def _papers(directory: Path) -> tuple[tuple[_Paper, Path], ...]:
+    found = [(_read(path), path) for path in sorted(directory.glob("*.yaml"))]
+    seen: dict[str, Path] = {}
+    for paper, path in found:
+        if paper.paper in seen:
+            raise AdvcodesError(f"{path}: paper: {paper.paper!r} is declared in {seen[paper.paper]} already")
+        seen[paper.paper] = path
+    return tuple(found)
+
+
+def _first(error: ValidationError) -> str:
+    """The first problem: path of the key, what is wrong."""
+    first = error.errors()[0]
+    keys = ".".join(map(str, first["loc"]))
+    return f"{keys}: {reason(first)}" if keys else reason(first)
+
+
+def read_items(directory: Path | None = None) -> dict[str, Item]:
+    """Every declared item by id (``acl/table1``).
+
+    Args:
+        directory: of the papers' YAML files; ``pipeline/papers`` unless given.
+
+    Raises:
+        AdvcodesError: a declaration is malformed; the message names file and key.
+    """
+    return _items(directory or PAPERS)
+
+
+@functools.cache
+def _items(directory: Path) -> dict[str, Item]:
+    items = {}
+    for paper, path in _papers(directory):
+        for name, raw in paper.items.items():
+            id_ = f"{paper.paper}/{name}"
+            try:
+                items[id_] = Item.model_validate({"id": id_, "reference": paper.reference, **raw})
+            except ValidationError as error:
+                raise AdvcodesError(f"{path}: items.{name}.{_first(error)}") from None
+    return items
+
+
+def paper_titles(directory: Path | None = None) -> dict[str, str]:
+    """Title of every paper by its key."""
+    return {paper.paper: paper.title for paper, _ in _papers(directory or PAPERS)}
+
+
+def read_claims(directory: Path | None = None) -> list[Claim]:
+    """Every declared claim, in order.
+
+    Args:
+        directory: of the papers' YAML files; ``pipeline/papers`` unless given.
+
+    Raises:
+        AdvcodesError: a claim is malformed, stands twice, or names an item, column or row that is unknown.
+    """
+    return list(_claims(directory or PAPERS))
+
+
+@functools.cache
+def _claims(directory: Path) -> tuple[Claim, ...]:
+    claims: dict[str, Claim] = {}
+    items = _items(directory)
+    for paper, path in _papers(directory):
+        for raw in paper.claims:
+            here = f"{path}: claims.{raw.get('id', '?')}"
+            try:
+                claim = Claim.model_validate({"paper": paper.paper, **raw})
+            except ValidationError as error:
+                raise AdvcodesError(f"{here}.{_first(error)}") from None
+            if claim.id in claims:
+                raise AdvcodesError(f"{here}: stands there twice; give each claim its own id")
+            try:
+                check(claim, items)
+            except ValueError as error:
+                raise AdvcodesError(f"{here}{error}") from None
+            claims[claim.id] = claim
+    return tuple(claims.values())

@@ -1,0 +1,171 @@
+"""Verdicts on claims, and what the page says they are about."""
+
+from __future__ import annotations
+
+import pytest
+from pages_fakes import CURVES, item, run
+
+from advcodes.pages import claims
+from advcodes.pages.results import read_results
+
+CLAIM = {
+    "id": "acl-helps",
+    "paper": "acl",
+    "item": "acl/table1",
+    "says": "ACL improves the GAN on CIFAR-10",
+    "where": "Section 5.3",
+    "column": "cifar10",
+    "winner": "acl_gan",
+    "loser": "gan",
+}
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser", "better", "verdict", "reason"),
+    [
+        ([1.0, 1.1, 1.2], [2.0, 2.1, 2.2], "lower", "holds", "p < 0.05"),
+        ([2.0, 2.1, 2.2], [1.0, 1.1, 1.2], "lower", "does not hold", "p < 0.05"),
+        ([2.0, 2.1, 2.2], [1.0, 1.1, 1.2], "higher", "holds", "p < 0.05"),
+        ([1.0, 1.1, 1.2], [2.0, 2.1, 2.2], "higher", "does not hold", "p < 0.05"),
+        ([1.0, 2.0, 3.0], [1.5, 2.5, 3.5], "lower", "undecided", "p ≥ 0.05"),
+        ([1.0, 2.0, 3.0], [1.0, 2.0, 3.0], "lower", "undecided", "p ≥ 0.05"),
+        ([2.0, 2.0, 2.0], [2.0, 2.0, 2.0], "lower", "undecided", "tie"),
+        ([1.0, 1.0, 1.0], [2.0, 2.0, 2.0], "lower", "undecided", "no spread over seeds, so no test"),
+        ([1.0], [9.0, 9.1, 9.2], "lower", "undecided", "fewer than 2 seeds"),
+        ([1.0], [9.0], "lower", "undecided", "fewer than 2 seeds"),
+        ([], [9.0, 9.1], "lower", "undecided", "not run"),
+        ([9.0, 9.1], [], "lower", "undecided", "not run"),
+    ],
+)
+def test_verdict(winner, loser, better, verdict, reason):
+    found = claims.verdict(winner, loser, better)
+    assert (found["verdict"], found["reason"]) == (verdict, reason)
+
+
+def test_effect_is_positive_where_the_claimed_row_is_better():
+    found = claims.verdict([1.0, 1.2], [2.0, 2.4], "lower")
+    assert found["difference"] == pytest.approx(1.1)
+    assert found["relative"] == pytest.approx(0.5)
+    assert found["hedges_g"] > 0
+    assert found["low"] < 1.1 < found["high"]
+    assert found["winner"] == {"mean": 1.1, "sd": pytest.approx(0.1414, abs=1e-4), "seeds": 2}
+    mirrored = claims.verdict([-1.0, -1.2], [-2.0, -2.4], "higher")
+    assert mirrored["difference"] == pytest.approx(1.1)
+    assert mirrored["p"] == pytest.approx(found["p"])
+
+
+def test_one_seed_gives_an_effect_but_no_test():
+    found = claims.verdict([1.0], [2.0], "lower")
+    assert found["difference"] == 1.0
+    assert found["hedges_g"] is None
+    assert "p" not in found
+
+
+def judged(root, values, columns=None, claim=CLAIM, dataset="digits", declared=None, curves=None, seeds=range(5)):
+    inputs = {}
+    for variant, each in values.items():
+        for seed, fd in enumerate(each):
+            points = [(1000 * i, v[seed]) for i, v in enumerate((curves or {}).get(variant, ()))]
+            inputs |= run(root, f"demo/{dataset}/{variant}/seed{seed}", fd, curve=points)
+    declared = declared or item()
+    columns = columns or {"cifar10": "digits", "celeba": None}
+    made = {"item": declared.declaration(), "columns": columns, "seeds": list(seeds)}
+    return claims.content("demo", [claim], {declared.id: made}, read_results(inputs))
+
+
+def test_page_says_what_the_verdict_is_about(tmp_path):
+    found = judged(tmp_path, {"acl_gan": (1.0, 1.1, 1.2), "gan": (2.0, 2.1, 2.2)})
+    page = claims.markdown(found, {"acl": "Adversarial Code Learning"})
+    assert page.startswith("# Claims at scale `demo`\n\n**holds: 1, does not hold: 0, undecided: 0.**\n")
+    assert "**holds**: the claimed row has the better mean over seeds, and p < 0.05." in page
+    assert "Welch's two-sided t-test" in page
+    assert "**Stand-ins**: at scale `demo`, CIFAR-10 is served by digits. A verdict is about the dataset that" in page
+    assert "**Metric**: the runs are measured by `fd_classifier`, where the paper has FID." in page
+    assert page.count("## Adversarial Code Learning") == 1
+    line = next(x for x in page.splitlines() if x.startswith("| ACL improves"))
+    assert [c.strip() for c in line.strip("|").split("|")] == [
+        "ACL improves the GAN on CIFAR-10 (Section 5.3; `acl/table1`)",
+        "digits, `fd_classifier` ↓ (stand-in for CIFAR-10)",
+        "ACL-GAN 1.10 ± 0.10 (3 seeds)",
+        "GAN 2.10 ± 0.10 (3 seeds)",
+        "1.00 [0.77, 1.23]",
+        "47.6 %",
+        "7.98",
+        "< 0.001",
+        "**holds** on digits by `fd_classifier`",
+    ]
+
+
+def test_no_stand_in_no_warning(tmp_path):
+    columns = {"cifar10": "cifar10", "celeba": None}
+    found = judged(tmp_path, {"acl_gan": (1.0, 1.1), "gan": (2.0, 2.1)}, columns, dataset="cifar10")
+    page = claims.markdown(found, {})
+    assert "stand-in" not in page.lower()
+    assert "on CIFAR-10 by `fd_classifier`" in page
+
+
+@pytest.mark.parametrize("change", [{"column": "celeba"}, {"item": "acl/fig8"}])
+def test_what_did_not_run_is_undecided(tmp_path, change):
+    found = judged(tmp_path, {"acl_gan": (1.0, 1.1), "gan": (2.0, 2.1)}, claim=CLAIM | change)
+    assert found["claims"][0]["verdict"] == "undecided"
+    page = claims.markdown(found, {})
+    assert "| not run |" in page and "**undecided**: not run" in page
+    assert "Stand-ins" not in page and "Metric" not in page
+
+
+def test_half_run_claims_show_the_half(tmp_path):
+    page = claims.markdown(judged(tmp_path, {"gan": (2.0, 2.1)}), {})
+    assert "| ACL-GAN \u2013 | GAN 2.05 ± 0.07 (2 seeds) |" in page
+    assert "**undecided** on digits by `fd_classifier` (not run)" in page
+
+
+def test_json_has_the_values_behind_a_verdict(tmp_path):
+    found = judged(tmp_path, {"acl_gan": (1.0, 1.1), "gan": (2.0, 2.1)})
+    assert found["test"].startswith("Welch's t-test, two-sided") and found["alpha"] == 0.05
+    claim = found["claims"][0]
+    assert claim["dataset"] == "digits" and claim["metric"] == "fd_classifier"
+    assert claim["winner"]["variant"] == "acl_gan" and claim["winner"]["values"] == [1.0, 1.1]
+    assert claim["loser"]["values"] == [2.0, 2.1]
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser", "verdict", "reason"),
+    [
+        ([1.0, 1.01, 1.02], [1.0, 1.01, 1.02], "holds", "within the 10 % margin"),
+        ([1.05, 1.06, 1.07], [1.0, 1.01, 1.02], "holds", "within the 10 % margin"),  # worse, but by 5 % only
+        ([1.5, 1.51, 1.52], [1.0, 1.01, 1.02], "does not hold", "beyond the 10 % margin"),
+        ([0.8, 1.0, 1.2], [0.8, 1.0, 1.2], "undecided", "the interval reaches beyond the 10 % margin"),
+        ([1.0], [1.0], "undecided", "fewer than 2 seeds"),
+    ],
+)
+def test_not_worse_is_shown_by_the_interval(winner, loser, verdict, reason):
+    found = claims.verdict(winner, loser, "lower", "not_worse", 0.1)
+    assert (found["verdict"], found["reason"]) == (verdict, reason)
+
+
+def test_an_improvement_in_training_is_paired_by_seed(tmp_path):
+    claim = {k: v for k, v in CLAIM.items() if k != "loser"} | {"kind": "falls", "item": "acl/fig8"}
+    start, end = [9.0, 5.0, 1.0], [8.0, 3.9, 0.1]  # seeds differ by more than training changes them
+    found = judged(tmp_path, {"acl_gan": end}, claim=claim, declared=item(CURVES), curves={"acl_gan": [start, end]})[
+        "claims"
+    ][0]
+    assert found["verdict"] == "holds" and found["difference"] == pytest.approx(1.0)
+    assert claims.verdict(end, start, "lower")["verdict"] == "undecided"
+    assert found["winner"]["label"] == "at the end" and found["loser"]["values"] == start
+    page = claims.markdown({"scale": "demo", "claims": [found]}, {})
+    assert "compares its last snapshot with its first, by a paired t-test over seeds" in page
+    assert "a one-sided test at 2.5 % each way" in page.replace("\n", " ")
+    assert "| at the end 4.00 ± 3.95 (3 seeds) | at the first snapshot 5.00 ± 4.00 (3 seeds) |" in page
+
+
+def test_only_the_items_own_seeds_count(tmp_path):
+    values = {"acl_gan": (1.0, 1.1, 1.2, 50.0, 50.0), "gan": (2.0, 2.1, 2.2)}
+    claim = judged(tmp_path, values, seeds=[0, 1, 2])["claims"][0]
+    assert claim["winner"]["values"] == [1.0, 1.1, 1.2] and claim["verdict"] == "holds"
+
+
+def test_a_metric_of_our_choice_is_called_that(tmp_path):
+    declared = item(kind="grids", paper_measures=False)
+    page = claims.markdown(judged(tmp_path, {"acl_gan": (1.0, 1.1), "gan": (2.0, 2.1)}, declared=declared), {})
+    assert "the paper shows pictures and prints no number, the metric is our choice: `fd_classifier`." in page
+    assert "where the paper has" not in page
