@@ -19,6 +19,8 @@ lint: venv
 	ruff format --check .
 	snakefmt --check Snakefile pipeline/rules
 	snakemake --lint
+	lint-imports
+	mypy
 
 venv: $(VENV)/.made
 
