@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from advcodes.core.errors import AdvcodesError
+from advcodes.jobs.precision import autocast
 from advcodes.methods.base import Method, Phase
 from advcodes.training.data import Batch
 
@@ -139,7 +140,7 @@ class Loop:
                 group["lr"] = rate * max(share, 0.0)
 
     def _backward(self, phase: Phase, context: StepContext) -> None:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with autocast(self.precision, self.device):
             terms = getattr(self.method, phase.name)(context)
         self.optimisers[phase.name].zero_grad(set_to_none=True)
         torch.stack([t.float() for t in terms.values()]).sum().backward()

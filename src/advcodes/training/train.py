@@ -19,6 +19,7 @@ from advcodes.build.provenance import UNFINISHED, Artifact, write_atomically
 from advcodes.config.sections import Machine
 from advcodes.core.progress import Progress, duration
 from advcodes.jobs import checkpoint, device
+from advcodes.jobs.precision import used
 from advcodes.jobs.seed import random_state, restore_random_state, seed_all
 from advcodes.training.data import TrainingData
 from advcodes.training.early_stopping import EarlyStopping
@@ -167,6 +168,7 @@ def train(
         "steps": final["step"],
         "images": final["step"] * settings["batch_size"],
         "snapshots": keep,
+        "precision": loop.precision,
         **({"early_stopping": {"stopped": last, "errors": watch.errors}} if watch else {}),
     }
     write_atomically(directory / "run.json", json.dumps(about, indent=1) + "\n")
@@ -217,7 +219,7 @@ def begin(
     if "pretrained" in config:
         method.known_features = known
     total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)
-    loop = Loop(method, method.phases(method.config), settings["precision"], total)
+    loop = Loop(method, method.phases(method.config), used(settings["precision"], where), total)
     if settings["compile"]:
         for net in method.networks.values():
             net.compile()
