@@ -23,8 +23,10 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.utils.data import DataLoader, Dataset
 
+from advcodes.jobs.precision import used
 from advcodes.losses import wasserstein
-from advcodes.methods.base import Examples, Method
+from advcodes.methods.base import Method
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.data import TrainingData
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
@@ -121,8 +123,8 @@ def ours(config: dict[str, Any], directory: Path, device: torch.device, log_ever
         device,
         channels_last=settings["channels_last"],
     )
-    method = build_method(config, data.examples, device)
-    loop = Loop(method, method.phases(method.config), settings["precision"])
+    method = build_method(config, data.spec, device)
+    loop = Loop(method, method.phases(method.config), used(settings["precision"], device))
 
     def step() -> None:
         loop.train_step(data.batch(loop.step), (loop.step + 1) % log_every == 0)
@@ -195,7 +197,7 @@ def main() -> None:
             def settings(precision: str, channels_last: bool, method: str = method) -> dict[str, Any]:
                 return configuration(method, args.width, args.batch, precision, channels_last)
 
-            baseline = build_method(settings("float32", False), Examples(tuple(images.shape[1:])), device)
+            baseline = build_method(settings("float32", False), DatasetSpec(tuple(images.shape[1:])), device)
             loops = {
                 "plain fp32": plain(baseline, images, args.batch, device),
                 "ours fp32": ours(settings("float32", True), Path(folder), device),
