@@ -1,4 +1,4 @@
-"""Adversarial code learning makes models generative: on a toy, and on models of one's own as README shows it."""
+"""Adversarial code learning makes models generative: on a toy, and on models of one's own as the docs show it."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def test_acl_ae_covers_all_modes_of_the_toy(prior: str, prepared: Path, tmp_path
 
 
 def examples() -> list[str]:
-    """The code blocks of README's section on models of one's own."""
-    section = (ROOT / "README.md").read_text().split("## Put ACL on your own model")[1].split("\n## ")[0]
+    """The code blocks of the page on models of one's own."""
+    section = (ROOT / "docs/acl_module.md").read_text().split("## Put ACL on your own model")[1].split("\n## ")[0]
     return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
 
 
@@ -73,7 +73,7 @@ def layers(*sizes: int) -> list[nn.Module]:
 
 
 def run_example(code: str, names: dict[str, Any]) -> dict[str, Any]:
-    """Run a block of README, which must stay under 20 lines."""
+    """Run a block of that page, which must stay under 20 lines."""
     assert len(code.strip().splitlines()) < 20
     exec(code, names)
     return names
@@ -83,7 +83,7 @@ def batches(x: torch.Tensor, epochs: int) -> list[torch.Tensor]:
     return [batch for _ in range(epochs) for batch in x[torch.randperm(len(x))].split(64)]
 
 
-def test_readme_makes_a_plain_autoencoder_generative(prepared: Path):
+def test_the_page_makes_a_plain_autoencoder_generative(prepared: Path):
     torch.manual_seed(0)
     x, _ = digits(prepared, "train")
     test, _ = digits(prepared, "test")
@@ -100,7 +100,7 @@ def test_readme_makes_a_plain_autoencoder_generative(prepared: Path):
     assert after < before / GAIN and after < directly / GAIN
 
 
-def test_readme_makes_a_classifier_generative(prepared: Path):
+def test_the_page_makes_a_classifier_generative(prepared: Path):
     torch.manual_seed(0)
     x, labels = digits(prepared, "train")
     test, test_labels = digits(prepared, "test")

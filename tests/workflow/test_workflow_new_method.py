@@ -1,4 +1,4 @@
-"""A new method takes one file and one line of params.yaml: the README's own example, as a reader would follow it."""
+"""A new method takes one file and one line of params.yaml: the docs' own example, as a reader would follow it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ DRIFT = [
 
 
 def example() -> tuple[str, str, str]:
-    """From the README: the method's name, its file, and its line of params.yaml."""
-    readme = (ROOT / "README.md").read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+    """From the page on it: the method's name, its file, and its line of params.yaml."""
+    page = (ROOT / "docs/add_a_method.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     (file,) = (block for block in blocks if "@register(" in block)
     (name,) = re.findall(r'@register\("(\w+)"\)', file)
-    (line,) = re.findall(rf"^```yaml\nvariants:\n(  {name}: .*\n)```$", readme, re.MULTILINE)
+    (line,) = re.findall(rf"^```yaml\nvariants:\n(  {name}: .*\n)```$", page, re.MULTILINE)
     return name, file, line
 
 
@@ -32,7 +32,7 @@ def pytest_in(project: Project, *arguments: str) -> str:
     return project.start(sys.executable, "-m", "pytest", *options, *arguments, python_path=project.root / "src").wait()
 
 
-def test_the_method_of_the_readme_takes_one_file_and_one_line(built: Project):
+def test_the_method_of_the_page_takes_one_file_and_one_line(built: Project):
     name, file, line = example()
     before = built.keys()
     assert name not in built.advcodes("list")
