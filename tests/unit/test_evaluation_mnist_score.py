@@ -346,9 +346,7 @@ def test_runs_on_mnist_have_it(tree: dict[str, Any]):
 def test_it_hangs_on_nothing_but_what_it_is_trained_with(tree: dict[str, Any]):
     """Names of metrics, their formulas and settings may change; it takes an hour to train."""
     before = graph_of(tree).mnist_score()
-    assert not {"advcodes.metrics.registry", "advcodes.metrics.inception_score", "advcodes.metrics.mnist_score"} & set(
-        before.spec["code"]
-    )
+    assert not [module for module in before.spec["code"] if module.startswith("advcodes.metrics")]
     tree["metrics"] |= {"is_splits": 5, "n_generated": 77}
     tree["datasets"]["mnist"] |= {"range": [-1, 1]}
     assert graph_of(tree).mnist_score().key == before.key
