@@ -24,12 +24,13 @@ from advcodes.core.statistics import mean_sd
 from advcodes.core.values import to_float
 from advcodes.data.prepared import load as load_prepared
 from advcodes.evaluation import reference as references
-from advcodes.evaluation.metrics import frechet_distance, statistics
-from advcodes.evaluation.sample import generate, normalised
+from advcodes.evaluation.sample import generate
 from advcodes.extractors.features import load_extractor
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.jobs import device
+from advcodes.metrics.frechet import frechet_distance, statistics
+from advcodes.nets.batch_norm import normalised
 from advcodes.pages import text
 from advcodes.training.restore import Restored, restore
 

@@ -21,10 +21,11 @@ import yaml
 from advcodes.build.produce import produce_all
 from advcodes.config.params import merge, resolve
 from advcodes.core.statistics import mean_sd
-from advcodes.evaluation.names import CONDITIONAL, parse
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.methods import registry
+from advcodes.metrics.conditional import CONDITIONAL
+from advcodes.metrics.registry import parse
 from advcodes.pages import text
 
 AS_IS = "as params.yaml"

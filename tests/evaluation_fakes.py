@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from advcodes.evaluation.subject import EvaluatedRun
 from advcodes.methods.base import Method, MethodConfig
+from advcodes.metrics.base import Metric
 from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored
 
@@ -74,6 +76,13 @@ def artifact(directory: Path, id: str, config: dict[str, Any], key: str = "key",
     directory.mkdir(parents=True, exist_ok=True)
     given = {k: SimpleNamespace(directory=v, key=k) if isinstance(v, Path) else v for k, v in inputs.items()}
     return SimpleNamespace(directory=directory, id=id, config=config, key=key, inputs=given)
+
+
+def measured_by(
+    metric: type[Metric], artifact: Any, restored: Any, samples: np.ndarray | None = None
+) -> dict[str, Any]:
+    """What a metric measures of a run, as the stage that evaluates it has it."""
+    return metric.measure(EvaluatedRun(artifact, restored, "cpu", samples))
 
 
 class Fake(Method):

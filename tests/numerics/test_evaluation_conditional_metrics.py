@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, mutual_info_score
 
-from advcodes.evaluation.conditional import (
+from advcodes.metrics.conditional import (
     by_chance,
     cluster_accuracy,
     cluster_nmi,

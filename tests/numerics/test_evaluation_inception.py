@@ -17,9 +17,12 @@ from torch import nn
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.download import fetch
-from advcodes.evaluation.metrics import Reference, inception_score, measure, statistics
+from advcodes.evaluation.compared import measure
 from advcodes.extractors import inception
 from advcodes.extractors.features import load_extractor
+from advcodes.metrics.extracted import Reference
+from advcodes.metrics.frechet import statistics
+from advcodes.metrics.inception_score import inception_score
 from evaluation_fakes import MEASURED, artifact, write_prepared
 
 

@@ -12,18 +12,14 @@ from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.evaluation import metrics
-from advcodes.evaluation.metrics import (
-    Reference,
-    Statistics,
-    energy_distance,
-    frechet_distance,
-    inception_score,
-    kernel_distance,
-    measure,
-    precision_recall,
-    statistics,
-)
+from advcodes.evaluation.compared import measure
+from advcodes.metrics import energy_distance as energy
+from advcodes.metrics.energy_distance import energy_distance
+from advcodes.metrics.extracted import Reference
+from advcodes.metrics.frechet import Statistics, frechet_distance, statistics
+from advcodes.metrics.inception_score import inception_score
+from advcodes.metrics.kernel import kernel_distance
+from advcodes.metrics.precision_recall import precision_recall
 from evaluation_fakes import MEASURED
 
 
@@ -191,7 +187,7 @@ def test_energy_distance_in_blocks_is_that_of_whole_matrices(monkeypatch: pytest
     random = np.random.default_rng(0)
     x, y = random.standard_normal((130, 2)), 3 + random.standard_normal((75, 2))
     whole = 2 * cdist(x, y).mean() - pdist(x).mean() - pdist(y).mean()
-    monkeypatch.setattr(metrics, "_ENERGY_ROWS", 32)
+    monkeypatch.setattr(energy, "_ROWS", 32)
     assert energy_distance(x, y) == pytest.approx(whole, rel=1e-12)
     assert energy_distance(y, x) == pytest.approx(whole, rel=1e-12)
     assert energy_distance(10 * x, 10 * y) == pytest.approx(10 * whole, rel=1e-12), "it has the data's unit"

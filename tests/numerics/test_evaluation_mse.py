@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes.evaluation.reconstruction import error_of_mean, squared_error
 from advcodes.methods.base import Method, MethodConfig
+from advcodes.metrics.reconstruction import error_of_mean, squared_error
 from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored
 

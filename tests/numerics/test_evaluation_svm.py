@@ -14,15 +14,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 from torch import nn
 
-from advcodes.config.sections import Svm
 from advcodes.core.errors import AdvcodesError
-from advcodes.evaluation import svm
-from advcodes.evaluation.names import describe
-from advcodes.evaluation.svm import Examples, errors, errors_of, labelled_sets, represent
 from advcodes.methods.base import Method, MethodConfig
+from advcodes.metrics import svm
+from advcodes.metrics.reconstruction import represent
+from advcodes.metrics.registry import describe
+from advcodes.metrics.svm import Examples, errors, errors_of, labelled_sets
 from advcodes.nets.spec import DatasetSpec as Seen
 from advcodes.training.restore import Restored
-from evaluation_fakes import SAMPLING, artifact, digits, write_prepared
+from evaluation_fakes import SAMPLING, artifact, digits, measured_by, write_prepared
 
 CPU = torch.device("cpu")
 FEW = {"labelled": 50, "validation": 200, "draws": 3, "values_of_c": 7, "seed": 3}
@@ -54,7 +54,9 @@ def encoder(wide: int = 90) -> Restored:
 def measured(root: Path, restored: Restored, data: Path | None = None, **changes: Any) -> dict[str, Any]:
     config = {"svm": SPLITS | FEW | changes, "sampling": SAMPLING}
     data = data or digits(root / "digits")
-    return svm.measure(artifact(root / "made", "evaluate/demo/digits/ali/seed0", config, data=data), restored, CPU)
+    return measured_by(
+        svm.SvmError, artifact(root / "made", "evaluate/demo/digits/ali/seed0", config, data=data), restored
+    )
 
 
 def direct(x: np.ndarray, y: np.ndarray, c: float, dual: bool) -> LinearSVC:
@@ -397,6 +399,6 @@ def test_the_sentence():
 
 
 def test_defaults_are_the_paper_s():
-    assert Svm().model_dump() == {
+    assert svm.SvmError.Config().model_dump() == {
         "labelled": 1000, "validation": 10_000, "draws": 100, "values_of_c": 50, "seed": 0
     }  # fmt: skip

@@ -19,13 +19,16 @@ from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data import generated
 from advcodes.data.prepared import Prepared, load
-from advcodes.evaluation import conditional, evaluate, reference
-from advcodes.evaluation.names import CONDITIONAL, describe, metric_name, parse
+from advcodes.evaluation import evaluate, reference, subject
 from advcodes.extractors import classifier
 from advcodes.extractors.features import Extractor, load_extractor
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.methods import registry
+from advcodes.metrics import conditional
+from advcodes.metrics.conditional import CONDITIONAL
+from advcodes.metrics.extracted import metric_name
+from advcodes.metrics.registry import describe, parse
 from advcodes.pages import text
 from evaluation_fakes import MEASURED, SAMPLING, artifact, write_prepared
 
@@ -146,7 +149,7 @@ def test_runs_that_are_asked_something_are_read_by_classifiers(
     assert set(made.inputs) == {"samples", "run", "extractor", "reference"} | roles
     read = bool({"classifier", "statements"} & roles)
     assert made.config.get("asks") == (registry.method(method).asks if read else None)
-    assert ("advcodes.evaluation.conditional" in made.spec["code"]) == read
+    assert ("advcodes.metrics.conditional" in made.spec["code"]) == read
     assert made.modules[0] == "advcodes.evaluation.evaluate", "the module that makes it"
     if "classifier" in roles:
         assert made.inputs["classifier"].key == graph.classifier(dataset).key
@@ -196,7 +199,7 @@ class Project:
         def load(directory: Path, kind: str, where: Any = "cpu") -> Extractor:
             return self.networks[directory.name].extractor(self.tasks[directory.name])
 
-        for module in (evaluate, conditional, reference):
+        for module in (evaluate, subject, reference):
             patch.setattr(module, "load_extractor", load)
         final = SimpleNamespace(config={"seed": 0}, step=10, images=40)
         patch.setattr(evaluate, "restore", lambda directory, where, step=None: final)
@@ -328,7 +331,7 @@ def test_what_was_asked_does_not_fit_the_samples(project: Project, asks: str, as
 
 def test_nothing_was_noted(tmp_path: Path):
     with pytest.raises(AdvcodesError, match=r"asked.npy: cannot read what .* \(No such file or directory\); delete"):
-        conditional.read_asked(SimpleNamespace(directory=tmp_path), 3)
+        conditional.read_asked(tmp_path, 3)
 
 
 def test_captions_need_the_attributes_of_shapes():

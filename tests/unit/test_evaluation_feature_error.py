@@ -14,16 +14,16 @@ from advcodes.config.sections import FeatureNetwork as Settings
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
-from advcodes.evaluation import feature_error, reference
-from advcodes.evaluation.feature_error import errors
-from advcodes.evaluation.names import describe
-from advcodes.evaluation.reconstruction import over_minibatches, pairs, squared_error
+from advcodes.evaluation import reference
 from advcodes.extractors import feature_network
 from advcodes.methods.base import Method, MethodConfig
+from advcodes.metrics.feature_error import FeatureError, errors
+from advcodes.metrics.reconstruction import over_minibatches, pairs, squared_error
+from advcodes.metrics.registry import describe
 from advcodes.nets.features import FeatureNetwork, build
 from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored
-from evaluation_fakes import SAMPLING, artifact, write_prepared
+from evaluation_fakes import SAMPLING, artifact, measured_by, write_prepared
 
 CONFIG = Settings(
     digits_width=6, digits_units=16, digits_side=8, digits_epochs=1, digits_batch_size=16,
@@ -90,14 +90,14 @@ def asking(measured: Any, **changes: Any) -> Any:
 @pytest.mark.parametrize("value_range", [(0.0, 1.0), (-1.0, 1.0)])
 def test_pixel_mse_is_a_quarter_of_mse(measured: Any, value_range: tuple[float, float]):
     run = restored(value_range)
-    pixel = feature_error.measure(measured, run, "cpu")["metrics"]["pixel_mse"]
+    pixel = measured_by(FeatureError, measured, run)["metrics"]["pixel_mse"]
     assert 4 * pixel == pytest.approx(squared_error(run, TEST, measured.config["sampling"], TRAINING, 0), rel=1e-12)
 
 
 def test_both_errors_by_a_direct_computation(measured: Any):
     """Of a run on [-1, 1]: the mean over all numbers, since all minibatches are of the same size."""
     run = restored((-1.0, 1.0))
-    found = feature_error.measure(measured, run, "cpu")
+    found = measured_by(FeatureError, measured, run)
     network = feature_network.load(measured.inputs["features"].directory, "cpu")
     x = torch.from_numpy(TEST) / 255
     again = (run.method.reconstruct(2 * x - 1) + 1) / 2
@@ -118,9 +118,9 @@ def test_both_errors_by_a_direct_computation(measured: Any):
 def test_measuring_is_repeatable(measured: Any):
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    one = feature_error.measure(measured, restored(), "cpu")
+    one = measured_by(FeatureError, measured, restored())
     torch.set_rng_state(state)
-    assert one == feature_error.measure(measured, restored(), "cpu")
+    assert one == measured_by(FeatureError, measured, restored())
 
 
 @pytest.mark.parametrize("batch_size", [7, 20, 500])
@@ -185,14 +185,14 @@ def test_nothing_to_reconstruct():
 def test_no_feature_network(measured: Any, tmp_path: Path):
     inputs = measured.inputs | {"features": tmp_path}
     with pytest.raises(AdvcodesError, match=r"network.pt: no network for features; run `snakemake` to train it$"):
-        feature_error.measure(artifact(tmp_path, "x", measured.config, **inputs), restored(), "cpu")
+        measured_by(FeatureError, artifact(tmp_path, "x", measured.config, **inputs), restored())
 
 
 # -- protocol and words -----------------------------------------------------------------------------------------
 
 
 def test_the_protocol_says_what_was_measured(measured: Any):
-    found = feature_error.measure(asking(measured, n_images=25), restored(), "cpu")
+    found = measured_by(FeatureError, asking(measured, n_images=25), restored())
     protocol, network = found["protocol"], feature_network.load(measured.inputs["features"].directory, "cpu")
     assert protocol == {
         "feature_range": [0, 1], "feature_images": 25, "feature_split": "test", "feature_trained_on": False,
@@ -207,7 +207,7 @@ def test_the_protocol_says_what_was_measured(measured: Any):
 
 
 def test_footnotes(measured: Any):
-    protocol = feature_error.measure(asking(measured, minibatch=15), restored(), "cpu")["protocol"]
+    protocol = measured_by(FeatureError, asking(measured, minibatch=15), restored())["protocol"]
     over = (
         "50 images of split test, reconstructed by a deterministic encoder and not rounded to 8 bits; mean and "
         "standard deviation over 4 minibatches of 15 (the last is smaller)."
@@ -236,7 +236,7 @@ def test_footnotes(measured: Any):
 
 def test_footnotes_of_one_minibatch_and_of_images_that_were_trained_on(measured: Any):
     asked = asking(measured, split="train", minibatch=100)
-    found = feature_error.measure(asked, restored(), "cpu")
+    found = measured_by(FeatureError, asked, restored())
     assert found["protocol"]["feature_trained_on"] and found["spread"]["pixel_mse"] == 0
     sentence = describe("pixel_mse", found["protocol"])
     assert "90 images of split train, which were trained on, too, reconstructed" in sentence

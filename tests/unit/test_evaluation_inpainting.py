@@ -12,16 +12,17 @@ from torch import nn
 
 from advcodes.config.params import resolve
 from advcodes.core.errors import AdvcodesError
-from advcodes.evaluation import inpainting
-from advcodes.evaluation.inpainting import completed, drawn_masks, extent, jumps, measure
-from advcodes.evaluation.names import describe
+from advcodes.extractors import feature_network
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.methods import masks as rectangles
 from advcodes.methods.base import Method, MethodConfig
+from advcodes.metrics import inpainting
+from advcodes.metrics.inpainting import completed, drawn_masks, extent, jumps
+from advcodes.metrics.registry import describe
 from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored
-from evaluation_fakes import SAMPLING, artifact, write_prepared
+from evaluation_fakes import SAMPLING, artifact, measured_by, write_prepared
 from methods_kit import make
 
 RANDOM = np.random.default_rng(0)
@@ -87,12 +88,13 @@ def masks(n: int = 50, seed: int = 3) -> torch.Tensor:
 @pytest.fixture
 def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Measures a run on the fifty images."""
-    monkeypatch.setattr(inpainting.feature_network, "load", lambda directory, where: Features())
+    monkeypatch.setattr(feature_network, "load", lambda directory, where: Features())
     data = write_prepared(tmp_path / "data", np.concatenate([TRAINING, TEST]), {"train": 90, "test": 50})
 
     def run(of: Restored, **config: Any) -> dict[str, Any]:
         asked = {"inpainting": CONFIG | config, "sampling": SAMPLING}
-        return measure(artifact(tmp_path / "out", "evaluate/x", asked, data=data, features=tmp_path), of, "cpu")
+        made = artifact(tmp_path / "out", "evaluate/x", asked, data=data, features=tmp_path)
+        return measured_by(inpainting.Inpainting, made, of)
 
     return run
 
@@ -292,7 +294,7 @@ def test_jumps_are_those_across_the_border():
 
 def test_runs_that_items_show_inpainting_of_are_measured_by_it(tree: dict[str, Any]):
     graph = Graph(resolve(tree, scale="demo"))
-    module = "advcodes.evaluation.inpainting"
+    module = "advcodes.metrics.inpainting"
     made = graph.metrics(Run("demo", "digits", "gali_mix", 0))
     assert made.config["inpainting"].keys() == CONFIG.keys()
     assert {made.inputs["data"].id, made.inputs["features"].id.rpartition("/")[0]} == {

@@ -21,18 +21,18 @@ from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data import official
 from advcodes.data.prepared import load as load_prepared
-from advcodes.evaluation import mnist_score
-from advcodes.evaluation.metrics import fidelity
-from advcodes.evaluation.names import describe
 from advcodes.extractors import mnist_classifier
 from advcodes.extractors.mnist_classifier import SHIFT, Network, centre, divided, logits_of, train, turned
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
-from evaluation_fakes import DAMAGES, artifact, damaged, write_prepared
+from advcodes.metrics.extracted import fidelity
+from advcodes.metrics.mnist_score import MnistScore
+from advcodes.metrics.registry import describe
+from evaluation_fakes import DAMAGES, artifact, damaged, measured_by, write_prepared
 
 CPU = torch.device("cpu")
 BRIEF = {"epochs": 1, "batch_size": 10, "copies": 1, "precision": "float32"}
-MODULE = "advcodes.evaluation.mnist_score"
+MODULE = "advcodes.metrics.mnist_score"
 
 
 def digits(n: int, side: int = 28) -> tuple[np.ndarray, np.ndarray]:
@@ -260,7 +260,7 @@ def test_samples_are_scored_by_the_formula(side: int, made: Any, tmp_path: Path)
     samples = digits(57, side)[0]
     config = {"mnist_score": {"split": "test"}, "n_generated": 50, "is_splits": 1}
     measured = artifact(tmp_path / "out", "evaluate/x", config, mnist_score=made, data=mnist(tmp_path / "data", side))
-    found = mnist_score.measure(measured, samples, "cpu")
+    found = measured_by(MnistScore, measured, None, samples)
     network, about = mnist_classifier.load(made.directory, "cpu")
 
     def exact(images: np.ndarray) -> float:
@@ -279,7 +279,7 @@ def test_samples_are_scored_by_the_formula(side: int, made: Any, tmp_path: Path)
     assert ("of each the centre 28x28 (assumed)" in sentence) == (side == 32)
 
     ten = artifact(tmp_path / "ten", "evaluate/x", config | {"is_splits": 10}, **measured.inputs)
-    scored = mnist_score.measure(ten, samples, "cpu")
+    scored = measured_by(MnistScore, ten, None, samples)
     logits = logits_of(network, centre(samples[:50], ""))
     theirs = fidelity("metric_isc").isc_features_to_metric(logits, splits=10, shuffle=True, rng_seed=2020)
     assert scored["metrics"]["mnist_score"] == pytest.approx(theirs["inception_score_mean"])
@@ -346,7 +346,7 @@ def test_runs_on_mnist_have_it(tree: dict[str, Any]):
 def test_it_hangs_on_nothing_but_what_it_is_trained_with(tree: dict[str, Any]):
     """Names of metrics, their formulas and settings may change; it takes an hour to train."""
     before = graph_of(tree).mnist_score()
-    assert not {"advcodes.evaluation.names", "advcodes.evaluation.metrics"} & set(before.spec["code"])
+    assert not [module for module in before.spec["code"] if module.startswith("advcodes.metrics")]
     tree["metrics"] |= {"is_splits": 5, "n_generated": 77}
     tree["datasets"]["mnist"] |= {"range": [-1, 1]}
     assert graph_of(tree).mnist_score().key == before.key

@@ -7,8 +7,12 @@ import itertools
 import pytest
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.evaluation.names import ON_CLASSIFIER, PROTOCOLS, describe, metric_name, parse
+from advcodes.metrics.extracted import OfFeatures, metric_name
+from advcodes.metrics.registry import describe, parse, quantities
 from advcodes.pages import text
+
+ON_CLASSIFIER = {name: q.on_classifier for name, (_, q) in quantities().items() if isinstance(q, OfFeatures)}
+PROTOCOLS = list(ON_CLASSIFIER)
 
 
 @pytest.mark.parametrize(

@@ -15,19 +15,20 @@ from advcodes.config.params import resolve
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
-from advcodes.evaluation import evaluate, reconstruction, reference, sample
-from advcodes.evaluation.names import describe
-from advcodes.evaluation.reconstruction import reconstructions, squared_error
+from advcodes.evaluation import evaluate, reference, sample
 from advcodes.extractors import classifier
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.methods import registry
 from advcodes.methods.base import Method, MethodConfig
+from advcodes.metrics import reconstruction
+from advcodes.metrics.reconstruction import reconstructions, squared_error
+from advcodes.metrics.registry import describe
 from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored, restore
 from advcodes.training.train import train
 from conftest import run_config
-from evaluation_fakes import MEASURED, SAMPLING, artifact, write_prepared
+from evaluation_fakes import MEASURED, SAMPLING, artifact, measured_by, write_prepared
 from methods_kit import make
 
 CPU = torch.device("cpu")
@@ -232,7 +233,7 @@ def test_images_that_were_trained_on_are_said_to_be(tmp_path: Path):
     data = write_prepared(tmp_path / "data", np.concatenate([TRAINING, TEST]), {"train": 90, "test": 50})
     asked = {"split": "test", "train_split": "train+test", "n_images": 1000}
     made = artifact(tmp_path / "out", "evaluate/x", {"mse": asked, "sampling": SAMPLING}, data=data)
-    protocol = reconstruction.measure(made, restored(plain()))["protocol"]
+    protocol = measured_by(reconstruction.SquaredError, made, restored(plain()))["protocol"]
     assert protocol["mse_trained_on"] and protocol["mse_images"] == 50
     assert "50 images of split test, which were trained on, too, by a" in describe("mse", protocol)
 
@@ -250,7 +251,7 @@ def test_images_are_chosen_from_joined_splits(tmp_path: Path):
 
 def test_runs_that_reconstruct_images_are_measured_by_it(tree: dict[str, Any]):
     graph = Graph(resolve(tree, scale="demo"))
-    module = "advcodes.evaluation.reconstruction"
+    module = "advcodes.metrics.reconstruction"
 
     def of(dataset: str, variant: str) -> Any:
         return graph.metrics(Run("demo", dataset, variant, 0))

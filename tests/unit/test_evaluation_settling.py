@@ -13,18 +13,18 @@ import torch
 from pages_fakes import CURVES, item
 
 from advcodes.config.params import resolve
-from advcodes.config.sections import Settling
 from advcodes.core.errors import AdvcodesError
-from advcodes.evaluation import settling
-from advcodes.evaluation.names import describe
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
+from advcodes.metrics import settling
+from advcodes.metrics.registry import describe
+from advcodes.metrics.settling import SettlingTime
 from advcodes.pages import text
 from advcodes.pages.results import only
 from advcodes.training.restore import restore
 from advcodes.training.train import LossLog, train
 from conftest import run_config
-from evaluation_fakes import artifact
+from evaluation_fakes import artifact, measured_by
 
 ETA, ENERGY = 0.5, 0.25
 BATCH, EVERY = 16, 50
@@ -43,9 +43,9 @@ def logged(directory: Path, errors: Sequence[float], energies: Sequence[float] |
 
 
 def measured(directory: Path, band: float = 0.1, window: int = 1, diversity: float = ETA) -> dict[str, Any]:
-    config = {"settling": Settling(band=band, window=window).model_dump(mode="json")}
+    config = {"settling": SettlingTime.Config(band=band, window=window).model_dump(mode="json")}
     restored = SimpleNamespace(method=SimpleNamespace(config=SimpleNamespace(diversity=diversity)))
-    return settling.measure(artifact(directory / "metrics", "evaluate/x", config, run=directory), restored, "cpu")
+    return measured_by(SettlingTime, artifact(directory / "metrics", "evaluate/x", config, run=directory), restored)
 
 
 def settles(directory: Path, relative: Sequence[float], **kw: Any) -> tuple[int, bool]:
@@ -139,7 +139,7 @@ def test_a_trained_run(method: str, prepared: Path, tmp_path: Path):
     config = run_config(method, architecture={"family": "began", "width": 4}, view__range=[-1.0, 1.0])
     train(config, prepared / "digits", tmp_path, torch.device("cpu"), log_every=2)
     asked = {"settling": {"band": 0.1, "window": 2}}
-    found = settling.measure(artifact(tmp_path / "m", "evaluate/x", asked, run=tmp_path), restore(tmp_path), "cpu")
+    found = measured_by(SettlingTime, artifact(tmp_path / "m", "evaluate/x", asked, run=tmp_path), restore(tmp_path))
     assert 2 * 2 * 32 <= found["metrics"]["settling_images"] <= 320
     assert found["protocol"]["settling_every"] == 2 * 32 and found["protocol"]["settling_diversity"] == 0.5
 
@@ -234,7 +234,7 @@ def test_only_runs_are_measured_of_which_an_item_shows_it(tree: dict[str, Any], 
     before, after, other = graph({}), graph({"khan/x": declared}), graph({"khan/x": declared}, window=20)
     shown, hidden, gan = (Run("demo", "digits", variant, 0) for variant in ("shown", "hidden", "gan"))
     assert after.metrics(shown).config["settling"] == {"band": 0.1, "window": 10}
-    assert "advcodes.evaluation.settling" in after.metrics(shown).modules
+    assert "advcodes.metrics.settling" in after.metrics(shown).modules
     assert after.metrics(shown).inputs.keys() == before.metrics(shown).inputs.keys()
     assert after.metrics(shown).key != before.metrics(shown).key
     for run in (hidden, gan):

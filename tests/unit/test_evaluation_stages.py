@@ -19,10 +19,11 @@ from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
 from advcodes.evaluation import evaluate, reference, sample
-from advcodes.evaluation.metrics import energy_distance, frechet_distance, statistics
-from advcodes.evaluation.names import describe
 from advcodes.extractors import classifier
 from advcodes.extractors.features import load_extractor
+from advcodes.metrics.energy_distance import energy_distance
+from advcodes.metrics.frechet import frechet_distance, statistics
+from advcodes.metrics.registry import describe
 from evaluation_fakes import DAMAGES, MEASURED, SAMPLING, Fake, artifact, damaged, run, write_prepared
 
 CPU = Machine(device="cpu")

@@ -13,8 +13,8 @@ from torch import nn
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
-from advcodes.evaluation.reconstruction import reconstructions
 from advcodes.evaluation.sample import generate
+from advcodes.metrics.reconstruction import reconstructions
 from advcodes.pages.kinds import chains
 from advcodes.pages.kinds.chains import IMAGES, PRIOR, ROWS, TURNS
 from advcodes.pages.pictures import images

@@ -19,8 +19,8 @@ from advcodes.build.provenance import Artifact
 from advcodes.config.params import resolve
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
-from advcodes.evaluation import settling
 from advcodes.graph.graph import Graph
+from advcodes.metrics import settling
 from advcodes.pages import render
 from advcodes.pages.kinds import controller
 from advcodes.papers.items import Item

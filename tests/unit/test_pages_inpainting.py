@@ -14,8 +14,8 @@ from torch import nn
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
-from advcodes.evaluation.inpainting import completed, drawn_masks
 from advcodes.methods.masks import mixed, occlude
+from advcodes.metrics.inpainting import completed, drawn_masks
 from advcodes.pages.kinds import inpainting
 from advcodes.pages.kinds.inpainting import STEPS, Shown
 from advcodes.pages.pictures import images

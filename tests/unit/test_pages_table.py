@@ -100,7 +100,7 @@ The first 24 samples of seed 0 of each row, not selected; small images are enlar
 def test_whole_page(tmp_path):
     inputs = three_seeds(tmp_path) | run(tmp_path, "demo/digits/acl_gan_w10/seed0", 3.1)
     page, _, _ = rendered(tmp_path, item(notes=["A note."]), inputs, rows=["gan", "acl_gan", "acl_gan_w10"])
-    # The sentences of other metrics belong to advcodes.evaluation.names.
+    # The sentences of other metrics belong to the metrics themselves.
     assert page[: len(EXPECTED)] == EXPECTED
     tail = page[len(EXPECTED) :].splitlines()
     assert [re.match(r"- `(\w+)`: ", line)[1] for line in tail[:4]] == list(METRICS[1:])

@@ -19,11 +19,13 @@ from advcodes.build.provenance import Artifact
 from advcodes.build.versions import record
 from advcodes.config.params import json_schema, read
 from advcodes.core.errors import AdvcodesError
-from advcodes.evaluation.names import MNIST_SCORE
 from advcodes.graph.extractors import Task
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import DATA, Run
 from advcodes.methods import registry
+from advcodes.metrics import registry as metrics
+from advcodes.metrics.base import Metric
+from advcodes.metrics.mnist_score import MNIST_SCORE
 
 AFFECTS_RESULTS = False
 FEATURES = "features"  #: task of the network whose features the feature-MSE compares
@@ -127,7 +129,13 @@ def _list(args: argparse.Namespace) -> None:
     if args.what in ("methods", "all"):
         print("methods:")
         for name, cls in registry.methods().items():
-            print(f"  {name:<{wide}}{(cls.__doc__ or '').strip().partition(chr(10))[0]}")
+            print(f"  {name:<{wide}}{_about(cls)}")
+    if args.what in ("metrics", "all"):
+        print("metrics:")
+        every = metrics.metrics()
+        wide_key, wide_names = widest(*every), widest(*(_numbers(cls) for cls in every.values()))
+        for key, cls in every.items():
+            print(f"  {key:<{wide_key}}{_numbers(cls):<{wide_names}}{_about(cls)}")
     if args.what in ("variants", "all"):
         print("variants:")
         for name, v in p.variants.items():
@@ -144,6 +152,14 @@ def _list(args: argparse.Namespace) -> None:
             stages = {s: _status(lambda f=f, r=run: f(r)) for s, f in
                       (("train", graph.train), ("sample", graph.samples), ("evaluate", graph.metrics))}  # fmt: skip
             print(f"  {run.id:<{wide}}" + "  ".join(f"{s}: {state}" for s, state in stages.items()))
+
+
+def _about(cls: type) -> str:
+    return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+def _numbers(metric: type[Metric]) -> str:
+    return ", ".join(q.name for q in metric.quantities)
 
 
 def _status(find: Callable[[], Artifact]) -> str:
@@ -271,7 +287,7 @@ def parser() -> argparse.ArgumentParser:
     ):
         stage(name, text, _stage(lambda g, w, find=find: find(g)), None).set_defaults(what=None)
     add("list", "what there is, what is built and what is stale", _list, "what", nargs="?", default="all",
-        choices=["all", "datasets", "methods", "variants", "items", "runs"])  # fmt: skip
+        choices=["all", "datasets", "methods", "metrics", "variants", "items", "runs"])  # fmt: skip
     sub = add("plan", "what tables and figures will cost: runs, images, hours", _plan, "item", nargs="*",
               help="table, figure, or a paper's key for all of its; params.yaml's `items` unless given")  # fmt: skip
     sub.add_argument("--scale", help="demo, laptop or paper; params.yaml's unless given")
@@ -286,7 +302,7 @@ def parser() -> argparse.ArgumentParser:
         "--reason", required=True, help="why they are equal; recorded in every manifest"
     )
     add("schema", "write pipeline/params.schema.json", _schema)
-    add("docs", "write docs/methods.md and docs/networks.md from the code", _docs)
+    add("docs", "write docs/methods.md, docs/metrics.md and docs/networks.md from the code", _docs)
     return top
 
 

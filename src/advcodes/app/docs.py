@@ -1,4 +1,4 @@
-"""docs/methods.md and docs/networks.md: methods and networks as their own code describes them."""
+"""docs/methods.md, docs/metrics.md and docs/networks.md: what there is, as its own code describes it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,19 @@ from advcodes.config import params
 from advcodes.core.schema import Model
 from advcodes.methods import registry
 from advcodes.methods.base import ABILITIES, Method, MethodConfig, Phase
+from advcodes.metrics import registry as metrics
 from advcodes.nets.spec import DatasetSpec, Net
 from advcodes.pages.text import listing, markdown_table
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from advcodes.metrics.base import Metric
     from advcodes.nets.config import Architecture
 
 AFFECTS_RESULTS = False
 METHODS = Path("docs/methods.md")
+METRICS = Path("docs/metrics.md")
 NETWORKS = Path("docs/networks.md")
 PACKAGE = "advcodes.methods."
 INTRODUCTION = """\
@@ -144,9 +147,9 @@ def _choices(annotation: Any) -> list[Any]:
     return list(arguments) if typing.get_origin(annotation) is Literal else [c for a in arguments for c in _choices(a)]
 
 
-def _table(settings: dict[str, tuple[str, str]]) -> str:
+def _table(settings: dict[str, tuple[str, str]], what: str = "hyperparameter") -> str:
     rows = [[f"`{key}`", f"`{default}`", about] for key, (default, about) in settings.items()]
-    return markdown_table(["hyperparameter", "default", "meaning"], rows, left=range(3))
+    return markdown_table([what, "default", "meaning"], rows, left=range(3))
 
 
 class _Yaml(yaml.SafeDumper):
@@ -169,6 +172,45 @@ def _prose(text: str | None) -> str:
     """A docstring as Markdown: its code marks are Sphinx's."""
     text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text or "")
     return text.replace("``", "`")
+
+
+# -- metrics ----------------------------------------------------------------------------------------------------
+
+METRICS_INTRODUCTION = """\
+# Metrics
+
+<!-- `advcodes docs` writes this page from src/advcodes/metrics: edit docstrings and `Field` descriptions there. -->
+
+A metric is a class that says which numbers it gives, what it needs, to which runs it applies and what each number is;
+each has a file of `src/advcodes/metrics`. Papers' declarations (`pipeline/papers`) name a number as the first column
+does. In metrics.json and in tables its name also states the protocol: `fid` is that of 10,000 generated images against
+10,000 test images on features of the 2015 Inception network; at other counts it is `fid_2000_vs_10000_test`, and on
+features of a classifier that the pipeline trains it is `fd_classifier`, another number. The footnotes of a table say
+the rest. "Facts" are in [facts](facts.md).
+"""
+
+
+def metrics_page() -> str:
+    """The whole of docs/metrics.md: every number that a metric gives, then a section for each metric."""
+    every = metrics.metrics()
+    rows = [
+        [f"`{q.name}`", f"[{key}](#{key})", f"{q.better} values", "yes" if q.over_training else ""]
+        for key, cls in every.items()
+        for q in cls.quantities
+    ]
+    table = markdown_table(["number", "metric", "better", "over training"], rows, left=range(4))
+    return "\n".join([METRICS_INTRODUCTION, table, *(line for cls in every.values() for line in _metric(cls))]) + "\n"
+
+
+def _metric(cls: type[Metric]) -> Iterator[str]:
+    yield f"\n## {cls.key}\n\n{_prose(inspect.getdoc(inspect.getmodule(cls)))}\n"
+    if cls.__doc__:
+        yield _prose(inspect.cleandoc(cls.__doc__)) + "\n"
+    when = "runs of which a declared item shows it" if cls.on_demand else "every run that can have it"
+    where = f"`{cls.__module__.replace('.', '/')}.py`"
+    yield f"It needs {listing(list(cls.needs)) or 'nothing but the run'}. Taken of {when}. Its code is {where}."
+    if cls.Config is not None:
+        yield "\n" + _table(_settings(cls.Config(), "metrics." if cls.flat else f"metrics.{cls.key}."), "setting")
 
 
 # -- networks ---------------------------------------------------------------------------------------------------
@@ -303,4 +345,8 @@ def _layers(net: nn.Module, inputs: list[Tensor]) -> str:
 
 def pages() -> dict[Path, str]:
     """Content of every page that `advcodes docs` writes, by its path."""
-    return {METHODS: methods_page(), NETWORKS: networks_page(params.read(scale="paper").architectures)}
+    return {
+        METHODS: methods_page(),
+        METRICS: metrics_page(),
+        NETWORKS: networks_page(params.read(scale="paper").architectures),
+    }

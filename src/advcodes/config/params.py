@@ -26,6 +26,8 @@ from advcodes.core.schema import Model, Natural
 from advcodes.core.yaml import read_yaml
 from advcodes.methods import registry
 from advcodes.methods.base import MethodConfig
+from advcodes.metrics import registry as metric_registry
+from advcodes.metrics.extracted import OnFeatures
 from advcodes.nets.config import Architecture
 
 AFFECTS_RESULTS = False
@@ -48,12 +50,35 @@ def variant_models() -> dict[str, type[MethodConfig]]:
 
 
 @functools.cache
+def metrics_model() -> type[Metrics]:
+    """`metrics` of params.yaml, with the settings of every registered metric: ``metrics.<key>``, or beside the counts.
+
+    Metrics on an extractor's features are computed as ``compute`` says.
+    """
+    every = metric_registry.metrics()
+    keys = [key for key, cls in every.items() if issubclass(cls, OnFeatures)]
+    fields: dict[str, Any] = {
+        "compute": (list[Literal[tuple(keys)]], Field(keys, description="families to compute")),  # type: ignore[misc]
+    }
+    for key, cls in every.items():
+        if cls.Config is not None and cls.flat:
+            fields |= {name: (field.annotation, field) for name, field in cls.Config.model_fields.items()}
+        elif cls.Config is not None:
+            settings = create_model(f"{cls.__name__}Settings", __base__=cls.Config, __doc__=cls.Config.__doc__)
+            fields[key] = (settings, settings())
+    return create_model("Metrics", __base__=Metrics, __doc__=Metrics.__doc__, **fields)
+
+
+@functools.cache
 def _params_model() -> type[Params]:
     models = list(variant_models().values())
     union = functools.reduce(operator.or_, models)
     variant = Annotated[union, Field(discriminator="method")] if len(models) > 1 else union
     return create_model(
-        "Params", __base__=Params, variants=(dict[str, variant], Field(description="rows of tables by name"))
+        "Params",
+        __base__=Params,
+        metrics=(metrics_model(), metrics_model()()),
+        variants=(dict[str, variant], Field(description="rows of tables by name")),
     )
 
 

@@ -125,16 +125,6 @@ class MnistScore(Model):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast of its training")
 
 
-class Inpainting(Model):
-    """Masks of the inpainting metrics: rectangles, the same for every run (facts 6.8)."""
-
-    smallest: Annotated[Fraction, Field(gt=0)] = Field(
-        0.125, description="least height and width as a share of the side: 8 of 64 (assumed: the range of the figures)"
-    )
-    largest: Annotated[float, Field(gt=0, le=1)] = Field(0.84375, description="and the most: 54 of 64 (assumed)")
-    seed: Natural = 0
-
-
 class FeatureNetwork(Model):
     """GALI's auxiliary classifiers, whose features are compared: of digits (classes), or of attributes (facts 5.17)."""
 
@@ -156,27 +146,11 @@ class FeatureNetwork(Model):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast of its training")
 
 
-class Svm(Model):
-    """Linear SVMs on an encoder's features of few labelled images: GALI's table 2, ALI's protocol (facts 6.7)."""
-
-    labelled: Count = Field(1000, description="labelled images of a set, as many of each class")
-    validation: Count = Field(10_000, description="last images of the training split, which C is chosen by")
-    draws: Count = Field(100, description="fresh labelled sets, over which the test error is averaged")
-    values_of_c: Annotated[Count, Field(ge=2)] = Field(50, description="values of C tried, from exp(-20) to exp(20)")
-    seed: Natural = Field(0, description="of the labelled sets, which are the same for every run")
-
-
-class Settling(Model):
-    """When BEGAN's controller counts as settled: our own metric of it (facts 6.9)."""
-
-    band: Annotated[Fraction, Field(gt=0)] = Field(
-        0.1, description="largest error of the balance that is settled, as a share of eta L_d"
-    )
-    window: Count = Field(10, description="points of the log (`training.log_every`) over which it is a mean")
-
-
 class Metrics(Model):
-    """The protocol of every metric; a metric's name states it."""
+    """The protocol of every metric; a metric's name states it.
+
+    What single metrics have of their own is added by :func:`advcodes.config.params.metrics_model`.
+    """
 
     extractor: Literal["classifier", "inception"] = Field("classifier", description="features that metrics compare")
     n_generated: Count = Field(10_000, description="generated images")
@@ -185,23 +159,13 @@ class Metrics(Model):
     )
     n_reference: Count = Field(10_000, description="real images; fewer if the split has fewer")
     reference_split: Literal["train", "test"] = "test"
-    compute: list[Literal["fd", "is", "kid", "prc"]] = Field(
-        ["fd", "is", "kid", "prc"], description="families to compute"
-    )
-    is_splits: Count = 10
-    kid_subsets: Count = 100
-    kid_subset_size: Count = 1000
-    prc_neighborhood: Count = 3
     curve_n_generated: Count = Field(2_000, description="generated images for each point of a curve")
     minibatch: Count = Field(100, description="images over whose means GALI's errors are averaged, with an sd")
-    inpainting: Inpainting = Inpainting()
     classifier: Classifier = Classifier()
     mnist_score: MnistScore | None = Field(
         MnistScore(), description="score of samples on MNIST by a classifier of its own; null: do without"
     )
     feature_network: FeatureNetwork = FeatureNetwork()
-    svm: Svm = Svm()
-    settling: Settling = Settling()
 
 
 class Text(Model):

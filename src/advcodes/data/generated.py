@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from advcodes.core.scenes import COLOURS
 from advcodes.data.source import Source
 
 if TYPE_CHECKING:
@@ -76,14 +77,6 @@ def _gaussians(config: Mapping[str, Any]) -> Source:
 
 SIDE = 32
 SUBROWS = 4  #: rows sampled in each pixel; along a row coverage is exact
-COLOURS = {
-    "red": (215, 40, 45),
-    "green": (40, 165, 70),
-    "blue": (45, 85, 215),
-    "yellow": (235, 205, 45),
-    "purple": (150, 60, 185),
-    "orange": (240, 135, 35),
-}
 
 
 def _star() -> list[tuple[float, float]]:

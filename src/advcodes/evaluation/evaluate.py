@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -14,11 +13,13 @@ from torch import Tensor
 from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.config.sections import Machine
 from advcodes.evaluation import reference as references
-from advcodes.evaluation.metrics import Reference, energy_distance, fidelity, frechet_distance, measure, statistics
-from advcodes.evaluation.names import ENERGY, metric_name
+from advcodes.evaluation.compared import along_training, measure
 from advcodes.evaluation.sample import captions_of, generate
+from advcodes.evaluation.subject import EvaluatedRun
 from advcodes.extractors.features import Extractor, load_extractor
 from advcodes.jobs import device
+from advcodes.metrics.extracted import Reference, fidelity, metric_name
+from advcodes.metrics.registry import metrics
 from advcodes.training.restore import restore, snapshots
 
 
@@ -27,12 +28,8 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
 
     It holds ``run``; ``metrics`` and ``spread`` by full name; their ``protocol``; ``floor`` (what real images
     score); ``curve``, a list of ``step``, ``images`` seen and the FD of a few samples at that point (of points the
-    energy distance, too), and ``curve_protocol``. Of a method whose samples are asked to show something
-    (``config["asks"]``), also what of that can be seen, and ``chance`` and ``agreement``: see
-    :class:`advcodes.evaluation.conditional.Scores`. Of one that reconstructs (``config["mse"]``) the squared error, and
-    of digits (``config["mnist_score"]``) their score. Where an item shows them, also errors of features
-    (``config["feature_error"]``), of inpainting, and of linear SVMs on its codes (``config["svm"]``), and when its
-    controller has settled (``config["settling"]``).
+    energy distance, too), and ``curve_protocol``. Each metric that has an entry in ``config`` adds what
+    :meth:`advcodes.metrics.base.Metric.measure` gives, with ``chance`` and ``agreement`` where it says them.
 
     Raises:
         AdvcodesError: an input is missing or damaged, a sample is not finite, or a dataset without classes or
@@ -54,22 +51,11 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
                 return samples[:n]
             return generate(restore(run, where, step), n, sampling, seed, f"{artifact.id}, step {step}", given)
 
-        found, more = extractor.features(samples, artifact.id), []
-        # By name: the code of these is no part of the results of runs that are not measured by them.
-        if "asks" in config:
-            conditional = importlib.import_module("advcodes.evaluation.conditional")
-            same = "classifier" in inputs and inputs["classifier"].directory == inputs["extractor"].directory
-            known = found[1] if same else None
-            more.append(vars(conditional.measure(artifact, samples, known, reference, where)))
-        if "mse" in config:
-            reconstruction = importlib.import_module("advcodes.evaluation.reconstruction")
-            more.append(reconstruction.measure(artifact, final))
-        for part in ("feature_error", "inpainting", "svm", "settling"):
-            if part in config:
-                more.append(importlib.import_module(f"advcodes.evaluation.{part}").measure(artifact, final, where))
-        if "mnist_score" in config:
-            mnist_score = importlib.import_module("advcodes.evaluation.mnist_score")
-            more.append(mnist_score.measure(artifact, samples, where))
+        found = extractor.features(samples, artifact.id)
+        same = "classifier" in inputs and inputs["classifier"].directory == inputs["extractor"].directory
+        subject = EvaluatedRun(artifact, final, where, samples, reference, found[1] if same else None)
+        # By their registry: the code of a metric is no part of the results of runs that are not measured by it.
+        more = [metric.measure(subject) for metric in metrics().values() if metric.entry in config]
         measured = evaluate(samples, snapshots(run), generated, reference, extractor, config, artifact.id, found)
     floor = json.loads((inputs["reference"].directory / "floor.json").read_text())
     for scores in more:
@@ -112,7 +98,7 @@ def evaluate(
         generated: ``generated(step, n)`` gives ``n`` images of a snapshot.
         reference: features of real images by the same extractor.
         extractor: that gave them.
-        config: ``extractor``, ``curve_n_generated``, and what :func:`advcodes.evaluation.metrics.measure` needs.
+        config: ``extractor``, ``curve_n_generated``, and what :func:`advcodes.evaluation.compared.measure` needs.
         what: first words of progress lines.
         found: features and logits of the samples, where they are known.
 
@@ -137,9 +123,7 @@ def evaluate(
     curve = []
     for step, images in points:
         few = generated(step, counts["n_generated"])
-        then, _ = extractor.features(few, f"{what}, step {step}")
-        point = {"step": step, "images": images, name: frechet_distance(statistics(then), reference.statistics)}
-        if reference.points is not None:
-            point[ENERGY] = energy_distance(few, reference.points)
-        curve.append(point)
+        then = extractor.features(few, f"{what}, step {step}")
+        compared = along_training(*then, reference, config["extractor"], extractor.classes, few)
+        curve.append({"step": step, "images": images, **compared})
     return {**measured, "curve": curve, "curve_protocol": {"metric": name, **counts}}

@@ -16,9 +16,11 @@ from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import Prepared
 from advcodes.data.prepared import load as load_prepared
-from advcodes.evaluation.metrics import Reference, Statistics, measure, statistics
+from advcodes.evaluation.compared import measure
 from advcodes.extractors.features import Extractor, load_extractor
 from advcodes.jobs import device
+from advcodes.metrics.extracted import Reference
+from advcodes.metrics.frechet import Statistics, statistics
 
 SEED = 0  #: of the choice of images
 

@@ -1,6 +1,6 @@
 """The classifier whose features stand in for Inception's: trained on each dataset by the pipeline itself.
 
-Metrics on its features bear names of their own (:mod:`advcodes.evaluation.names`); they say nothing beyond the
+Metrics on its features bear names of their own (:mod:`advcodes.metrics.extracted`); they say nothing beyond the
 dataset that it was trained on.
 """
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from advcodes.core.errors import AdvcodesError, unknown
 from advcodes.core.progress import Progress
-from advcodes.evaluation.names import EXTRACTORS
+from advcodes.metrics.base import EXTRACTORS
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.data.download import fetch, mismatch
 from advcodes.data.mirror import directory as mirror_directory
 from advcodes.data.prepared import load as load_prepared
-from advcodes.evaluation.metrics import fidelity, inception_score
-from advcodes.evaluation.names import IS_SPLITS
 from advcodes.extractors.features import Extractor, sha256
+from advcodes.metrics.extracted import IS_SPLITS, fidelity
+from advcodes.metrics.inception_score import inception_score
 
 NAME = "weights-inception-2015-12-05-6726825d.pth"
 SHA256_PREFIX = "6726825d"  #: of the weights that torch-fidelity publishes, converted from the 2015 graph

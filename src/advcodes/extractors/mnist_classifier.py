@@ -2,7 +2,7 @@
 
 The score is the Inception Score's formula on another network's predictions: a small convolutional one, trained on
 MNIST by its authors' recipe (github.com/ChunyuanLI/MNIST_Inception_Score). Real test images check it: theirs score
-9.8793, with an sd of 0.0614 over ten splits. :mod:`advcodes.evaluation.mnist_score` measures samples with it.
+9.8793, with an sd of 0.0614 over ten splits. :mod:`advcodes.metrics.mnist_score` measures samples with it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         logits = logits_of(network, centre(test.images, what))
         accuracy = {"validation": facts.pop("accuracy"), "test": _right(logits, test.labels)}
         # By name: how numbers are computed and called is no part of what the network has learnt.
-        score = importlib.import_module("advcodes.evaluation.metrics").inception_score
+        score = importlib.import_module("advcodes.metrics.inception_score").inception_score
         mean, sd = score(logits, min(SPLITS, len(logits)))
     about = {
         **{k: config[k] for k in ("epochs", "batch_size", "copies", "precision")},
@@ -96,6 +97,24 @@ def load(directory: Path, where: torch.device | str) -> tuple[Network, dict[str,
             f"{path}: not the MNIST score's classifier; delete {directory} and run `snakemake` again"
         ) from None
     return _on(network, where).eval().requires_grad_(False), about
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """The trained classifier as the MNIST score asks it; ``about`` is what about.json says of it."""
+
+    network: Network
+    about: Mapping[str, Any]
+    side: int = SIDE  #: of the images that it takes; of larger ones the centre counts
+
+    def logits(self, images: np.ndarray, what: str) -> Tensor:
+        """Logits [N, 10] of stored images, uint8 [N, 1, H, W]; ``what`` names them in errors."""
+        return logits_of(self.network, centre(images, what))
+
+
+def scorer(directory: Path, where: torch.device | str) -> Scorer:
+    """What :func:`load` gives, to score with."""
+    return Scorer(*load(directory, where))
 
 
 # ------------------------------------------------------------------------------------------------------------

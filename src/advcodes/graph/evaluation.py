@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 
 from advcodes.build.keys import digest
 from advcodes.build.provenance import Artifact
 from advcodes.graph.run import Run, plain
 from advcodes.graph.training import TrainingGraph
 from advcodes.methods import registry
+from advcodes.metrics.base import Candidate, Facts, Input, Metric
+from advcodes.metrics.extracted import compared_metrics
+from advcodes.metrics.registry import metric_of, metrics
 from advcodes.papers.items import Item
 from advcodes.papers.read import read_items
 
 AFFECTS_RESULTS = False
-#: Keys of `metrics` that say what is computed, and how.
-_MEASURED = ("compute", "n_generated_is", "is_splits", "kid_subsets", "kid_subset_size", "prc_neighborhood")
+
+
+def _measured() -> list[str]:
+    """Keys of `metrics` that say which metrics of samples beside real images are computed, and how."""
+    flat = [key for metric in metrics().values() if metric.flat and metric.Config for key in metric.Config.model_fields]
+    return ["compute", "n_generated_is", *flat]
 
 
 class EvaluationGraph(TrainingGraph):
@@ -35,7 +43,7 @@ class EvaluationGraph(TrainingGraph):
             "n_reference": m.n_reference,
             # What real training images score under the same protocol is measured here, once for all runs.
             "floor_split": view.train_split,
-            **{k: getattr(m, k) for k in ("n_generated", *_MEASURED)},
+            **{k: getattr(m, k) for k in ("n_generated", *_measured())},
         }
         inputs = {"data": self.prepared(dataset), "extractor": self.extractor(dataset)}
         place = f"reference/{dataset}/{digest([config, inputs['extractor'].id])[:8]}"
@@ -44,7 +52,7 @@ class EvaluationGraph(TrainingGraph):
             self.data / "evaluation" / place / "manifest.json",
             config,
             inputs,
-            ("advcodes.evaluation.reference",),
+            ("advcodes.evaluation.reference", *self._comparing(dataset)),
         )
 
     @functools.cache  # noqa: B019
@@ -69,7 +77,7 @@ class EvaluationGraph(TrainingGraph):
     def metrics(self, run: Run) -> Artifact:
         """Metrics of one run and their course over training: data/evaluation/metrics/<run>."""
         p, m = self.params, self.params.metrics
-        keys = (*_MEASURED, "n_generated", "curve_n_generated")
+        keys = (*_measured(), "n_generated", "curve_n_generated")
         config = {
             "extractor": m.extractor,
             "sampling": plain(p.sampling),
@@ -82,52 +90,61 @@ class EvaluationGraph(TrainingGraph):
             "reference": self.reference(run.dataset),
             **self._captions(run),  # snapshots show what they say, too
         }
-        modules = ["advcodes.evaluation.evaluate"]
-        method, view = registry.method(p.variants[run.variant].method), p.datasets[run.dataset]
-        asks = method.asks
-        if asks == "text":
+        modules, candidate = ["advcodes.evaluation.evaluate"], self._candidate(run)
+        if candidate.method.asks == "text":
             inputs["data"] = self.prepared(run.dataset)
-        # Of `shapes` alone a classifier can tell what captions say.
-        if asks in ("labels", "clusters") or (asks == "text" and p.source(run.dataset) == "shapes"):
-            config["asks"] = asks
-            inputs["data"] = self.prepared(run.dataset)
-            if asks == "text":
-                inputs["statements"] = self.classifier(run.dataset, "statements")
-            else:
-                inputs["classifier"] = self.classifier(run.dataset)
-            modules.append("advcodes.evaluation.conditional")
-        if method.can("reconstruct") and p.source(run.dataset) != "gaussians":
-            config["mse"] = {"split": view.test_split, "train_split": view.train_split, "n_images": m.n_reference}
-            inputs["data"] = self.prepared(run.dataset)
-            modules.append("advcodes.evaluation.reconstruction")
-        wanted = self._wanted(run)
-        compared = {"split": view.test_split, "n_images": m.n_reference, "minibatch": m.minibatch}
-        if wanted & {"pixel_mse", "feature_mse"}:
-            config["feature_error"] = compared
-            modules.append("advcodes.evaluation.feature_error")
-        if wanted & {"inpainted_pixel_mse", "inpainted_feature_mse", "inpainted_seam"}:
-            config["inpainting"] = {**compared, **plain(m.inpainting)}
-            modules.append("advcodes.evaluation.inpainting")
-        if {"feature_error", "inpainting"} & config.keys():
-            inputs |= {"data": self.prepared(run.dataset), "features": self.feature_network(run.dataset)}
-        if "svm_error" in wanted:
-            config["svm"] = {**plain(m.svm), "train_split": "train", "test_split": view.test_split}
-            inputs["data"] = self.prepared(run.dataset)
-            modules.append("advcodes.evaluation.svm")
-        if "settling_images" in wanted:
-            config["settling"] = plain(m.settling)
-            modules.append("advcodes.evaluation.settling")
-        if m.mnist_score is not None and self.is_mnist(run.dataset):
-            config["mnist_score"] = {"split": view.test_split}
-            inputs |= {"data": self.prepared(run.dataset), "mnist_score": self.mnist_score()}
-            modules.append("advcodes.evaluation.mnist_score")
+        for metric in self.measured_by(run):
+            modules.append(metric.__module__)
+            if (settings := metric.settings(candidate)) is not None:
+                config[metric.entry] = settings
+            for role in metric.inputs_of(candidate):
+                inputs[role] = self._input(role, run.dataset)
+                if role != "data":  # networks are loaded by name
+                    modules += inputs[role].modules
         return Artifact(
             f"evaluate/{run.id}",
             self.data / "evaluation" / "metrics" / run.id / "manifest.json",
             config,
             inputs,
-            tuple(modules),
+            tuple(dict.fromkeys(modules)),
         )
+
+    def measured_by(self, run: Run) -> list[type[Metric]]:
+        """Metrics that a run is measured by."""
+        candidate = self._candidate(run)
+        return [metric for metric in metrics().values() if metric.applies(candidate)]
+
+    def _candidate(self, run: Run) -> Candidate:
+        """A run as metrics see it before there is any."""
+        variant = self.params.variants[run.variant]
+        method, settings = registry.method(variant.method), self.params.metrics
+        return Candidate(method, variant, self._facts(run.dataset), self._wanted(run), settings)
+
+    def _facts(self, dataset: str) -> Facts:
+        """What metrics have to know of a dataset before it is prepared."""
+        view, source = self.params.datasets[dataset], self.params.source(dataset)
+        return Facts(
+            points=source == "gaussians",
+            told=source == "shapes",  # of others, captions say what no attribute tells
+            digits=self.is_mnist(dataset),
+            train_split=view.train_split,
+            test_split=view.test_split,
+        )
+
+    def _comparing(self, dataset: str) -> list[str]:
+        """Modules of the metrics that compare samples of a dataset with real images."""
+        facts = self._facts(dataset)
+        return [metric.__module__ for metric in compared_metrics() if metric.applies_to(facts)]
+
+    def _input(self, role: Input, dataset: str) -> Artifact:
+        """What a metric asks for under ``inputs``."""
+        if role == "data":
+            return self.prepared(dataset)
+        if role == "mnist_score":
+            return self.mnist_score()
+        if role == "features":
+            return self.feature_network(dataset)
+        return self.classifier(dataset, "statements") if role == "statements" else self.classifier(dataset)
 
     def _wanted(self, run: Run) -> set[str]:
         """Metrics that any declared item, chosen or not, shows of a run's variant on its dataset."""
@@ -139,6 +156,11 @@ class EvaluationGraph(TrainingGraph):
             if self.params.served(column, item.id) == run.dataset and item.trains(run.variant, column)
             for metric in item.measured(column)
         }
+
+    def about(self, items: Iterable[Item]) -> list[str]:
+        """Modules of the metrics that items are about: what they are called, and which values are better."""
+        names = {name for item in items for column in item.columns for name in item.measured(column)}
+        return sorted({metric_of(name).__module__ for name in names})
 
     @functools.cached_property
     def items(self) -> dict[str, Item]:

@@ -86,7 +86,7 @@ class Graph(EvaluationGraph):
             self.data / "reports" / p.scale / f"{item_id}.manifest.json",
             config,
             inputs,
-            ("advcodes.pages.render", f"advcodes.pages.kinds.{item.kind}"),
+            ("advcodes.pages.render", f"advcodes.pages.kinds.{item.kind}", *self.about([item])),
             # Reports go to git, their manifests to DVC with the data: a clone without the data knows nothing of them,
             # and builds everything.
             home=(self.reports / p.scale / item_id).parent,
@@ -129,7 +129,7 @@ class Graph(EvaluationGraph):
             self.data / "reports" / "front.manifest.json",
             {"scale": p.scale, "items": self._made(shown), "claims": claims},
             inputs,
-            ("advcodes.pages.front",),
+            ("advcodes.pages.front", *self.about(self.items[i] for i in shown)),
             home=self.reports,
         )
 
@@ -150,7 +150,7 @@ class Graph(EvaluationGraph):
             self.data / "reports" / "manifest.json",
             config,
             inputs,
-            ("advcodes.pages.summary",),
+            ("advcodes.pages.summary", *self.about(self.items[i] for i in self.chosen())),
             home=self.reports,
         )
 

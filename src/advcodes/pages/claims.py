@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from advcodes.core.statistics import Test, hedges_g, mean_sd, paired, welch
+from advcodes.metrics.registry import quantity
 from advcodes.pages import text
 from advcodes.pages.results import Result, only
-from advcodes.papers.items import Claim, Item, better, deciding
+from advcodes.papers.items import Claim, Item, deciding
 
 ALPHA = 0.05
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
@@ -129,14 +130,14 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
     else:
         sides = {"winner": [r.metrics[metric] for r in winners], "loser": [r.metrics[metric] for r in losers]}
         labels = (item.rows[claim.winner].label, item.rows[claim.loser or claim.winner].label)
-    found = verdict(sides["winner"], sides["loser"], better(wanted), claim.kind, claim.margin)
+    found = verdict(sides["winner"], sides["loser"], quantity(wanted).better, claim.kind, claim.margin)
     for side, variant, label in zip(sides, (claim.winner, claim.loser), labels, strict=True):
         found[side] |= {"variant": variant, "label": label, "values": sides[side]}
     return {
         "dataset": served,
         "metric": metric,
         "paper_metric": wanted if item.paper_measures and wanted in item.measured(claim.column) else None,
-        "better": better(wanted),
+        "better": quantity(wanted).better,
     } | found
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from advcodes.build.provenance import write_atomically
+from advcodes.metrics.registry import describe, metric_of, metrics, parse, quantity
 from advcodes.pages import text
-from advcodes.pages.results import INSTEAD, Result, only, shared
-from advcodes.papers.items import FRONT_ITEM, Item, better
+from advcodes.pages.results import Result, only, shared
+from advcodes.papers.items import FRONT_ITEM, Item
 
 _FILES = {"json": "every seed's values and their protocols", "tex": "LaTeX"}
 
@@ -103,7 +104,9 @@ def _measures(item: Item, found: Mapping[str, str | None]) -> dict[str, Any]:
     """``measures`` of a column, if the item says what its columns measure: full names by the paper's."""
     if not item.measures:
         return {}
-    return {"measures": [{"paper_metric": p, "metric": ours, "better": better(p)} for p, ours in found.items()]}
+    return {
+        "measures": [{"paper_metric": p, "metric": ours, "better": quantity(p).better} for p, ours in found.items()]
+    }
 
 
 def measures(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -140,12 +143,8 @@ def _floor_of(runs: Sequence[Result]) -> dict[str, Any]:
 
 def _described(name: str, measured: Sequence[tuple[Mapping[str, float], Mapping[str, Any]]]) -> str:
     """What a metric is, by the protocol of those runs that have it: not every method can be measured by each."""
-    from advcodes.evaluation.names import SETTLING_IMAGES, describe
-
     protocols = [protocol for values, protocol in measured if name in values]
-    about = shared(protocols)
-    if name == SETTLING_IMAGES:  # in this runs may differ, and a mean over them does not show it
-        about["settling_never"] = sum(not p["settled"] for p in protocols), len(protocols)
+    about = {**shared(protocols), **metric_of(parse(name)[0]).over_runs(protocols)}
     return describe(name, about).removeprefix(f"{name}: ")
 
 
@@ -270,39 +269,29 @@ def _other_quantities(content: Mapping[str, Any]) -> Iterator[str]:
             f"**Not comparable with the paper's numbers**: the paper prints {'; where it prints '.join(clauses)}"
             f"{which}. At most the order of the rows can be compared."
         )
-    for paper in INSTEAD:
-        there = {(dataset, m["metric"]): None for dataset, m in pairs if m["paper_metric"] == paper != m["metric"]}
-        for dataset, ours in there:
-            yield (
-                f"**{text.paper_metric(paper)}**: runs on {text.dataset(dataset)} have none, as its classifier is one "
-                f"of MNIST; `{ours}`, the same formula on predictions of another network, takes its place."
-            )
+    for metric in metrics().values():
+        if metric.instead is None:
+            continue
+        for paper in (q.name for q in metric.quantities):
+            there = {(dataset, m["metric"]): None for dataset, m in pairs if m["paper_metric"] == paper != m["metric"]}
+            for dataset, ours in there:
+                yield (
+                    f"**{text.paper_metric(paper)}**: runs on {text.dataset(dataset)} have none, as "
+                    f"{metric.instead.because}; `{ours}`, {metric.instead.what}, takes its place."
+                )
 
 
 def _floors(by_dataset: Mapping[str, Mapping[str, Any]], measured: Mapping[str, set[str]]) -> dict[str, list[str]]:
     """Scores of real images, under their own names (their number, and so that name, can be another), by which images.
 
-    Whether samples show what they were asked for is compared with images of the reference, asked for what they are; the
-    MNIST score with test images; jumps across masks' borders with those in the originals. What reconstructs has no
-    other floor but zero.
+    Each metric says which those are. What reconstructs has no other floor but zero.
     """
-    from advcodes.evaluation.names import CONDITIONAL, MNIST_SCORE, SEAM, parse
-
     found: dict[str, list[str]] = {}
     for dataset, column in by_dataset.items():
         floor, protocol = column["floor"], column["protocol"]
         for name, value in floor.get("metrics", {}).items():
             if parse(name) in map(parse, measured[dataset]):
-                which, images = "training images", floor["protocol"]["n_generated"]
-                if name in CONDITIONAL:
-                    which, images = f"images of split {protocol['split']}", protocol["n_reference"]
-                elif name == MNIST_SCORE:
-                    which, images = (
-                        f"images of split {protocol['mnist_score_split']}",
-                        protocol["mnist_score_real_images"],
-                    )
-                elif name == SEAM:
-                    which, images = f"images of split {protocol['inpainting_split']}", protocol["inpainting_images"]
+                which, images = metric_of(parse(name)[0]).floor_of(protocol, floor["protocol"])
                 number = text.number(value, text.decimals([value]))
                 score = f"`{name}` {number} ({images:,} images of {text.dataset(dataset)})"
                 found.setdefault(which, []).append(score)

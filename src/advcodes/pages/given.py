@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import mean_sd
-from advcodes.evaluation.names import CONDITIONAL, parse
+from advcodes.metrics.conditional import CONDITIONAL
+from advcodes.metrics.registry import parse
 from advcodes.pages import text
 from advcodes.pages.content import descriptions, footnotes, head, label, origin, ran, write_pages
 from advcodes.pages.pictures import images, scatter

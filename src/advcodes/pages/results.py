@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 from advcodes.build.provenance import Artifact
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import mean_sd
+from advcodes.metrics.registry import metric_of, parse, quantity
 
 if TYPE_CHECKING:
     from advcodes.papers.items import Item
-
-
-INSTEAD = {"mnist_score": "is"}  #: what takes the place of a metric on a dataset that cannot have it
 
 
 @dataclass(frozen=True)
@@ -139,16 +137,14 @@ def over_seeds(runs: Sequence[Result]) -> dict[str, Any] | None:
 
 def within(run: Result) -> dict[str, float]:
     """Of metrics whose sd within a run papers print, that sd: over minibatches, or over draws of labelled sets."""
-    from advcodes.evaluation.names import OVER_MINIBATCHES, SVM_ERROR
-
-    return {m: run.spread[m] for m in (*OVER_MINIBATCHES, SVM_ERROR) if m in run.spread}
+    return {name: sd for name, sd in run.spread.items() if quantity(parse(name)[0]).over}
 
 
 def only(metric: str, values: Iterable[str], where: str) -> str:
     """The full name under which a paper's metric (``fid``, ``is``) stands among a run's values.
 
-    The score of a classifier of MNIST exists on MNIST alone: on what stands in for it, the score of that dataset's own
-    extractor takes its place (:data:`INSTEAD`).
+    Where a dataset cannot have it, another may take its place (:attr:`advcodes.metrics.base.Metric.instead`): the score
+    of a classifier of MNIST exists on MNIST alone.
 
     Args:
         metric: as a paper's file names it.
@@ -158,28 +154,13 @@ def only(metric: str, values: Iterable[str], where: str) -> str:
     Raises:
         AdvcodesError: it was not computed.
     """
-    from advcodes.evaluation.names import ALONE, CONDITIONAL, SETTLING_IMAGES, parse
-
     kinds = {n: parse(n)[0] for n in values if n not in ("step", "images")}
-    sought = metric if metric in kinds.values() else INSTEAD.get(metric, metric)
+    asked = metric_of(metric)
+    sought = metric if metric in kinds.values() or asked.instead is None else asked.instead.quantity
     names = [n for n, kind in kinds.items() if kind == sought]
     if len(names) != 1:
-        remedy = "add it to metrics.compute in params.yaml"
-        if metric in CONDITIONAL:
-            remedy = "only runs have it whose samples are asked to show something; take the others out"
-        elif metric == "mse":
-            remedy = "only runs on images have it whose method reconstructs them; take the others out"
-        elif ALONE.get(metric) == "images":
-            remedy = (
-                "only runs on images have it whose method can what it measures (reconstruct, inpaint or represent "
-                "them); take the others out"
-            )
-        elif metric == SETTLING_IMAGES:
-            remedy = "only runs of methods with a controller have it (began and its kin); take the others out"
-        elif metric.startswith("inpainted_"):
-            remedy = "only runs have it that inpaint (`masked: true`); take the others out"
         raise AdvcodesError(
-            f"{where}: expected one metric of kind {metric!r}, found {', '.join(names) or 'none'}; {remedy}"
+            f"{where}: expected one metric of kind {metric!r}, found {', '.join(names) or 'none'}; {asked.remedy}"
         )
     return names[0]
 

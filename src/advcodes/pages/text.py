@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
-from advcodes.papers.items import better
+from advcodes.metrics.registry import parse, quantities, quantity
 
 DASH = "\N{EN DASH}"
 ARROW = {"lower": "↓", "higher": "↑"}
@@ -26,17 +26,6 @@ _DATASETS = {
     "mnist_survey": "MNIST",
     "cifar10_survey": "CIFAR-10",
 }
-_METRICS = {
-    "fid": "FID",
-    "is": "Inception Score",
-    "mse": "MSE",
-    "mnist_score": "MNIST score",
-    "pixel_mse": "pixel-MSE",
-    "feature_mse": "feature-MSE",
-    "inpainted_pixel_mse": "pixel-MSE of inpainting",
-    "inpainted_feature_mse": "feature-MSE of inpainting",
-    "svm_error": "misclassification rate (%)",
-}  #: others are called by their words
 _FEW, _MANY = 2, 6
 _WHOLE = 10_000  #: from here on numbers are printed without decimals
 
@@ -48,14 +37,13 @@ def dataset(name: str) -> str:
 
 def paper_metric(name: str) -> str:
     """What a paper's metric is called: FID, Inception Score."""
-    return _METRICS.get(name, name.replace("_", " "))
+    known = quantities().get(name)
+    return (known and known[1].title) or name.replace("_", " ")
 
 
 def arrow(metric: str) -> str:
     """Which way a metric is better, from its full name: ``↓`` or ``↑``."""
-    from advcodes.evaluation.names import parse
-
-    return ARROW[better(parse(metric)[0])]
+    return ARROW[quantity(parse(metric)[0]).better]
 
 
 def column(name: str, served_by: str | None) -> str:

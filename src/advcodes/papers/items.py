@@ -6,35 +6,28 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
 
 from advcodes.core.errors import did_you_mean
 from advcodes.core.schema import Model, Positive, Real
+from advcodes.metrics.inpainting import INPAINTED
+from advcodes.metrics.registry import quantities, quantity
+from advcodes.metrics.settling import SETTLING_IMAGES
 
 AFFECTS_RESULTS = False  # declarations enter a report's key as values
 FRONT_ITEM = "acl/table1"  #: the item shown as reports/table1.md
 ANY = "*"  #: dataset under which stands what is said on every dataset
-Metric = Literal[
-    "fid",
-    "is",
-    "energy_distance",
-    "label_accuracy",
-    "cluster_accuracy",
-    "caption_agreement",
-    "mse",
-    "mnist_score",
-    "pixel_mse",
-    "feature_mse",
-    "inpainted_pixel_mse",
-    "inpainted_feature_mse",
-    "inpainted_seam",
-    "svm_error",
-    "settling_images",
-]
-HIGHER_IS_BETTER = ("is", "precision", "recall", "label_accuracy", "cluster_accuracy", "cluster_nmi",
-                    "caption_agreement", "mnist_score")  # fmt: skip
-OVER_TRAINING = ("fid", "energy_distance")  #: measured on snapshots, too
-INPAINTED = ("inpainted_pixel_mse", "inpainted_feature_mse", "inpainted_seam")  #: metrics of what was filled in
+
+
+def _declared(name: str) -> str:
+    known = [q.name for _, q in quantities().values() if q.own]
+    if name not in known:
+        listed = [repr(own) for own in known]
+        raise ValueError(f"input should be {', '.join(listed[:-1])} or {listed[-1]}")
+    return name
+
+
+Metric = Annotated[str, AfterValidator(_declared)]  #: name of a number that some metric gives, and items may be about
 LAYOUTS = {"reconstructions": ("pairs", "blocks", "rows"), "inpainting": ("models", "formation")}  #: by kind
 Side = Literal["encoded", "generated"]
 
@@ -190,12 +183,14 @@ class Item(Model):
     @model_validator(mode="after")
     def _agrees(self) -> Item:
         _once("columns", self.columns)
-        if self.kind == "curves" and self.metric not in OVER_TRAINING:
+        if self.kind == "curves" and not quantity(self.metric).over_training:
             raise ValueError(f"metric: {self.metric!r} is not measured over training")
-        if self.kind == "controller" and self.metric != "settling_images":
-            raise ValueError(f"metric: `kind: controller` shows settling_images, not {self.metric!r}")
-        if self.better != better(self.metric):
-            raise ValueError(f"better: of {self.metric!r}, {better(self.metric)} values are better, not {self.better}")
+        if self.kind == "controller" and self.metric != SETTLING_IMAGES:
+            raise ValueError(f"metric: `kind: controller` shows {SETTLING_IMAGES}, not {self.metric!r}")
+        if self.better != quantity(self.metric).better:
+            raise ValueError(
+                f"better: of {self.metric!r}, {quantity(self.metric).better} values are better, not {self.better}"
+            )
         if self.paper_measures and not self.in_paper:
             raise ValueError("paper_measures: `true` goes with what is in a paper only, not with `in_paper: false`")
         if self.kind == "table" and not self.paper_measures:
@@ -321,11 +316,6 @@ class Item(Model):
         return self.model_dump(mode="json")
 
 
-def better(metric: str) -> Literal["lower", "higher"]:
-    """Which values of a metric are better."""
-    return "higher" if metric in HIGHER_IS_BETTER else "lower"
-
-
 def _known(here: str, what: str, names: Collection[str], known: Collection[str], label: str = "known") -> None:
     for name in names:
         if name not in known:
@@ -398,6 +388,6 @@ def check(claim: Claim, items: Mapping[str, Item]) -> None:
         here = f"column {claim.column!r} of {item.id}"
         raise ValueError(f".metric: {claim.metric!r} is not measured in {here} (measured: {', '.join(measured)})")
     metric = deciding(claim, item)
-    if claim.kind == "falls" and metric not in OVER_TRAINING:
+    if claim.kind == "falls" and not quantity(metric).over_training:
         whose = "" if claim.metric else " of its item"
         raise ValueError(f".kind: 'falls' needs a metric over training, which {metric!r}{whose} is not")

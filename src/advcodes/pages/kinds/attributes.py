@@ -16,8 +16,8 @@ from advcodes.core.errors import AdvcodesError, unknown
 from advcodes.core.statistics import mean_sd
 from advcodes.core.values import to_stored
 from advcodes.data.prepared import Prepared
-from advcodes.evaluation.sample import normalised
 from advcodes.extractors.features import Extractor, load_extractor
+from advcodes.nets.batch_norm import normalised
 from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures import scatter

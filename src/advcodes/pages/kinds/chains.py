@@ -13,8 +13,8 @@ from torch import Tensor
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import mean_sd
 from advcodes.core.values import to_stored
-from advcodes.evaluation.reconstruction import pairs
 from advcodes.evaluation.sample import normalised_for_samples
+from advcodes.metrics.reconstruction import pairs
 from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures.blocks import Block, blocks

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advcodes.core.statistics import mean_sd
-from advcodes.evaluation.settling import moving_mean, read
+from advcodes.metrics.settling import moving_mean, read
 from advcodes.pages import given, text
 from advcodes.pages.content import label, ran, write_pages
 from advcodes.pages.pictures import images, lines, scatter

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.evaluation.inpainting import completed, drawn_masks
+from advcodes.metrics.inpainting import INPAINTED, completed, drawn_masks
 from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures import images
 from advcodes.pages.pictures.blocks import Block, blocks
-from advcodes.papers.items import INPAINTED
 from advcodes.training.restore import restore
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import torch
 from advcodes.core.statistics import mean_sd
 from advcodes.core.values import to_stored
 from advcodes.data.prepared import Prepared
-from advcodes.evaluation.sample import normalised, normalised_for_samples
+from advcodes.evaluation.sample import normalised_for_samples
+from advcodes.nets.batch_norm import normalised
 from advcodes.pages import given, text
 from advcodes.pages.content import footnotes, head, label, origin
 from advcodes.pages.pictures import images, scatter

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from advcodes.core.statistics import mean_sd
-from advcodes.evaluation.names import parse
+from advcodes.metrics.registry import parse
 from advcodes.pages import given, text
 from advcodes.pages.content import label, ran, write_pages
 from advcodes.pages.pictures import lines, scatter

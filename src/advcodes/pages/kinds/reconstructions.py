@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.evaluation.reconstruction import reconstructions
+from advcodes.metrics.reconstruction import reconstructions
 from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures import images

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from advcodes.metrics.registry import parse, quantity
 from advcodes.pages import text
 from advcodes.pages.content import (  # fmt: skip
     as_json,
@@ -296,9 +297,7 @@ def _ours(
 
 def _over(metric: str | None) -> str | None:
     """What the sd of a metric within a run is over, in a word, if papers print it."""
-    from advcodes.evaluation.names import OVER_MINIBATCHES, SVM_ERROR
-
-    return "draws" if metric == SVM_ERROR else "batches" if metric in OVER_MINIBATCHES else None
+    return None if metric is None else quantity(metric).over
 
 
 def _legend_within(table: Mapping[str, Any]) -> list[str]:
@@ -337,8 +336,6 @@ def _best(means: Sequence[float | None], better: str) -> set[int]:
 
 def _other_tables(table: Mapping[str, Any]) -> Iterator[str]:
     """For each dataset that served, its runs' other metrics, and what real training images score."""
-    from advcodes.evaluation.names import CONDITIONAL, MNIST_SCORE
-
     columns = ran(table)
     for dataset, main in measured_on(table).items():
         served = {name: c for name, c in columns.items() if c["served_by"] == dataset}
@@ -351,8 +348,8 @@ def _other_tables(table: Mapping[str, Any]) -> Iterator[str]:
         lines = [[label(row), *(_score(ours.get(m), places[m]) for m in metrics)] for row, ours in trained]
         floors = next(iter(served.values()))["floor"].get("metrics")
         if floors:
-            other = (*CONDITIONAL, MNIST_SCORE)  # of other real images
-            floor = [None if m in other else floors.get(m) for m in metrics]
+            # Floors of some metrics are of other real images.
+            floor = [floors.get(m) if quantity(parse(m)[0]).floor_beside else None for m in metrics]
             printed = [text.DASH if v is None else text.number(v, text.decimals([v])) for v in floor]
             lines.append(["*real training images*", *printed])
         yield text.markdown_table([text.dataset(dataset), *(f"`{m}` {text.arrow(m)}" for m in metrics)], lines)

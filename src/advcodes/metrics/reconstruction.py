@@ -1,32 +1,62 @@
-"""Reconstructions of images by a trained run, and their squared error (facts 6.5)."""
+"""What a trained run makes of images: reconstructions, their squared error (facts 6.5), and features."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from advcodes.build.provenance import Artifact
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.progress import Progress
-from advcodes.core.values import to_float, to_stored
-from advcodes.data.prepared import load as load_prepared
-from advcodes.evaluation.names import MSE
-from advcodes.evaluation.reference import choose
-from advcodes.evaluation.sample import normalised
-from advcodes.training.restore import Restored
+from advcodes.metrics.base import Candidate, Metric, Quantity, Subject, Trained
+from advcodes.metrics.registry import register
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from torch import Tensor
+
+MSE = "mse"
 
 
-def measure(artifact: Artifact, restored: Restored) -> dict[str, dict[str, Any]]:
-    """The squared error of an `evaluate/...` artifact's run.
+@register(MSE)
+class SquaredError(Metric):
+    """The squared error of pixels of reconstructions (facts 6.5)."""
 
-    Args:
-        artifact: with input ``data``; its ``config["mse"]`` has ``split`` (whose images are reconstructed),
-            ``train_split`` and ``n_images`` (the most that count of each).
-        restored: the run.
+    order = 70
+    quantities = (Quantity(MSE, "lower", "MSE", needed=("mse_images", "mse_split")),)
+    needs = ("reconstructions",)
+    inputs = ("data",)
+    on_images = True
+    remedy = "only runs on images have it whose method reconstructs them; take the others out"
+
+    @classmethod
+    def settings(cls, candidate: Candidate) -> dict[str, Any]:
+        dataset = candidate.dataset
+        return {
+            "split": dataset.test_split,
+            "train_split": dataset.train_split,
+            "n_images": candidate.settings.n_reference,
+        }
+
+    @classmethod
+    def measure(cls, subject: Subject) -> dict[str, Any]:
+        return measure(subject)
+
+    @classmethod
+    def sentence(cls, name: str, protocol: Mapping[str, Any]) -> str:
+        seen = ", which were trained on, too" if protocol.get("mse_trained_on") else ""
+        mean = protocol.get("mse_of_mean_image")
+        baseline = f"; the mean training image in place of each would give {mean:.3f}" if mean is not None else ""
+        return (
+            "mean squared error of reconstructions over pixels and channels, images on [-1, 1] (on [0, 1] it would be "
+            f"a quarter); {protocol['mse_images']:,} images of split {protocol['mse_split']}{seen}, by a deterministic "
+            "encoder, not rounded to 8 bits (range, split and encoder assumed: papers that print it do not say)"
+            f"{baseline}"
+        )
+
+
+def measure(subject: Subject) -> dict[str, dict[str, Any]]:
+    """The squared error of a run; its entry says ``split``, ``train_split`` and ``n_images``, the most that count.
 
     Returns:
         ``metrics``, and ``protocol``: ``mse_range``, ``mse_images``, ``mse_split``, ``mse_encoder``, ``mse_trained_on``
@@ -36,24 +66,24 @@ def measure(artifact: Artifact, restored: Restored) -> dict[str, dict[str, Any]]
     Raises:
         AdvcodesError: the dataset lacks a split, or a reconstruction is not finite.
     """
-    config, seed = artifact.config["mse"], restored.config["seed"]
-    data = load_prepared(artifact.inputs["data"].directory)
+    config, restored, data = subject.config["mse"], subject.restored, subject.data
     split, train_split, n = config["split"], config["train_split"], config["n_images"]
-    images, training = data.images[choose(data, split, n)], data.split(train_split).images
-    error = squared_error(restored, images, artifact.config["sampling"], training, seed, artifact.id)
+    images, training = data.images[subject.chosen(split, n)], data.split(train_split).images
+    sampling, seed = subject.config["sampling"], restored.config["seed"]
+    error = squared_error(restored, images, sampling, training, seed, subject.what)
     protocol = {
         "mse_range": [-1, 1],
         "mse_images": len(images),
         "mse_split": split,
         "mse_encoder": "deterministic",
         "mse_trained_on": bool({*split.split("+")} & {*train_split.split("+")}),
-        "mse_of_mean_image": round(error_of_mean(images, data.images[choose(data, train_split, n)]), 6),
+        "mse_of_mean_image": round(error_of_mean(images, data.images[subject.chosen(train_split, n)]), 6),
     }
     return {"metrics": {MSE: error}, "protocol": protocol}
 
 
 def reconstructions(
-    restored: Restored, images: np.ndarray, sampling: Mapping[str, Any], training_images: np.ndarray, seed: int
+    restored: Trained, images: np.ndarray, sampling: Mapping[str, Any], training_images: np.ndarray, seed: int
 ) -> np.ndarray:
     """What a run makes of the codes of images, quantised to 8 bits: for figures.
 
@@ -70,13 +100,17 @@ def reconstructions(
     Raises:
         AdvcodesError: the method cannot reconstruct, or a reconstruction is not finite.
     """
+    import numpy as np
+
+    from advcodes.core.values import to_stored
+
     found = pairs(restored, images, sampling, training_images, seed, "reconstructing")
     made = [to_stored(again, restored.value_range).cpu().numpy() for _, again in found]
     return np.concatenate(made) if made else np.zeros((0, *restored.shape), np.uint8)
 
 
 def squared_error(
-    restored: Restored,
+    restored: Trained,
     images: np.ndarray,
     sampling: Mapping[str, Any],
     training_images: np.ndarray,
@@ -107,6 +141,8 @@ def error_of_mean(images: np.ndarray, training_images: np.ndarray) -> float:
         images: uint8 [N, C, H, W].
         training_images: uint8 [M, C, H, W].
     """
+    import numpy as np
+
     mean = training_images.mean(0, dtype=np.float64)
     total = sum(float(np.square((image - mean) / 127.5).sum()) for image in images)
     return total / images.size
@@ -121,13 +157,14 @@ def over_minibatches(errors: np.ndarray, size: int) -> tuple[float, float]:
         errors: of each image, [N].
         size: images of a minibatch.
     """
+    import numpy as np
+
     means = [errors[start : start + size].mean() for start in range(0, len(errors), size)]
     return float(np.mean(means)), float(np.std(means))
 
 
-@torch.inference_mode()
 def pairs(
-    restored: Restored,
+    restored: Trained,
     images: np.ndarray,
     sampling: Mapping[str, Any],
     training_images: np.ndarray,
@@ -153,8 +190,31 @@ def pairs(
     Raises:
         AdvcodesError: what is made is not finite.
     """
+    import torch
+
+    made = make or (lambda x, _: restored.method.reconstruct(x))
+    # The mode is not the caller's between two batches, as it would be if it were entered in the generator itself.
+    return torch.inference_mode()(_pairs)(restored, images, sampling, training_images, seed, what, made, noun)
+
+
+def _pairs(
+    restored: Trained,
+    images: np.ndarray,
+    sampling: Mapping[str, Any],
+    training_images: np.ndarray,
+    seed: int,
+    what: str,
+    make: Callable[[Tensor, int | None], Tensor],
+    noun: str,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """:func:`pairs`, with gradients switched off around it."""
+    import numpy as np
+    import torch
+
+    from advcodes.core.values import to_float
+    from advcodes.nets.batch_norm import normalised
+
     method, size, mode = restored.method, sampling["batch_size"], sampling["batch_norm"]
-    make = make or (lambda x, _: method.reconstruct(x))
     order = np.random.default_rng(seed).permutation(len(training_images))
 
     def floats(stored: np.ndarray) -> Tensor:
@@ -183,3 +243,65 @@ def pairs(
                 )
             yield x[:n], made
             progress.at(start + n)
+
+
+def represent(
+    restored: Trained,
+    images: np.ndarray,
+    rows: np.ndarray,
+    seen: np.ndarray,
+    sampling: Mapping[str, Any],
+    where: torch.device | str,
+    what: str = "representing",
+) -> np.ndarray:
+    """Features of some images, float32 [N, F].
+
+    Args:
+        restored: a run whose method represents images.
+        images: of the whole dataset, uint8 [M, C, H, W], or a memory map.
+        rows: of the images, int64 [N].
+        seen: rows of images that the run was trained on: batch norm is re-estimated on some, by the run's seed.
+        sampling: ``batch_norm``, ``batch_size``, ``reestimate_batches``: `sampling` of params.yaml.
+        where: device.
+        what: names the work in progress lines and errors.
+
+    Raises:
+        AdvcodesError: the method cannot represent images, or a feature is not finite.
+    """
+    import numpy as np
+    import torch
+
+    from advcodes.core.values import to_float
+    from advcodes.nets.batch_norm import normalised
+
+    method, size, mode = restored.method, sampling["batch_size"], sampling["batch_norm"]
+    order = np.random.default_rng(restored.config["seed"]).permutation(seen)
+
+    def features_of(some: np.ndarray) -> torch.Tensor:
+        x = torch.from_numpy(np.array(images[some])).to(where)
+        return method.represent(to_float(x, restored.value_range)).float()
+
+    def passes() -> None:
+        batches = max(1, min(sampling["reestimate_batches"], len(order) // size))  # whole ones, no image twice
+        for some in np.array_split(order[: batches * size], batches):
+            features_of(np.sort(some))
+
+    made: np.ndarray | None = None
+    progress = Progress(f"{what}: features", len(rows), "images")
+    with torch.inference_mode(), normalised(method.networks.values(), mode, passes):
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            n = len(batch)
+            if mode == "batch":  # the last batch has statistics of a whole one, too
+                batch = np.concatenate([batch, order[: size - n]])
+            features = features_of(batch)[:n]
+            if not torch.isfinite(features).all():
+                raise AdvcodesError(
+                    f"{what}: features of images by {method.name!r} at step {restored.step} are not finite (NaN or "
+                    "infinite); the run has diverged: lower its learning rate (optimiser.lr) and train again"
+                )
+            if made is None:  # filled in place: those of SVHN take 2 GB
+                made = np.empty((len(rows), features.shape[1]), np.float32)
+            made[start : start + n] = features.cpu().numpy()
+            progress.at(start + n)
+    return made

@@ -8,26 +8,107 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from advcodes.build.provenance import Artifact
 from advcodes.core.errors import AdvcodesError
-from advcodes.data.generated import COLOURS
-from advcodes.data.prepared import Prepared
-from advcodes.data.prepared import load as load_prepared
-from advcodes.evaluation import reference as references
-from advcodes.evaluation.metrics import Reference
-from advcodes.evaluation.names import CAPTION_AGREEMENT, CLUSTER_ACCURACY, CLUSTER_NMI, LABEL_ACCURACY
-from advcodes.extractors.features import Extractor, load_extractor
+from advcodes.core.scenes import COLOURS, TOLD
+from advcodes.metrics.base import Candidate, Input, Metric, Quantity, Subject, percent
+from advcodes.metrics.extracted import COUNTS
+from advcodes.metrics.registry import register
 
+if TYPE_CHECKING:
+    import numpy as np
+
+LABEL_ACCURACY, CLUSTER_ACCURACY, CLUSTER_NMI = "label_accuracy", "cluster_accuracy", "cluster_nmi"
+CAPTION_AGREEMENT = "caption_agreement"
+#: How far samples show what they were asked to, as the dataset's classifiers see them.
+CONDITIONAL = (LABEL_ACCURACY, CLUSTER_ACCURACY, CLUSTER_NMI, CAPTION_AGREEMENT)
 SEED = 0  #: of the orders in which clusters are shuffled
 SHUFFLES = 20  #: over which the chance level of clusters is averaged
-#: What a caption of `shapes` says beside shape and colour, and the attribute that tells it.
-TOLD = {"size": "large", "outline": "outlined", "ground": "dark background", "row": "top", "column": "left"}
+
+
+@register("conditional")
+class Conditional(Metric):
+    """How far samples of a conditional method show what they were asked to, as classifiers of the dataset see them."""
+
+    order = 60
+    entry = "asks"
+    quantities = tuple(
+        Quantity(name, "higher", own=name != CLUSTER_NMI, needed=COUNTS, floor_beside=False) for name in CONDITIONAL
+    )
+    needs = ("samples", "labels", "captions")
+    source = "classifier"
+    remedy = "only runs have it whose samples are asked to show something; take the others out"
+
+    @classmethod
+    def applies(cls, candidate: Candidate) -> bool:
+        """Whether something is asked that a classifier can tell: what captions say, of some datasets alone."""
+        asks = candidate.method.asks
+        return asks in ("labels", "clusters") or (asks == "text" and candidate.dataset.told)
+
+    @classmethod
+    def settings(cls, candidate: Candidate) -> str | None:
+        return candidate.method.asks
+
+    @classmethod
+    def inputs_of(cls, candidate: Candidate) -> Sequence[Input]:
+        return "data", "statements" if candidate.method.asks == "text" else "classifier"
+
+    @classmethod
+    def measure(cls, subject: Subject) -> dict[str, Any]:
+        return vars(measure(subject))
+
+    @classmethod
+    def sentence(cls, name: str, protocol: Mapping[str, Any]) -> str:
+        return f"{_sentence(name, protocol)}; {protocol['n_generated']:,} generated images"
+
+    @classmethod
+    def floor_of(cls, protocol: Mapping[str, Any], floor: Mapping[str, Any]) -> tuple[str, int]:
+        """Samples are compared with images of the reference, asked for what they are."""
+        return f"images of split {protocol['split']}", protocol["n_reference"]
+
+
+def _sentence(metric: str, protocol: Mapping[str, Any]) -> str:
+    """What a metric of conditional runs is; what the protocol does not say is left out."""
+    right = _reached("statement_accuracy" if metric == CAPTION_AGREEMENT else "class_accuracy", protocol)
+    own = "our own choice: the paper shows pictures"
+    if metric == LABEL_ACCURACY:
+        k = protocol.get("classes")
+        by_chance = f"by chance {percent(1 / k)}, " if k else ""
+        return (
+            "share of generated images in which a classifier trained on this dataset's classes"
+            f"{right} sees the class that was asked for ({by_chance}{own})"
+        )
+    if metric == CAPTION_AGREEMENT:
+        said = f" ({', '.join(protocol['statements'])})" if protocol.get("statements") else ""
+        chance = protocol.get("caption_chance")
+        by_chance = f"with a caption drawn at random {percent(chance)}, " if chance is not None else ""
+        return (
+            f"share of what the given captions say{said} that a classifier trained to read attributes and classes of "
+            f"this dataset, with noise added to images in training{right}, sees in the generated images "
+            f"({by_chance}{own})"
+        )
+    k, c = protocol.get("classes"), protocol.get("clusters")
+    between = (
+        f"{f'the {c}' if c else 'the'} clusters asked for and {f'the {k}' if k else 'the'} classes that a classifier "
+        f"trained on this dataset's{right} sees"
+    )
+    if metric == CLUSTER_ACCURACY:
+        by_chance = (
+            f"by chance {percent(1 / max(c, k))} and a little more, since the best is taken; " if c and k else ""
+        )
+        return (
+            f"share of generated images on the best one-to-one assignment between {between} in them ({by_chance}{own})"
+        )
+    return (
+        f"mutual information, over the mean of the entropies, between {between} in the generated images (from 0, where "
+        f"clusters say nothing of classes, to 1; {own})"
+    )
+
+
+def _reached(key: str, protocol: Mapping[str, Any]) -> str:
+    return f" ({percent(protocol[key])} right on test images)" if protocol.get(key) is not None else ""
 
 
 @dataclass(frozen=True)
@@ -49,33 +130,26 @@ class Scores:
     protocol: dict[str, Any] = field(default_factory=dict)
 
 
-def measure(
-    artifact: Artifact, samples: np.ndarray, logits: Tensor | None, reference: Reference, where: torch.device | str
-) -> Scores:
-    """Score the samples of an `evaluate/...` artifact whose ``config["asks"]`` says what was asked of them.
+def measure(subject: Subject) -> Scores:
+    """Score a run's samples; its entry says what was asked of them: ``labels``, ``clusters`` or ``text``.
 
-    Args:
-        artifact: with inputs ``samples``, ``data`` and ``classifier``, or for captions ``statements``.
-        samples: uint8 [N, C, H, W], or points float32 [N, D].
-        logits: of the samples by that classifier, [N, K], where they are known.
-        reference: real images; its split is the one whose captions were asked, and the same images are scored.
-        where: device.
+    The reference's split is the one whose captions were asked, and its images are scored, too.
 
     Raises:
         AdvcodesError: the dataset has no classes, ``asked.npy`` does not belong to the samples, or an input is missing
-            or damaged. Of captions: the dataset's attributes are not those of `shapes`.
+            or damaged. Of captions: the dataset's attributes are not those of drawn scenes.
     """
-    asks, inputs = artifact.config["asks"], artifact.inputs
-    data = load_prepared(inputs["data"].directory)
-    classifier = _classifier(inputs["statements" if asks == "text" else "classifier"], data, asks, where)
-    n = artifact.config.get("n_generated", len(samples))  # there may be more, for the Inception Score
-    asked, samples = read_asked(inputs["samples"], len(samples))[:n], samples[:n]
-    rows = references.choose(data, reference.split, len(reference.features))
+    asks, data, reference = subject.config["asks"], subject.data, subject.reference
+    classifier = _classifier(subject, asks)
+    n = subject.config.get("n_generated", len(subject.samples))  # there may be more, for the Inception Score
+    asked, samples = read_asked(subject.sampled, len(subject.samples))[:n], subject.samples[:n]
+    rows = subject.chosen(reference.split, len(reference.features))
 
     def seen(images: np.ndarray, what: str) -> np.ndarray:
-        return classifier.features(images, f"{artifact.id}, {what}")[1].numpy()
+        return classifier.features(images, f"{subject.what}, {what}")[1].numpy()
 
-    logits = seen(samples, "samples") if logits is None else logits[:n].numpy()
+    known = subject.logits
+    logits = seen(samples, "samples") if known is None else known[:n].numpy()
     protocol, right = {"asks": asks}, classifier.about["accuracy"]
     if asks != "text":
         protocol |= {"classes": logits.shape[1], "class_accuracy": right}
@@ -83,13 +157,13 @@ def measure(
         return _with(of_clusters(asked, logits.argmax(1)), protocol)
     real = seen(data.images[rows], "real images")
     if asks == "labels":
-        _within(asked, logits.shape[1], "class", inputs["samples"])
+        _within(asked, logits.shape[1], "class", subject.sampled)
         return _with(of_labels(asked, logits.argmax(1), data.labels[rows], real.argmax(1)), protocol)
 
     captioned, names = data.split(reference.split), data.attribute_names
-    _within(asked, len(captioned), "row of the split", inputs["samples"])
+    _within(asked, len(captioned), "row of the split", subject.sampled)
 
-    def told(of: Prepared, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def told(of: Any, rows: np.ndarray) -> dict[str, np.ndarray]:
         return statements(of.labels[rows], of.attributes[rows].astype(int) * 2 - 1, names)
 
     def read(logits: np.ndarray) -> dict[str, np.ndarray]:
@@ -104,13 +178,15 @@ def _with(found: Scores, protocol: Mapping[str, Any]) -> Scores:
     return found
 
 
-def read_asked(samples: Artifact, n: int) -> np.ndarray:
-    """What each of ``n`` samples was asked to show: int64 [n].
+def read_asked(sampled: Path, n: int) -> np.ndarray:
+    """What each of ``n`` samples in a directory was asked to show: int64 [n].
 
     Raises:
         AdvcodesError: ``asked.npy`` is missing, damaged, or has another length.
     """
-    path = samples.directory / "asked.npy"
+    import numpy as np
+
+    path = sampled / "asked.npy"
     try:
         asked = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
@@ -127,16 +203,16 @@ def read_asked(samples: Artifact, n: int) -> np.ndarray:
     return asked
 
 
-def _within(asked: np.ndarray, n: int, what: str, samples: Artifact) -> None:
+def _within(asked: np.ndarray, n: int, what: str, sampled: Path) -> None:
     if (outside := (asked < 0) | (asked >= n)).any():
         raise AdvcodesError(
-            f"{samples.directory / 'asked.npy'}: asks for {what} {asked[outside][0]}, and there are {n}; the dataset "
+            f"{sampled / 'asked.npy'}: asks for {what} {asked[outside][0]}, and there are {n}; the dataset "
             "has changed: run `snakemake` to make the samples again"
         )
 
 
-def _classifier(artifact: Artifact, data: Prepared, asks: str, where: torch.device | str) -> Extractor:
-    found = load_extractor(artifact.directory, "classifier", where)
+def _classifier(subject: Subject, asks: str) -> Any:
+    found, data = subject.network("statements" if asks == "text" else "classifier"), subject.data
     if data.labels.max(initial=-1) < 1 if asks == "text" else found.about["task"] != "classes":
         raise AdvcodesError(
             f"{data.dataset}: has no classes, so no classifier can tell whether samples show what they were asked "
@@ -165,6 +241,8 @@ def of_labels(asked: np.ndarray, seen: np.ndarray, labels: np.ndarray, seen_real
 
 def of_clusters(asked: np.ndarray, seen: np.ndarray) -> Scores:
     """``cluster_accuracy`` and ``cluster_nmi`` of clusters asked [N] and classes seen [N]."""
+    import numpy as np
+
     metrics = {CLUSTER_ACCURACY: cluster_accuracy(asked, seen), CLUSTER_NMI: cluster_nmi(asked, seen)}
     random = np.random.default_rng(SEED)
     orders = [random.permutation(asked) for _ in range(SHUFFLES)]
@@ -189,6 +267,8 @@ def of_captions(
         real: what is true of real images, int64 [M].
         seen_real: what the classifier sees in them.
     """
+    import numpy as np
+
     agreement = {
         name: {
             "samples": _share(seen[name], said),
@@ -221,6 +301,8 @@ def statements(shapes: np.ndarray, attributes: np.ndarray, names: Sequence[str])
     Raises:
         AdvcodesError: an attribute of `shapes` is missing.
     """
+    import numpy as np
+
     if missing := [a for a in (*COLOURS, *TOLD.values()) if a not in names]:
         raise AdvcodesError(
             f"captions: the dataset lacks the attributes {', '.join(missing)} of `shapes`; prepare it again"
@@ -232,6 +314,8 @@ def statements(shapes: np.ndarray, attributes: np.ndarray, names: Sequence[str])
 
 def by_chance(asked: np.ndarray, seen: np.ndarray) -> float:
     """Agreement of ``asked`` [N] and ``seen`` [N] if ``asked`` is shuffled: the exact mean over all orders."""
+    import numpy as np
+
     n = max(asked.max(), seen.max()) + 1
     a, b = (np.bincount(x, minlength=n) / len(x) for x in (asked, seen))
     return float(a @ b)
@@ -247,6 +331,7 @@ def cluster_accuracy(clusters: np.ndarray, classes: np.ndarray) -> float:
         clusters: int64 [N].
         classes: int64 [N].
     """
+    import numpy as np
     from scipy.optimize import linear_sum_assignment
 
     counts = np.zeros((clusters.max() + 1, classes.max() + 1), np.int64)
@@ -259,6 +344,7 @@ def cluster_nmi(clusters: np.ndarray, classes: np.ndarray) -> float:
 
     Of one class alone nothing can be read, and it is 0 (scikit-learn has 1 where there is but one cluster, too).
     """
+    import numpy as np
     from sklearn.metrics import normalized_mutual_info_score
 
     if len(np.unique(classes)) == 1:

@@ -9,27 +9,81 @@ import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import torch
-from scipy.linalg import solve_triangular
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.svm import LinearSVC
+from pydantic import Field
 
-from advcodes.build.provenance import Artifact
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.progress import Progress
-from advcodes.core.values import to_float
-from advcodes.data.prepared import Prepared
-from advcodes.data.prepared import load as load_prepared
-from advcodes.evaluation.names import SVM_ERROR
-from advcodes.evaluation.sample import normalised
-from advcodes.training.restore import Restored
+from advcodes.core.schema import Count, Model, Natural
+from advcodes.metrics.base import Candidate, Metric, Quantity, Subject
+from advcodes.metrics.feature_error import CAPABLE
+from advcodes.metrics.reconstruction import represent
+from advcodes.metrics.registry import register
 
+if TYPE_CHECKING:
+    import numpy as np
+    from sklearn.svm import LinearSVC
+
+SVM_ERROR = "svm_error"
 LOG_C = 20.0  #: values of C lie from exp(-LOG_C) to exp(LOG_C), evenly in their logarithm
 PIXEL_DRAWS = 10  #: labelled sets, at most, that the baseline on pixels is averaged over
 CHUNK = 2048  #: examples that are predicted at a time, as they are put in double precision for it
+
+
+@register("svm")
+class SvmError(Metric):
+    """The test error of linear SVMs on an encoder's features of few labelled images."""
+
+    class Config(Model):
+        """Linear SVMs on an encoder's features of few labelled images: GALI's table 2, ALI's protocol (facts 6.7)."""
+
+        labelled: Count = Field(1000, description="labelled images of a set, as many of each class")
+        validation: Count = Field(10_000, description="last images of the training split, which C is chosen by")
+        draws: Count = Field(100, description="fresh labelled sets, over which the test error is averaged")
+        values_of_c: Annotated[Count, Field(ge=2)] = Field(
+            50, description="values of C tried, from exp(-20) to exp(20)"
+        )
+        seed: Natural = Field(0, description="of the labelled sets, which are the same for every run")
+
+    order = 100
+    quantities = (
+        Quantity(
+            SVM_ERROR, "lower", "misclassification rate (%)", over="draws",
+            needed=("svm_test_images", "svm_test_split", "svm_draws", "svm_labelled", "svm_pool", "svm_split",
+                    "svm_validation"),
+        ),
+    )  # fmt: skip
+    needs = ("codes", "labels")
+    inputs = ("data",)
+    on_demand = True
+    remedy = CAPABLE
+
+    @classmethod
+    def settings(cls, candidate: Candidate) -> dict[str, Any]:
+        splits = {"train_split": "train", "test_split": candidate.dataset.test_split}
+        return {**super().settings(candidate), **splits}
+
+    @classmethod
+    def measure(cls, subject: Subject) -> dict[str, Any]:
+        return measure(subject)
+
+    @classmethod
+    def sentence(cls, name: str, protocol: Mapping[str, Any]) -> str:
+        size, draws, pixels = protocol.get("svm_features"), protocol["svm_draws"], protocol.get("svm_error_of_pixels")
+        over = f"mean and standard deviation over {draws:,} sets" if draws > 1 else "one set"
+        few = protocol.get("svm_draws_of_pixels", draws)
+        fewer = f", over {few:,} of the sets" if few < draws else ""
+        baseline = f"; on pixels in place of features it is {pixels:.2f}{fewer}" if pixels is not None else ""
+        return (
+            f"percent of the {protocol['svm_test_images']:,} images of split {protocol['svm_test_split']} that linear "
+            "SVMs misclassify (one class against the others, squared hinge, L2 penalty) on "
+            f"{f'{size:,} ' if size else ''}features of a deterministic encoder, its code and three hidden "
+            f"layers, not standardised; "
+            f"{over} of {protocol['svm_labelled']:,} labelled images, as many of each class, drawn from the first "
+            f"{protocol['svm_pool']:,} of split {protocol['svm_split']}; C chosen once, by its last "
+            f"{protocol['svm_validation']:,}{baseline}"
+        )
 
 
 @dataclass(frozen=True)
@@ -59,19 +113,16 @@ class Errors:
     unconverged: int
 
 
-def measure(artifact: Artifact, restored: Restored, where: torch.device | str) -> dict[str, dict[str, Any]]:
-    """The misclassification rate of an `evaluate/...` artifact's run, in percent of the test images.
+def measure(subject: Subject) -> dict[str, dict[str, Any]]:
+    """The misclassification rate of a run, in percent of the test images.
 
     The last ``validation`` images of the training split are there to choose C by; the rest is the pool, which labelled
     sets are drawn from: the same sets for every run, so that runs differ by their features alone. Features are what
     ``Method.represent`` gives, not standardised. The baseline is pixels on [-1, 1] in their place, with those C alone
     up to the first that does not converge, and with the first ten of the sets: they take longer than features.
 
-    Args:
-        artifact: with input ``data``; its ``config["svm"]`` has ``train_split``, ``test_split``, ``labelled``,
-            ``validation``, ``draws``, ``values_of_c`` and ``seed``.
-        restored: a run whose method represents images.
-        where: device.
+    Its entry says ``train_split``, ``test_split``, ``labelled``, ``validation``, ``draws``, ``values_of_c`` and
+    ``seed``.
 
     Returns:
         ``metrics`` (``svm_error``: mean over draws), ``spread`` (its population sd, as ALI's script has it; none of a
@@ -84,8 +135,9 @@ def measure(artifact: Artifact, restored: Restored, where: torch.device | str) -
         AdvcodesError: the dataset lacks a split or classes, the split is too small, a class has too few images in the
             pool, ``labelled`` is no multiple of the number of classes, or a feature is not finite.
     """
-    config = artifact.config["svm"]
-    data = load_prepared(artifact.inputs["data"].directory)
+    import numpy as np
+
+    config, restored, data = subject.config["svm"], subject.restored, subject.data
     training, test = (data.rows(config[split]) for split in ("train_split", "test_split"))
     classes = _classes(data, config)
     pool = training.stop - training.start - config["validation"]
@@ -109,14 +161,14 @@ def measure(artifact: Artifact, restored: Restored, where: torch.device | str) -
 
     every, trained_on = np.concatenate(sets), data.rows(restored.config["view"]["train_split"])
     seen = np.arange(trained_on.start, trained_on.stop)
-    features = represent(restored, data.images, every, seen, artifact.config["sampling"], where, artifact.id)
-    result, size = found(features, draws, f"{artifact.id}: SVMs"), features.shape[1]
+    features = represent(restored, data.images, every, seen, subject.config["sampling"], subject.where, subject.what)
+    result, size = found(features, draws, f"{subject.what}: SVMs"), features.shape[1]
     del features
     pixels = data.images[every].reshape(len(every), -1).astype(np.float32)
     pixels /= 127.5
     pixels -= 1
     # Neighbouring pixels are alike: on photographs large C do not converge, and each would take its 1,000 iterations.
-    baseline = found(pixels, draws[: 1 + PIXEL_DRAWS], f"{artifact.id}: SVMs on pixels", give_up=True)
+    baseline = found(pixels, draws[: 1 + PIXEL_DRAWS], f"{subject.what}: SVMs on pixels", give_up=True)
     protocol = {
         "svm_labelled": config["labelled"],
         "svm_draws": config["draws"],
@@ -138,7 +190,7 @@ def measure(artifact: Artifact, restored: Restored, where: torch.device | str) -
     return {"metrics": {SVM_ERROR: float(np.mean(result.test))}, "spread": spread, "protocol": protocol}
 
 
-def _classes(data: Prepared, config: Mapping[str, Any]) -> Sequence[str]:
+def _classes(data: Any, config: Mapping[str, Any]) -> Sequence[str]:
     """Names of the dataset's classes, each image of both splits having one."""
     for split in (config["train_split"], config["test_split"]):
         without = int((data.labels[data.rows(split)] < 0).sum())
@@ -168,6 +220,8 @@ def labelled_sets(
     Raises:
         AdvcodesError: ``labelled`` is no multiple of the number of classes, or a class has too few images.
     """
+    import numpy as np
+
     n, k = config["labelled"], len(classes)
     if k < 2 or n % k:
         raise AdvcodesError(
@@ -210,6 +264,8 @@ def errors(
         what: first words of progress lines.
         give_up: try no C above the first with which the SVM does not converge.
     """
+    import numpy as np
+
     first, *fresh = draws
     values = np.exp(np.linspace(-LOG_C, LOG_C, values_of_c))
     progress = Progress(what, len(values) + len(fresh), "fits")
@@ -258,6 +314,8 @@ class Problem:
     """
 
     def __init__(self, pool: Examples, rows: np.ndarray):
+        import numpy as np
+
         self.features, self.labels = pool.features[rows].astype(np.float64), pool.labels[rows]
         self.factor: np.ndarray | None = None
         self.dual = len(rows) < self.features.shape[1]
@@ -267,6 +325,10 @@ class Problem:
 
     def fit(self, c: float) -> LinearSVC:
         """The SVM with weight ``c`` on the hinge, which predicts from float64 [N, F]."""
+        from scipy.linalg import solve_triangular
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.svm import LinearSVC
+
         svm = LinearSVC(C=c, dual=self.dual, random_state=0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # they are counted
@@ -281,6 +343,8 @@ class Problem:
 
 def errors_of(svms: Sequence[LinearSVC], examples: Examples) -> np.ndarray:
     """Percent of examples that each SVM misclassifies, float64 [number of SVMs]; all know the same classes."""
+    import numpy as np
+
     weights, biases = np.concatenate([s.coef_ for s in svms]), np.concatenate([s.intercept_ for s in svms])
     classes, wrong = svms[0].classes_, np.zeros(len(svms))
     for start in range(0, len(examples.labels), CHUNK):
@@ -291,60 +355,3 @@ def errors_of(svms: Sequence[LinearSVC], examples: Examples) -> np.ndarray:
         found = classes[scores.argmax(2) if scores.shape[2] > 1 else (scores[..., 0] > 0).astype(int)]
         wrong += (found != examples.labels[rows, None]).sum(0)
     return 100 * wrong / len(examples.labels)
-
-
-@torch.inference_mode()
-def represent(
-    restored: Restored,
-    images: np.ndarray,
-    rows: np.ndarray,
-    seen: np.ndarray,
-    sampling: Mapping[str, Any],
-    where: torch.device | str,
-    what: str = "representing",
-) -> np.ndarray:
-    """Features of some images, float32 [N, F].
-
-    Args:
-        restored: a run whose method represents images.
-        images: of the whole dataset, uint8 [M, C, H, W], or a memory map.
-        rows: of the images, int64 [N].
-        seen: rows of images that the run was trained on: batch norm is re-estimated on some, by the run's seed.
-        sampling: ``batch_norm``, ``batch_size``, ``reestimate_batches``: `sampling` of params.yaml.
-        where: device.
-        what: names the work in progress lines and errors.
-
-    Raises:
-        AdvcodesError: the method cannot represent images, or a feature is not finite.
-    """
-    method, size, mode = restored.method, sampling["batch_size"], sampling["batch_norm"]
-    order = np.random.default_rng(restored.config["seed"]).permutation(seen)
-
-    def features_of(some: np.ndarray) -> torch.Tensor:
-        x = torch.from_numpy(np.array(images[some])).to(where)
-        return method.represent(to_float(x, restored.value_range)).float()
-
-    def passes() -> None:
-        batches = max(1, min(sampling["reestimate_batches"], len(order) // size))  # whole ones, no image twice
-        for some in np.array_split(order[: batches * size], batches):
-            features_of(np.sort(some))
-
-    made: np.ndarray | None = None
-    progress = Progress(f"{what}: features", len(rows), "images")
-    with normalised(method.networks.values(), mode, passes):
-        for start in range(0, len(rows), size):
-            batch = rows[start : start + size]
-            n = len(batch)
-            if mode == "batch":  # the last batch has statistics of a whole one, too
-                batch = np.concatenate([batch, order[: size - n]])
-            features = features_of(batch)[:n]
-            if not torch.isfinite(features).all():
-                raise AdvcodesError(
-                    f"{what}: features of images by {method.name!r} at step {restored.step} are not finite (NaN or "
-                    "infinite); the run has diverged: lower its learning rate (optimiser.lr) and train again"
-                )
-            if made is None:  # filled in place: those of SVHN take 2 GB
-                made = np.empty((len(rows), features.shape[1]), np.float32)
-            made[start : start + n] = features.cpu().numpy()
-            progress.at(start + n)
-    return made

@@ -6,24 +6,67 @@ It is the settling time of control theory: the time after which a controlled qua
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
+from pydantic import Field
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.evaluation.names import SETTLING_IMAGES
+from advcodes.core.schema import Count, Fraction, Model
+from advcodes.metrics.base import Metric, Quantity, Subject
+from advcodes.metrics.registry import register
 
 if TYPE_CHECKING:
-    import torch
+    import numpy as np
 
-    from advcodes.build.provenance import Artifact
-    from advcodes.training.restore import Restored
-
+SETTLING_IMAGES = "settling_images"
 LOG = "losses.csv"
 #: Of the log: the controller's weight k, its error e (Khan Eq. 11), and the convergence measure L_d + |e|.
 COLUMNS = {name: f"discriminate/{name}" for name in ("k", "balance", "convergence")}
+
+
+@register("settling")
+class SettlingTime(Metric):
+    """Training images until the controller of a method that has one has settled."""
+
+    class Config(Model):
+        """When BEGAN's controller counts as settled: our own metric of it (facts 6.9)."""
+
+        band: Annotated[Fraction, Field(gt=0)] = Field(
+            0.1, description="largest error of the balance that is settled, as a share of eta L_d"
+        )
+        window: Count = Field(10, description="points of the log (`training.log_every`) over which it is a mean")
+
+    order = 110
+    quantities = (Quantity(SETTLING_IMAGES, "lower", needed=("settling_band", "settling_window")),)
+    needs = ("log",)
+    source = "losses"
+    on_demand = True
+    remedy = "only runs of methods with a controller have it (began and its kin); take the others out"
+
+    @classmethod
+    def measure(cls, subject: Subject) -> dict[str, Any]:
+        return measure(subject)
+
+    @classmethod
+    def sentence(cls, name: str, protocol: Mapping[str, Any]) -> str:
+        window, every = protocol["settling_window"], protocol.get("settling_every")
+        span = f" ({window * every:,} images)" if every else ""
+        never, runs = protocol.get("settling_never", (0, 0))
+        whole = f"; {never} of {runs} runs never settled; they count as the whole training" if never else ""
+        return (
+            "training images seen until the error of BEGAN's controller, e = eta L_d - L_g (with reconstructions, - "
+            f"alpha L_v, too), stays within ±{100 * protocol['settling_band']:g} % of eta L_d to the end of training, "
+            f"both as means over the last {window} logged points{span}, so never fewer than these (the settling time "
+            f"of control theory; our own choice: no paper reports it){whole}"
+        )
+
+    @classmethod
+    def over_runs(cls, protocols: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """In whether they settled runs may differ, and a mean over them does not show it."""
+        return {"settling_never": (sum(not p["settled"] for p in protocols), len(protocols))}
 
 
 @dataclass(frozen=True)
@@ -54,6 +97,8 @@ class Course:
         Raises:
             AdvcodesError: the denominator is not positive somewhere.
         """
+        import numpy as np
+
         real = diversity * moving_mean(self.convergence - np.abs(self.balance), window)
         if not (real > 0).all():
             raise AdvcodesError(
@@ -65,6 +110,8 @@ class Course:
 
 def moving_mean(values: np.ndarray, window: int) -> np.ndarray:
     """Mean of each value and those before it, ``window`` in all or as many as there are: [P] of [P]."""
+    import numpy as np
+
     sums = np.concatenate([[0.0], np.cumsum(values)])
     last = np.arange(1, len(values) + 1)
     first = np.maximum(last - window, 0)
@@ -77,6 +124,8 @@ def read(directory: Path) -> Course:
     Raises:
         AdvcodesError: there is no readable log, it lacks the columns of a controller, or a value is not finite.
     """
+    import numpy as np
+
     path = directory / LOG
     try:
         with open(path, newline="") as f:
@@ -112,18 +161,15 @@ def settled_at(images: np.ndarray, relative: np.ndarray, band: float) -> int | N
         relative: the relative error there, [P].
         band: its largest size.
     """
+    import numpy as np
+
     outside = np.flatnonzero(np.abs(relative) > band)
     first = outside[-1] + 1 if len(outside) else 0
     return int(images[first]) if first < len(images) else None
 
 
-def measure(artifact: Artifact, restored: Restored, where: torch.device | str) -> dict[str, dict[str, Any]]:
-    """The settling time of an `evaluate/...` artifact's run, in training images.
-
-    Args:
-        artifact: with input ``run``; its ``config["settling"]`` has ``band`` and ``window``.
-        restored: the run, of a method with a controller.
-        where: device; not needed.
+def measure(subject: Subject) -> dict[str, dict[str, Any]]:
+    """The settling time of a run of a method with a controller, in training images; its entry is the settings.
 
     Returns:
         ``metrics`` (``settling_images``: images seen at the end of the first window from which on the relative error
@@ -135,9 +181,12 @@ def measure(artifact: Artifact, restored: Restored, where: torch.device | str) -
         AdvcodesError: the method has no controller, its log is unreadable or shorter than a window, or the error has
             nothing to be relative to.
     """
-    config, directory = artifact.config["settling"], artifact.inputs["run"].directory
+    import numpy as np
+
+    config, directory = subject.config["settling"], subject.run
+    hyperparameters: Any = subject.restored.method.config
     band, window = config["band"], config["window"]
-    course, diversity = read(directory), restored.method.config.diversity
+    course, diversity = read(directory), hyperparameters.diversity
     if len(course.images) < window:
         raise AdvcodesError(
             f"{directory / LOG}: {len(course.images)} logged points, and metrics.settling.window is {window}; lower "

@@ -3,35 +3,141 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import torch
-from torch import Tensor
+from pydantic import Field
 
-from advcodes.build.provenance import Artifact
 from advcodes.core.errors import AdvcodesError
-from advcodes.core.values import to_stored
-from advcodes.data.prepared import load as load_prepared
-from advcodes.evaluation.names import INPAINTED_FEATURE_MSE, INPAINTED_PIXEL_MSE, SEAM
-from advcodes.evaluation.reconstruction import over_minibatches, pairs
-from advcodes.evaluation.reference import choose
-from advcodes.extractors import feature_network
+from advcodes.core.schema import Fraction, Model, Natural
 from advcodes.methods import masks as rectangles
-from advcodes.training.restore import Restored
+from advcodes.metrics.base import Candidate, Metric, Quantity, Subject, Trained
+from advcodes.metrics.feature_error import CAPABLE, compared, network_sentence
+from advcodes.metrics.reconstruction import over_minibatches, pairs
+from advcodes.metrics.registry import register
 
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+INPAINTED_PIXEL_MSE, INPAINTED_FEATURE_MSE = "inpainted_pixel_mse", "inpainted_feature_mse"  #: facts 6.8, 6.6
+SEAM = "inpainted_seam"  #: jumps across the border of what was filled in
+INPAINTED = (INPAINTED_PIXEL_MSE, INPAINTED_FEATURE_MSE, SEAM)
+_NEEDED = ("inpainting_images", "inpainting_split", "inpainting_rectangles")
 _BLOCK = 100  #: masks drawn at a time: fewer masks are then the first of more
 
 
-def measure(artifact: Artifact, restored: Restored, where: torch.device | str) -> dict[str, dict[str, Any]]:
-    """The errors of an `evaluate/...` artifact's run in what is missing of images.
+@register("inpainting")
+class Inpainting(Metric):
+    """Errors of what is filled in, and how well it agrees with its surroundings."""
 
-    Args:
-        artifact: with inputs ``data`` and ``features`` (the feature network); its ``config["inpainting"]`` has
-            ``split`` and ``n_images`` (the most that count), ``minibatch`` (images over whose means the numbers are
-            averaged), and of the masks ``smallest``, ``largest`` and ``seed``: see :func:`drawn_masks`.
-        restored: the run.
-        where: device.
+    class Config(Model):
+        """Masks of the inpainting metrics: rectangles, the same for every run (facts 6.8)."""
+
+        smallest: Annotated[Fraction, Field(gt=0)] = Field(
+            0.125,
+            description="least height and width as a share of the side: 8 of 64 (assumed: the range of the figures)",
+        )
+        largest: Annotated[float, Field(gt=0, le=1)] = Field(0.84375, description="and the most: 54 of 64 (assumed)")
+        seed: Natural = 0
+
+    order = 90
+    quantities = (
+        Quantity(
+            INPAINTED_PIXEL_MSE, "lower", "pixel-MSE of inpainting", over="batches",
+            needed=(*_NEEDED, "inpainting_minibatch"),
+        ),
+        Quantity(
+            INPAINTED_FEATURE_MSE, "lower", "feature-MSE of inpainting", over="batches",
+            needed=(*_NEEDED, "inpainting_minibatch", "inpainting_kind", "inpainting_units", "inpainting_side"),
+        ),
+        Quantity(SEAM, "lower", needed=_NEEDED),
+    )  # fmt: skip
+    needs = ("reconstructions",)
+    inputs = ("data", "features")
+    on_demand = True
+    remedy = CAPABLE
+
+    @classmethod
+    def settings(cls, candidate: Candidate) -> dict[str, Any]:
+        return {**compared(candidate), **super().settings(candidate)}
+
+    @classmethod
+    def measure(cls, subject: Subject) -> dict[str, Any]:
+        return measure(subject)
+
+    @classmethod
+    def sentence(cls, name: str, protocol: Mapping[str, Any]) -> str:
+        return {
+            INPAINTED_PIXEL_MSE: _inpainted_pixel_mse,
+            INPAINTED_FEATURE_MSE: _inpainted_feature_mse,
+            SEAM: _seam,
+        }[name](protocol)
+
+    @classmethod
+    def floor_of(cls, protocol: Mapping[str, Any], floor: Mapping[str, Any]) -> tuple[str, int]:
+        """Jumps are compared with those in the originals."""
+        return f"images of split {protocol['inpainting_split']}", protocol["inpainting_images"]
+
+
+# -- sentences --------------------------------------------------------------------------------------------------
+
+
+def _inpainted(protocol: Mapping[str, Any]) -> str:
+    """On which images something is filled in, and what is missing of them."""
+    low, high = protocol["inpainting_rectangles"]
+    seen = ", which were trained on, too" if protocol.get("inpainting_trained_on") else ""
+    return (
+        f"{protocol['inpainting_images']:,} images of split {protocol['inpainting_split']}{seen}, of each a rectangle "
+        f"{low} to {high} pixels high and wide, the same for every run (range assumed: the published pictures'), not "
+        "rounded to 8 bits"
+    )
+
+
+def _over_minibatches(protocol: Mapping[str, Any]) -> str:
+    size, n = protocol["inpainting_minibatch"], protocol["inpainting_images"]
+    if n <= size:
+        return "one minibatch"
+    smaller = " (the last is smaller)" if n % size else ""
+    return f"mean and standard deviation over {-(-n // size):,} minibatches of {size}{smaller}"
+
+
+def _inpainted_pixel_mse(protocol: Mapping[str, Any]) -> str:
+    """What the error of filled-in pixels is."""
+    mean = protocol.get("inpainting_of_mean_image")
+    baseline = f"; the mean training image in place of each would give {mean:.3f}" if mean is not None else ""
+    return (
+        "mean squared error of filled-in pixels alone, over them and channels, images on [0, 1]; "
+        f"{_over_minibatches(protocol)}; {_inpainted(protocol)}{baseline}"
+    )
+
+
+def _inpainted_feature_mse(protocol: Mapping[str, Any]) -> str:
+    """What the error of features of completed images is."""
+    return (
+        "mean squared difference between features of images and of the same with a piece filled in, "
+        f"{network_sentence(protocol, 'inpainting')}; {_over_minibatches(protocol)}; {_inpainted(protocol)}"
+    )
+
+
+def _seam(protocol: Mapping[str, Any]) -> str:
+    """What the jump across the border of what was filled in is."""
+    floor = protocol.get("inpainting_seam_of_originals")
+    real = f"; in the originals it is {floor:.4f}" if floor is not None else ""
+    return (
+        "mean squared jump between neighbouring pixels across the border of what was filled in, over such pairs and "
+        "channels, images on [0, 1] (our own measure of whether it agrees with its surroundings); "
+        f"{_inpainted(protocol)}{real}"
+    )
+
+
+# -- measuring --------------------------------------------------------------------------------------------------
+
+
+def measure(subject: Subject) -> dict[str, dict[str, Any]]:
+    """The errors of a run in what is missing of images.
+
+    Its entry says ``split`` and ``n_images`` (the most that count), ``minibatch`` (images over whose means the numbers
+    are averaged), and of the masks ``smallest``, ``largest`` and ``seed``: see :func:`drawn_masks`.
 
     Returns:
         ``metrics``: the squared error of missing pixels, an image's mean over its missing pixels and the channels, on
@@ -44,18 +150,21 @@ def measure(artifact: Artifact, restored: Restored, where: torch.device | str) -
         AdvcodesError: the method cannot inpaint, the dataset or the feature network is missing, or an image is not
             finite.
     """
-    config, seed = artifact.config["inpainting"], restored.config["seed"]
-    data, train_split = load_prepared(artifact.inputs["data"].directory), restored.config["view"]["train_split"]
+    import numpy as np
+    import torch
+
+    config, restored, data = subject.config["inpainting"], subject.restored, subject.data
+    seed, train_split = restored.config["seed"], restored.config["view"]["train_split"]
     split, n, minibatch = config["split"], config["n_images"], config["minibatch"]
-    images, training = data.images[choose(data, split, n)], data.split(train_split).images
-    network = feature_network.load(artifact.inputs["features"].directory, where)
+    images, training = data.images[subject.chosen(split, n)], data.split(train_split).images
+    network, sampling = subject.network("features"), subject.config["sampling"]
     missing = drawn_masks(len(images), restored.shape, config["smallest"], config["largest"], config["seed"])
-    mean = torch.from_numpy(data.images[choose(data, train_split, n)].mean(0, dtype=np.float64) / 255)
+    mean = torch.from_numpy(data.images[subject.chosen(train_split, n)].mean(0, dtype=np.float64) / 255)
     pixels, features, baseline = [], [], []
     across = np.zeros(4)  # squared jumps in completed images and their number; the same of the originals
     at = 0
     with torch.inference_mode():
-        found = _pairs(restored, images, missing, artifact.config["sampling"], training, seed, artifact.id, _inpaint)
+        found = _pairs(restored, images, missing, sampling, training, seed, subject.what, _inpaint)
         for x, filled in found:
             real, made = (on_unit(given, restored.value_range) for given in (x, filled))
             mask = missing[at : at + len(x)].to(x.device)
@@ -67,7 +176,7 @@ def measure(artifact: Artifact, restored: Restored, where: torch.device | str) -
             across += [*jumps(made, mask), *jumps(real, mask)]
     if not across[1]:
         raise AdvcodesError(
-            f"{artifact.id}: no mask leaves a pixel of its image, so nothing can be said about the border; lower "
+            f"{subject.what}: no mask leaves a pixel of its image, so nothing can be said about the border; lower "
             "metrics.inpainting.largest"
         )
     (pixel, pixel_sd), (feature, feature_sd), (of_mean, _) = (
@@ -129,6 +238,8 @@ def drawn_masks(n: int, shape: Sequence[int], smallest: float, largest: float, s
         largest: and the most.
         seed: of the drawing.
     """
+    import torch
+
     generator = torch.Generator().manual_seed(seed)
     low, high = extent(shape, smallest, largest)
     blocks = [rectangles.draw(_BLOCK, shape, low, high, generator) for _ in range(0, n, _BLOCK)]
@@ -139,7 +250,7 @@ def drawn_masks(n: int, shape: Sequence[int], smallest: float, largest: float, s
 
 
 def completed(
-    restored: Restored,
+    restored: Trained,
     images: np.ndarray,
     masks: Tensor,
     sampling: Mapping[str, Any],
@@ -166,6 +277,10 @@ def completed(
     Raises:
         AdvcodesError: the method cannot inpaint, or what it fills in is not finite.
     """
+    import numpy as np
+
+    from advcodes.core.values import to_stored
+
     make = _reconstruct_masked if whole else _inpaint
     found = _pairs(restored, images, masks, sampling, training_images, seed, "inpainting", make)
     made = [to_stored(filled, restored.value_range).cpu().numpy() for _, filled in found]
@@ -181,7 +296,7 @@ def _reconstruct_masked(method: Any, x: Tensor, mask: Tensor) -> Tensor:
 
 
 def _pairs(
-    restored: Restored,
+    restored: Trained,
     images: np.ndarray,
     masks: Tensor,
     sampling: Mapping[str, Any],
@@ -191,6 +306,8 @@ def _pairs(
     make: Callable[[Any, Tensor, Tensor], Tensor],
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of images and of what ``make`` (method, images, masks) makes of them, in the run's value range."""
+    import torch
+
     method, passed = restored.method, 0
     if not method.can("inpaint", method.config):
         raise AdvcodesError(
