@@ -17,7 +17,7 @@ from advcodes import __version__
 from advcodes.build.produce import produce
 from advcodes.build.provenance import Artifact
 from advcodes.build.versions import record
-from advcodes.config.params import json_schema, read
+from advcodes.config.params import SCALES, json_schema, read
 from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation.names import MNIST_SCORE
 from advcodes.graph.extractors import Task
@@ -154,6 +154,12 @@ def _status(find: Callable[[], Artifact]) -> str:
         return "missing"
 
 
+def _resolve(args: argparse.Namespace) -> None:
+    from advcodes.app.resolve import resolved
+
+    print(resolved(Path("params.yaml"), args.what, args.scale), end="")
+
+
 def _plan(args: argparse.Namespace) -> None:
     from advcodes.app.plan import plan
 
@@ -272,6 +278,9 @@ def parser() -> argparse.ArgumentParser:
         stage(name, text, _stage(lambda g, w, find=find: find(g)), None).set_defaults(what=None)
     add("list", "what there is, what is built and what is stale", _list, "what", nargs="?", default="all",
         choices=["all", "datasets", "methods", "variants", "items", "runs"])  # fmt: skip
+    sub = add("resolve", "what variants are at a scale, and where each value comes from, as YAML", _resolve, "variant",
+              nargs="*", help="all unless given")  # fmt: skip
+    sub.add_argument("--scale", choices=SCALES, help="params.yaml's unless given")
     sub = add("plan", "what tables and figures will cost: runs, images, hours", _plan, "item", nargs="*",
               help="table, figure, or a paper's key for all of its; params.yaml's `items` unless given")  # fmt: skip
     sub.add_argument("--scale", help="demo, laptop or paper; params.yaml's unless given")
