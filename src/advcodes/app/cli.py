@@ -171,9 +171,9 @@ def _plan(args: argparse.Namespace) -> None:
 
 
 def _prune(args: argparse.Namespace) -> None:
-    """Delete run directories that params.yaml no longer names; every other scale's are left alone."""
+    """Delete run directories that no item, chosen or not, has any more; every other scale's are left alone."""
     graph = _graph()
-    wanted = {r.id for r in graph.all_runs()}
+    wanted = {r.id for r in graph.every_run()}
     found: set[Path] = set()
     for root in ("runs", "evaluation/samples", "evaluation/metrics"):
         for directory in (DATA / root / graph.params.scale).glob("*/*/seed*"):
@@ -197,7 +197,7 @@ def _record(graph: Graph) -> None:
 
 def _accept(args: argparse.Namespace) -> None:
     graph = _graph()
-    accepted = [a.id for a in graph.everything() if a.accept(args.reason)]
+    accepted = [a.id for a in graph.every_item() if a.accept(args.reason)]
     if accepted:
         _record(graph)
     print(
@@ -273,7 +273,8 @@ def parser() -> argparse.ArgumentParser:
     stage("render", "render a table or figure", _stage(lambda g, w: g.item(w)), "item")
     for name, text, find in (
         ("front", "write reports/table1.md", Graph.front),
-        ("summary", "write claims, and what dvc compares", Graph.summary),
+        ("claims", "write reports/<scale>/claims.md", Graph.claims),
+        ("summary", "write what dvc compares", Graph.summary),
     ):
         stage(name, text, _stage(lambda g, w, find=find: find(g)), None).set_defaults(what=None)
     add("list", "what there is, what is built and what is stale", _list, "what", nargs="?", default="all",

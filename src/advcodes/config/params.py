@@ -105,7 +105,7 @@ class Params(Model):
         return Training.model_validate({**self.training.model_dump(), **own})
 
     def value_range_of(self, variant: str, dataset: str) -> tuple[float, float]:
-        """Range of images that networks see: the variant's own, else its architecture's family's, else the dataset's."""
+        """Range of images that a variant sees: its own, else its architecture family's, else the dataset's."""
         own = self.variants[variant]
         return own.value_range or self.architectures[own.architecture].value_range or self.datasets[dataset].range
 
