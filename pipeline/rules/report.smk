@@ -53,6 +53,28 @@ rule summary:
         "advcodes summary --key {params.key} 2>&1 | tee {log}"
 
 
+rule claims:
+    input:
+        inputs_of(lambda w: GRAPH.claims()),
+    output:
+        page=f"reports/{GRAPH.params.scale}/claims.md",
+        manifest=f"data/reports/{GRAPH.params.scale}/claims.manifest.json",
+    log:
+        f"logs/claims/{GRAPH.params.scale}.log",
+    conda:
+        "../envs/advcodes.yaml"
+    params:
+        key=key_of(lambda w: GRAPH.claims()),
+    shell:
+        "advcodes claims --key {params.key} 2>&1 | tee {log}"
+
+
+# All items of all papers, whichever are chosen, and the verdicts on their claims.
+rule everything:
+    input:
+        lambda w: manifests([GRAPH.claims(), GRAPH.summary()]),
+
+
 for paper in sorted({item.partition("/")[0] for item in GRAPH.items}):
 
     rule:

@@ -14,11 +14,16 @@ from pages_fakes import CURVES, artifact, item, render_artifact, run
 
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
-from advcodes.pages import front, render, summary
+from advcodes.pages import front, render, summary, verdicts
 from advcodes.pages.results import read_results
 
 CLAIM = {"id": "c", "paper": "acl", "item": "acl/table1", "says": "ACL helps", "where": "w", "column": "cifar10",
          "winner": "acl_gan", "loser": "gan"}  # fmt: skip
+
+VERDICTS = {  # with the table and without it
+    True: {"holds": 1, "does not hold": 0, "undecided": 0},
+    False: {"holds": 0, "does not hold": 0, "undecided": 1},
+}
 
 
 def inputs_of(root):
@@ -45,6 +50,8 @@ def made(root, items=("acl/table1", "acl/fig8")):
     }
     config = {"scale": "demo", "items": declared, "claims": [CLAIM], "papers": {"acl": "ACL"}}
     whole = artifact(root / "reports", "summary/demo", config=config, inputs=rendered | inputs)
+    page = artifact(root / "reports/demo", "claims/demo", "claims.manifest.json", config=config, inputs=inputs)
+    assert verdicts.make(page, Machine()) == (["claims.md", "claims.json"], {"claims": VERDICTS["acl/table1" in items]})
     return whole, summary.make(whole, Machine())
 
 
@@ -62,11 +69,8 @@ def table(text):
 
 def test_files(tmp_path):
     whole, (files, facts) = made(tmp_path)
-    assert sorted(files) == [
-        "curves.csv", "demo/claims.json", "demo/claims.md", "losses.csv", "metrics.json",
-    ]  # fmt: skip
+    assert (sorted(files), facts) == (["curves.csv", "losses.csv", "metrics.json"], {})
     assert all((whole.directory / f).is_file() for f in files)
-    assert facts == {"claims": {"holds": 1, "does not hold": 0, "undecided": 0}}
     assert "ACL helps" in (whole.directory / "demo/claims.md").read_text()
 
 
@@ -185,7 +189,7 @@ def test_reports_need_no_torch_and_planning_no_matplotlib(tmp_path):
                 assert name.partition(".")[0] != "torch", "torch is imported"
         sys.meta_path.insert(0, Refuse())
         sys.path.insert(0, {str(__file__).rpartition("/")[0]!r})
-        import advcodes.pages.render, advcodes.pages.summary, advcodes.pages.pictures.images
+        import advcodes.pages.render, advcodes.pages.summary, advcodes.pages.verdicts, advcodes.pages.pictures.images
         assert not {{"matplotlib", "scipy", "PIL"}} & set(sys.modules)
         import test_pages_summary, pathlib
         test_pages_summary.made(pathlib.Path({str(tmp_path)!r}))

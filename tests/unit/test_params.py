@@ -218,6 +218,68 @@ def test_merge_replaces_lists_and_scalars_and_keeps_its_inputs():
     assert base == {"a": {"b": [1, 2], "c": 3}}
 
 
+def lrs(tree: dict[str, Any], *variants: str) -> list[float]:
+    """Learning rates of variants at scale demo."""
+    resolved = resolve(tree, scale="demo")
+    return [resolved.variants[v].optimiser.lr for v in variants]
+
+
+def test_a_variant_is_like_another_at_every_scale(tree: dict[str, Any]):
+    tree["variants"] |= {
+        "child": {"like": "parent", "latent_dim": 8},
+        "grandchild": {"like": "child", "method": "lsgan", "optimiser": {"betas": [0.1, 0.9]}},
+        "parent": {"method": "gan", "latent_dim": 32, "items": ["acl/fig8"], "training": {"batch_size": 5}},
+    }
+    demo = tree["scales"]["demo"]["variants"]
+    demo |= {"parent": {"optimiser": {"lr": 0.5}, "latent_dim": 16}}
+    whole = resolve(tree, scale="demo").variants
+    assert lrs(tree, "parent", "child", "grandchild") == [0.5, 0.5, 0.5]
+    assert [whole[v].latent_dim for v in ("parent", "child", "grandchild")] == [16, 8, 8]  # its own word wins
+    assert whole["grandchild"].method == "lsgan"
+    assert whole["grandchild"].optimiser.betas == (0.1, 0.9)
+    assert whole["grandchild"].training.batch_size == 5
+    assert whole["child"].items == []  # where its parent stands it does not
+    assert resolve(tree, scale="paper").variants["parent"].latent_dim == 32
+    demo["child"] = {"optimiser": {"lr": 0.25}}
+    assert lrs(tree, "parent", "child", "grandchild") == [0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("links", "says"),
+    [
+        ({"a": "b", "b": "c", "c": "b"}, r"params\.yaml: variants\.c\.like: a circle: b -> c -> b$"),
+        ({"a": "a"}, r"params\.yaml: variants\.a\.like: a circle: a -> a$"),
+        ({"a": "gann"}, r"params\.yaml: variants\.a\.like: unknown variant 'gann'; did you mean 'gan'\? \(known: a, "),
+        ({"a": ["gan", "lsgan"]}, r"variants\.a\.like: expected the name of one variant, got \['gan', 'lsgan'\]$"),
+    ],
+)
+def test_a_variant_cannot_be_like_itself_or_like_none(tree: dict[str, Any], links: dict[str, Any], says: str):
+    tree["variants"] |= {name: {"like": parent} for name, parent in links.items()}
+    with pytest.raises(AdvcodesError, match=says):
+        resolve(tree)
+
+
+def test_a_wrong_parent_in_a_scale_is_named_there(tree: dict[str, Any]):
+    tree["scales"]["demo"]["variants"]["gan"] = {"like": "gan"}
+    with pytest.raises(AdvcodesError, match=r"params\.yaml: scales\.demo\.variants\.gan\.like: a circle: gan -> gan$"):
+        resolve(tree, scale="demo")
+
+
+def test_networks_see_images_in_the_range_of_their_family_unless_a_variant_says_otherwise(tree: dict[str, Any]):
+    tree["variants"]["half"] = {"like": "dcgan", "value_range": [0, 1]}
+    params = resolve(tree)
+    assert params.value_range_of("dcgan", "cifar10") == (-1, 1)
+    assert params.value_range_of("half", "svhn") == (0, 1)
+    assert (params.value_range_of("gan", "cifar10"), params.value_range_of("gan", "svhn")) == ((0, 1), (-1, 1))
+
+
+def test_params_yaml_can_be_read_on_a_few_screens():
+    with open("params.yaml") as f:
+        lines = f.read().splitlines()
+    assert len(lines) < 230
+    assert max(map(len, lines)) <= 120
+
+
 def test_stand_ins_say_what_serves_a_column(tree: dict[str, Any]):
     demo, paper = resolve(tree, scale="demo"), resolve(tree, scale="paper")
     assert demo.served("cifar10") == "digits"
@@ -237,7 +299,8 @@ def test_schema_knows_every_method_and_every_scale():
     for cls in registry.methods().values():
         assert f"{cls.__name__}Variant" in text
     assert set(schema["properties"]["scales"]["properties"]) == {"demo", "laptop", "paper"}
-    assert "required" not in schema["$defs"]["OptimiserOverride"]
+    assert "required" not in schema["$defs"]["Optimiser"]
+    assert not [name for name in schema["$defs"] if name.endswith("Override")]
 
 
 def test_schema_accepts_the_file_and_refuses_an_unknown_key(tree: dict[str, Any]):

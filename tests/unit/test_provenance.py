@@ -226,6 +226,17 @@ def test_a_papers_key_stands_for_all_its_items_once(tree: dict[str, Any]):
     assert chosen[0] == "acl/fig6" and sorted(chosen) == sorted(i for i in read_items() if i.startswith("acl/"))
 
 
+def test_claims_and_what_is_kept_cover_every_item_whichever_are_chosen(tree: dict[str, Any]):
+    tree["items"] = ["acl/table1"]
+    few = Graph(resolve(tree))
+    tree["items"] = sorted({i.partition("/")[0] for i in few.items})
+    every = Graph(resolve(tree))
+    assert few.claims().key == every.claims().key
+    assert few.summary().key != every.summary().key
+    assert few.every_run() == every.all_runs() != few.all_runs()
+    assert {a.id for a in few.everything()} < {a.id for a in few.every_item()}
+
+
 def test_one_item_can_have_its_own_seeds_and_stand_ins(tree: dict[str, Any]):
     tree["scales"]["demo"]["per_item"] = {"acl/fig10": {"seeds": [4], "stand_ins": {"celeba": "shapes"}}}
     graph = Graph(resolve(tree))
@@ -257,6 +268,7 @@ def test_a_variant_can_train_in_its_own_way_and_that_is_part_of_its_key(tree: di
 
 
 def test_table1_needs_its_own_runs_only(tree: dict[str, Any]):
+    tree["items"] = ["acl"]
     graph = Graph(resolve(tree))
     trained = {a.id for a in ancestors_first([graph.front()]) if a.id.startswith("train/")}
     assert trained == {f"train/{r.id}" for r in graph.runs(graph.items["acl/table1"])}

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
+from advcodes.papers.read import read_items
 from workflow.project import REPORTS, ROOT, Project, jobs
 
 
@@ -47,6 +48,12 @@ def test_a_mistake_in_params_yaml_is_one_line_from_both_tools(built: Project):
 def test_what_cannot_be_built_is_refused_before_anything_is_trained(built: Project, target: str, message: str):
     output = built.snakemake(target, ok=False)
     assert message in output and not jobs(output)
+
+
+def test_everything_is_all_six_groups_whatever_is_chosen(built: Project):
+    planned = jobs(built.snakemake("--dry-run", "everything"))
+    assert planned["claims"] == 1
+    assert planned["render"] == len(read_items()) - 1  # the table is there
 
 
 def test_lint_passes(built: Project):

@@ -17,7 +17,7 @@ from advcodes import __version__
 from advcodes.build.produce import produce
 from advcodes.build.provenance import Artifact
 from advcodes.build.versions import record
-from advcodes.config.params import json_schema, read
+from advcodes.config.params import SCALES, json_schema, read
 from advcodes.core.errors import AdvcodesError
 from advcodes.graph.extractors import Task
 from advcodes.graph.graph import Graph
@@ -170,6 +170,12 @@ def _status(find: Callable[[], Artifact]) -> str:
         return "missing"
 
 
+def _resolve(args: argparse.Namespace) -> None:
+    from advcodes.app.resolve import resolved
+
+    print(resolved(Path("params.yaml"), args.what, args.scale), end="")
+
+
 def _plan(args: argparse.Namespace) -> None:
     from advcodes.app.plan import plan
 
@@ -181,9 +187,9 @@ def _plan(args: argparse.Namespace) -> None:
 
 
 def _prune(args: argparse.Namespace) -> None:
-    """Delete run directories that params.yaml no longer names; every other scale's are left alone."""
+    """Delete run directories that no item, chosen or not, has any more; every other scale's are left alone."""
     graph = _graph()
-    wanted = {r.id for r in graph.all_runs()}
+    wanted = {r.id for r in graph.every_run()}
     found: set[Path] = set()
     for root in ("runs", "evaluation/samples", "evaluation/metrics"):
         for directory in (DATA / root / graph.params.scale).glob("*/*/seed*"):
@@ -207,7 +213,7 @@ def _record(graph: Graph) -> None:
 
 def _accept(args: argparse.Namespace) -> None:
     graph = _graph()
-    accepted = [a.id for a in graph.everything() if a.accept(args.reason)]
+    accepted = [a.id for a in graph.every_item() if a.accept(args.reason)]
     if accepted:
         _record(graph)
     print(
@@ -283,11 +289,15 @@ def parser() -> argparse.ArgumentParser:
     stage("render", "render a table or figure", _stage(lambda g, w: g.item(w)), "item")
     for name, text, find in (
         ("front", "write reports/table1.md", Graph.front),
-        ("summary", "write claims, and what dvc compares", Graph.summary),
+        ("claims", "write reports/<scale>/claims.md", Graph.claims),
+        ("summary", "write what dvc compares", Graph.summary),
     ):
         stage(name, text, _stage(lambda g, w, find=find: find(g)), None).set_defaults(what=None)
     add("list", "what there is, what is built and what is stale", _list, "what", nargs="?", default="all",
         choices=["all", "datasets", "methods", "metrics", "variants", "items", "runs"])  # fmt: skip
+    sub = add("resolve", "what variants are at a scale, and where each value comes from, as YAML", _resolve, "variant",
+              nargs="*", help="all unless given")  # fmt: skip
+    sub.add_argument("--scale", choices=SCALES, help="params.yaml's unless given")
     sub = add("plan", "what tables and figures will cost: runs, images, hours", _plan, "item", nargs="*",
               help="table, figure, or a paper's key for all of its; params.yaml's `items` unless given")  # fmt: skip
     sub.add_argument("--scale", help="demo, laptop or paper; params.yaml's unless given")

@@ -75,7 +75,7 @@ def explain(
         text = reason(first)
     else:
         text = reason(first)
-    if _has(overrides, keys.split(".")):
+    if has(overrides, keys.split(".")):
         keys = f"{place}.{keys}"
     more = len(error.errors()) - 1
     return f"{keys}: {text}" + (f" [and {more} more]" if more else "")
@@ -92,7 +92,8 @@ def reason(problem: Mapping[str, Any]) -> str:
     return text if isinstance(problem["input"], dict | list) else f"{text}, got {problem['input']!r}"
 
 
-def _has(tree: Any, path: list[str]) -> bool:
+def has(tree: Any, path: list[str]) -> bool:
+    """Whether nested mappings have the key at the end of this path."""
     for part in path:
         if not isinstance(tree, dict) or part not in tree:
             return False

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, create_model, model_validator
 
-from advcodes.config.explain import PathError, explain
+from advcodes.config.explain import PathError, explain, has
+from advcodes.config.like import inherit, merge
 from advcodes.config.sections import (
     Budget,
     Machine,
@@ -128,6 +129,11 @@ class Params(Model):
         own = self.variants[variant].training.model_dump(exclude_none=True)
         return Training.model_validate({**self.training.model_dump(), **own})
 
+    def value_range_of(self, variant: str, dataset: str) -> tuple[float, float]:
+        """Range of images that a variant sees: its own, else its architecture family's, else the dataset's."""
+        own = self.variants[variant]
+        return own.value_range or self.architectures[own.architecture].value_range or self.datasets[dataset].range
+
     def source(self, dataset: str) -> str:
         """Where a dataset's images come from (its own name unless `source` says otherwise)."""
         return self.datasets[dataset].source or dataset
@@ -198,13 +204,6 @@ class Params(Model):
         return self
 
 
-def merge(base: Any, over: Any) -> Any:
-    """Deep-merge mappings: ``over`` wins, lists and scalars are replaced whole."""
-    if isinstance(base, dict) and isinstance(over, dict):
-        return {**base, **{k: merge(base[k], v) if k in base else v for k, v in over.items()}}
-    return over
-
-
 def resolve(tree: Any, file: str = "params.yaml", scale: str | None = None) -> Params:
     """Validate a parsed params.yaml and apply the overrides of one scale (its own unless given).
 
@@ -237,6 +236,12 @@ def _resolve(tree: Any, file: str, scale: str | None) -> Params:
         if key in overrides:
             raise AdvcodesError(f"{file}: scales.{name}.{key}: a scale cannot override {key!r}")
     merged = merge({**tree, "scale": name}, overrides)
+    if isinstance(merged.get("variants"), dict):
+        try:
+            merged["variants"] = inherit(merged["variants"])
+        except PathError as error:
+            place = f"scales.{name}." if has(overrides, error.path.split(".")) else ""
+            raise AdvcodesError(f"{file}: {place}{error.path}: {error}") from None
     try:
         return _params_model().model_validate(merged)
     except ValidationError as error:
@@ -263,31 +268,31 @@ def read(path: Path | str = "params.yaml", scale: str | None = None) -> Params:
 
 
 def json_schema() -> dict[str, Any]:
-    """JSON schema of params.yaml for editors, generated from the models above."""
-    schema = _params_model().model_json_schema()
-    definitions = schema["$defs"]
+    """JSON schema of params.yaml for editors, generated from the models above.
 
-    def optional(node: Any) -> Any:
-        """The same schema with nothing required and every reference pointing to such a twin."""
+    It describes the file and what each scale overrides by the same definitions, so nothing is required: any part can
+    come from a scale, and much of a variant from the one that it is like.
+    """
+
+    def partial(node: Any) -> Any:
+        """The same schema of a mapping of which a part may be missing."""
         if isinstance(node, dict):
-            if "$ref" in node:
-                return {"$ref": node["$ref"] + "Override"}
             if "discriminator" in node:
                 node = {k: v for k, v in node.items() if k not in ("discriminator", "oneOf")} | {"anyOf": node["oneOf"]}
-            return {k: optional(v) for k, v in node.items() if k not in ("required", "default")}
-        return [optional(x) for x in node] if isinstance(node, list) else node
+            return {k: partial(v) for k, v in node.items() if k not in ("required", "default")}
+        return [partial(x) for x in node] if isinstance(node, list) else node
 
-    override = {
+    schema = partial(_params_model().model_json_schema()) | {"required": ["scale"], "title": "params.yaml"}
+    sections = {name: section for name, section in schema["properties"].items() if name != "scale"}
+    schema["$defs"]["Scale"] = {
         "type": "object",
         "additionalProperties": False,
-        "properties": {k: optional(v) for k, v in schema["properties"].items() if k != "scale"},
+        "properties": {name: {"$ref": f"#/properties/{name}"} for name in sections},
     }
-    definitions |= {f"{k}Override": optional(v) for k, v in definitions.items()}
     schema["properties"]["scales"] = {
         "type": "object",
         "description": "what each scale overrides: any part of this file",
         "additionalProperties": False,
-        "properties": {s: override for s in SCALES},
+        "properties": {s: {"$ref": "#/$defs/Scale"} for s in SCALES},
     }
-    schema["required"] = ["scale"]  # the rest can come from `scales`
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "params.yaml"}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

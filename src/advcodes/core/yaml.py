@@ -1,4 +1,8 @@
-"""YAML files that people write: safe, and a key that stands twice is an error."""
+"""YAML files that people write: safe, and a key that stands twice is an error.
+
+PyYAML's C parser with a check of our own: ruamel.yaml refuses such keys by itself, but takes six times as long (1.4 s
+against 0.2 s for params.yaml and the papers' declarations, which every call reads).
+"""
 
 from __future__ import annotations
 

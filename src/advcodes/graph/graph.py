@@ -135,14 +135,9 @@ class Graph(EvaluationGraph):
 
     @functools.cache  # noqa: B019
     def summary(self) -> Artifact:
-        """Verdicts on the claims, and the metrics and curves that DVC compares, over all chosen items."""
+        """The metrics and curves that DVC compares, over all chosen items."""
         p = self.params
-        config = {
-            "scale": p.scale,
-            "items": self._made(self.chosen()),
-            "claims": [c.model_dump(mode="json") for c in read_claims()],
-            "papers": paper_titles(),
-        }
+        config = {"scale": p.scale, "items": self._made(self.chosen())}
         # Items and the front page are made from the same results; as inputs, they are made with it.
         inputs = {"front": self.front()} | {i: self.item(i) for i in self.chosen()} | self._results(self.all_runs())
         return Artifact(
@@ -152,6 +147,25 @@ class Graph(EvaluationGraph):
             inputs,
             ("advcodes.pages.summary", *self.about(self.items[i] for i in self.chosen())),
             home=self.reports,
+        )
+
+    @functools.cache  # noqa: B019
+    def claims(self) -> Artifact:
+        """Verdicts on the claims, reports/<scale>/claims.md: over all declared items, whichever are chosen."""
+        p = self.params
+        config = {
+            "scale": p.scale,
+            "items": self._made(self.items),
+            "claims": [c.model_dump(mode="json") for c in read_claims()],
+            "papers": paper_titles(),
+        }
+        return Artifact(
+            f"claims/{p.scale}",
+            self.data / "reports" / p.scale / "claims.manifest.json",
+            config,
+            {i: self.item(i) for i in self.items} | self._results(self.every_run()),  # items, to be made with it
+            ("advcodes.pages.verdicts",),
+            home=self.reports / p.scale,
         )
 
     def chosen(self) -> list[str]:
@@ -175,6 +189,14 @@ class Graph(EvaluationGraph):
         """Every run of the chosen items, each once."""
         return list(dict.fromkeys(r for i in self.chosen() for r in self.runs(self.items[i])))
 
+    def every_run(self) -> list[Run]:
+        """Every run of all declared items, each once."""
+        return list(dict.fromkeys(r for item in self.items.values() for r in self.runs(item)))
+
     def everything(self) -> Iterator[Artifact]:
         """Every artifact behind the chosen items, inputs first."""
         return ancestors_first([self.summary()])
+
+    def every_item(self) -> Iterator[Artifact]:
+        """Every artifact behind all declared items, chosen or not, inputs first."""
+        return ancestors_first([self.summary(), self.claims()])

@@ -27,7 +27,7 @@ class TrainingGraph(ExtractorGraph):
             raise unknown("dataset", run.dataset, p.datasets)
         variant, view = p.variants[run.variant], p.datasets[run.dataset]
         architecture = p.architectures[view.architecture or variant.architecture]
-        elsewhere = ("items", "architecture", "training", "value_range")  # none of these, or resolved below
+        elsewhere = ("like", "items", "architecture", "training", "value_range")  # none of these, or resolved below
         hyperparameters = {k: v for k, v in plain(variant).items() if k not in elsewhere}
         training = plain(p.training_of(run.variant))
         del training["log_every"], training["checkpoint_seconds"]  # these never change results
@@ -38,7 +38,7 @@ class TrainingGraph(ExtractorGraph):
             "architecture": plain(architecture),
             "training": training,
             "budget": plain(p.budget_of(run.dataset)),
-            "view": {"range": list(variant.value_range or view.range), "train_split": view.train_split},
+            "view": {"range": list(p.value_range_of(run.variant, run.dataset)), "train_split": view.train_split},
             "seed": run.seed,
         }
         method = registry.method(variant.method)

@@ -68,11 +68,16 @@ class VariantTraining(Model):
 class MethodConfig(Model):
     """Keys that every variant in params.yaml has; a method's own ``Config`` adds its hyperparameters."""
 
+    like: str | None = Field(
+        None, description="variant whose keys this one takes, at every scale, but for `items`; what it says itself wins"
+    )
     architecture: str = Field("infogan", description="name under `architectures` that builds the networks")
     items: list[str] = Field([], description="items (`acl/table1`) in which this variant is an extra row")
     training: VariantTraining = Field(VariantTraining(), description="where this variant differs from `training`")
     value_range: tuple[Real, Real] | None = Field(
-        None, description="range of images that networks see: [0, 1] or [-1, 1]; null: the dataset's"
+        None,
+        description="range of images that networks see: [0, 1] or [-1, 1]; null: that of the architecture's "
+        "family, else the dataset's",
     )
     latent_dim: Count = Field(64, description="d: size of the generator's input, and of codes")
     prior: Prior = Field("normal", description=PRIORS)

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from advcodes.core.schema import Count, Fraction, Model, Natural, NonNegative, Positive
 
 AFFECTS_RESULTS = False  # these settings enter keys as values
+
+
+class Family(Model):
+    """What every family has.
+
+    Attributes:
+        value_range: of the images that its networks see, unless a variant says otherwise; None: the dataset's.
+    """
+
+    value_range: ClassVar[tuple[float, float] | None] = None
+
+
+class SignedFamily(Family):
+    """A family whose published networks see images on [-1, 1]."""
+
+    value_range: ClassVar[tuple[float, float] | None] = (-1.0, 1.0)
 
 
 class CodeNets(Model):
@@ -29,7 +45,7 @@ class CodeNets(Model):
     )
 
 
-class Infogan(Model):
+class Infogan(Family):
     """InfoGAN-style convolutions for sides divisible by 4: the networks behind acl/table1 (facts 5.1)."""
 
     family: Literal["infogan"]
@@ -47,7 +63,7 @@ class Infogan(Model):
     code: CodeNets = CodeNets()
 
 
-class Mlp(Model):
+class Mlp(Family):
     """Fully connected networks, for 2-D points and small images (facts 5.9: the toy of acl/fig11)."""
 
     family: Literal["mlp"]
@@ -61,7 +77,7 @@ class Mlp(Model):
     code: CodeNets = CodeNets(width=128)
 
 
-class Residual(Model):
+class Residual(SignedFamily):
     """LPAAE's residual encoder and decoder and its image discriminator (LPAAE tables A.1 to A.3; facts 5.11)."""
 
     family: Literal["residual"]
@@ -76,7 +92,7 @@ class Residual(Model):
     code: CodeNets = CodeNets()
 
 
-class Dcgan(Model):
+class Dcgan(SignedFamily):
     """The CIFAR networks of improved_wgan_training in its WGAN-GP and DCGAN modes (facts 5.2, 5.3)."""
 
     family: Literal["dcgan"]
@@ -87,7 +103,7 @@ class Dcgan(Model):
     code: CodeNets = CodeNets()
 
 
-class Resnet(Model):
+class Resnet(SignedFamily):
     """The ResNet for CIFAR of improved_wgan_training, whose Inception Score is 7.86 (facts 5.2)."""
 
     family: Literal["resnet"]
@@ -105,7 +121,7 @@ class DeepCodeNets(Model):
     hidden_layers: Count = Field(3, description="hidden layers; the paper has 3")
 
 
-class Aaae(Model):
+class Aaae(SignedFamily):
     """AAAE's encoder, decoder, patch discriminator and approximator (AAAE table III; facts 5.12)."""
 
     family: Literal["aaae"]
@@ -124,7 +140,7 @@ class WaeCodeNets(Model):
     hidden_layers: Count = Field(4, description="hidden layers; the published one has 4")
 
 
-class Wae(Model):
+class Wae(SignedFamily):
     """Encoder, decoder and code adversary of tolstikhin/wae (facts 5.13)."""
 
     family: Literal["wae"]
@@ -135,7 +151,7 @@ class Wae(Model):
     code: WaeCodeNets = WaeCodeNets()
 
 
-class Ali(Model):
+class Ali(SignedFamily):
     """ALI's encoder, generator and joint discriminator, and GALI's (facts 5.15): a table of layers for each side."""
 
     family: Literal["ali"]
@@ -165,7 +181,7 @@ class Ali(Model):
     bn_eps: NonNegative = Field(1e-4, description="added to variances (assumed: the default of ALI's framework)")
 
 
-class Alice(Model):
+class Alice(SignedFamily):
     """ALICE's strided convolutions of 5x5, with noise joined to their inputs (facts 5.16)."""
 
     family: Literal["alice"]
@@ -182,7 +198,7 @@ class Alice(Model):
     bn_eps: NonNegative = Field(1e-3, description="added to variances (assumed: the default of ALICE's framework)")
 
 
-class Began(Model):
+class Began(SignedFamily):
     """BEGAN's encoder and decoder, for all halves of Khan et al.'s model (facts 5.5, 5.7)."""
 
     family: Literal["began"]

@@ -1,4 +1,4 @@
-"""Verdicts on the claims, and what `dvc metrics` and `dvc plots` compare."""
+"""What `dvc metrics` and `dvc plots` compare."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import mean_sd
-from advcodes.pages import claims
 from advcodes.pages.content import as_json
 from advcodes.pages.results import Result, read_results
 
@@ -23,25 +22,18 @@ ROWS = 5000  #: most rows of losses.csv, which keeps it under 300 kB
 
 
 def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
-    """Write the summary of a scale: metrics.json, curves.csv, losses.csv, <scale>/claims.*."""
-    config, inputs, out = artifact.config, artifact.inputs, artifact.directory
-    scale = config["scale"]
+    """Write the summary of the chosen items: metrics.json, curves.csv, losses.csv."""
+    inputs = artifact.inputs
     results = read_results(inputs)
-    found = claims.content(scale, config["claims"], config["items"], results)
     trained = {r.removeprefix("run/"): a.directory for r, a in inputs.items() if r.startswith("run/")}
-    (out / scale).mkdir(exist_ok=True)
     files = {
         "metrics.json": as_json(metrics(results)),
         "curves.csv": curves(results),
         "losses.csv": losses({run: directory / "losses.csv" for run, directory in trained.items()}),
-        f"{scale}/claims.md": claims.markdown(found, config["papers"]),
-        f"{scale}/claims.json": as_json(found),
     }
     for name, content in files.items():
-        write_atomically(out / name, content)
-    verdicts = [c["verdict"] for c in found["claims"]]
-    counts = {v: verdicts.count(v) for v in (claims.HOLDS, claims.FAILS, claims.UNDECIDED)}
-    return list(files), {"claims": counts}
+        write_atomically(artifact.directory / name, content)
+    return list(files), {}
 
 
 def metrics(results: Iterable[Result]) -> dict[str, Any]:

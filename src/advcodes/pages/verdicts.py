@@ -1,0 +1,22 @@
+"""The page of verdicts on all claims of all papers at a scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from advcodes.build.provenance import Artifact, write_atomically
+from advcodes.config.sections import Machine
+from advcodes.pages import claims
+from advcodes.pages.content import as_json
+from advcodes.pages.results import read_results
+
+
+def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
+    """Write claims.md and claims.json."""
+    config = artifact.config
+    found = claims.content(config["scale"], config["claims"], config["items"], read_results(artifact.inputs))
+    files = {"claims.md": claims.markdown(found, config["papers"]), "claims.json": as_json(found)}
+    for name, content in files.items():
+        write_atomically(artifact.directory / name, content)
+    verdicts = [c["verdict"] for c in found["claims"]]
+    return list(files), {"claims": {v: verdicts.count(v) for v in (claims.HOLDS, claims.FAILS, claims.UNDECIDED)}}
