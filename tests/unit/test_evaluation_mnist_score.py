@@ -187,29 +187,6 @@ def test_the_learning_rate_falls_by_a_factor_an_epoch(data: Any, monkeypatch: py
     assert rates == pytest.approx([1e-4, 0.95e-4, 0.9025e-4])
 
 
-def test_a_killed_training_goes_on_and_ends_alike(data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    config = BRIEF | {"epochs": 3, "copies": 0, "batch_size": 100}
-    torch.manual_seed(5)  # whatever the global stream holds
-    whole, _ = train(*data, config, CPU)
-    state = torch.get_rng_state()
-    order = mnist_classifier.epoch_order
-
-    def killed(n: int, seed: int, epoch: int) -> torch.Tensor:
-        if epoch == 2:
-            raise KeyboardInterrupt
-        return order(n, seed, epoch)
-
-    latest = tmp_path / "checkpoint.pt"
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(mnist_classifier, "epoch_order", killed)
-        train(*data, config, CPU, "x", latest, "key")
-    again, _ = train(*data, config, CPU, "x", latest, "key")
-    assert "x: resumed after epoch 2 of 3" in capsys.readouterr().out
-    assert same(whole, again) and torch.equal(torch.get_rng_state(), state)
-    train(*data, config | {"epochs": 1}, CPU, "x", latest, "another")
-    assert "resumed" not in capsys.readouterr().out
-
-
 def test_labels_that_are_no_digits(data: Any):
     images, labels, validation = data
     with pytest.raises(AdvcodesError, match=r"^x: expected labels 0 to 9 of every training image"):

@@ -33,7 +33,7 @@ CHUNK = 2048  #: examples that are predicted at a time, as they are put in doubl
 
 
 @dataclass(frozen=True)
-class Examples:
+class LabelledFeatures:
     """Features float32 [N, F] and classes int64 [N] of images."""
 
     features: np.ndarray
@@ -104,7 +104,7 @@ def measure(artifact: Artifact, restored: Restored, where: torch.device | str) -
 
     def found(features: np.ndarray, draws: Sequence[np.ndarray], what: str, **kwargs: bool) -> Errors:
         parts = np.split(features, np.cumsum([len(s) for s in sets])[:-1])
-        examples = map(Examples, parts, (data.labels[s] for s in sets))
+        examples = map(LabelledFeatures, parts, (data.labels[s] for s in sets))
         return errors(*examples, draws, config["values_of_c"], what, **kwargs)
 
     every, trained_on = np.concatenate(sets), data.rows(restored.config["view"]["train_split"])
@@ -189,9 +189,9 @@ def labelled_sets(
 
 
 def errors(
-    pool: Examples,
-    validation: Examples,
-    test: Examples,
+    pool: LabelledFeatures,
+    validation: LabelledFeatures,
+    test: LabelledFeatures,
     draws: Sequence[np.ndarray],
     values_of_c: int,
     what: str = "SVMs",
@@ -257,7 +257,7 @@ class Problem:
         rows: positions in it, int64 [n].
     """
 
-    def __init__(self, pool: Examples, rows: np.ndarray):
+    def __init__(self, pool: LabelledFeatures, rows: np.ndarray):
         self.features, self.labels = pool.features[rows].astype(np.float64), pool.labels[rows]
         self.factor: np.ndarray | None = None
         self.dual = len(rows) < self.features.shape[1]
@@ -279,7 +279,7 @@ class Problem:
         return svm
 
 
-def errors_of(svms: Sequence[LinearSVC], examples: Examples) -> np.ndarray:
+def errors_of(svms: Sequence[LinearSVC], examples: LabelledFeatures) -> np.ndarray:
     """Percent of examples that each SVM misclassifies, float64 [number of SVMs]; all know the same classes."""
     weights, biases = np.concatenate([s.coef_ for s in svms]), np.concatenate([s.intercept_ for s in svms])
     classes, wrong = svms[0].classes_, np.zeros(len(svms))
