@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -343,11 +342,12 @@ def test_without_it(tree: dict[str, Any]):
 def test_it_is_found_by_its_directory(tree: dict[str, Any]):
     graph = graph_of(tree)
     wanted = graph.mnist_score()
-    assert graph.mnist_score(wanted.directory.name).key == wanted.key
-    with pytest.raises(AdvcodesError, match=r"MNIST score: params.yaml asks for the classifier \w{8}, not 0123abcd"):
-        graph.mnist_score("0123abcd")
-    rule = re.search(r"rule mnist_score:.*?(?=\n\nrule)", Path("pipeline/rules/evaluate.smk").read_text(), re.DOTALL)[0]
-    assert rule.count("GRAPH.mnist_score(w.hash)") == 2 and "extractor --task mnist_score --key" in rule
+    assert graph.extractor_at("mnist_score", hash_=wanted.directory.name).key == wanted.key
+    with pytest.raises(
+        AdvcodesError,
+        match=r"^extractor mnist_score/0123abcd: params.yaml asks for \w{8} there; its metrics.mnist_score",
+    ):
+        graph.extractor_at("mnist_score", hash_="0123abcd")
 
 
 def test_the_command(tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys):

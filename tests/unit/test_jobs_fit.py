@@ -46,7 +46,7 @@ def of_statements(root: Path) -> Train:
 def of_the_mnist_score(root: Path) -> Train:
     random = np.random.default_rng(2)
     images, labels = random.integers(0, 256, (30, 1, 28, 28)).astype(np.uint8), random.integers(0, 10, 30)
-    config = {"epochs": 3, "batch_size": 8, "copies": 0, "precision": "bfloat16"}
+    config = {"epochs": 2, "batch_size": 8, "copies": 0, "precision": "bfloat16"}
     given = (images[:24], labels[:24], (images[24:], labels[24:]))
     return lambda resume: mnist_classifier.train(*given, config, CPU, "it", resume)[0]
 
