@@ -9,6 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from advcodes.core.errors import AdvcodesError
+from advcodes.extractors.registry import EXTRACTORS
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.config.params import read
@@ -100,9 +101,19 @@ def key_of(find):
     return lambda wildcards: planned(find, wildcards).key
 
 
-def task_of(wildcards):
-    """What the classifier of a dataset and a hash is trained for."""
-    return planned(lambda w: GRAPH.classifier_at(w.dataset, w.hash), wildcards).config.get("task", "auto")
+def extractor_of(kind):
+    """What finds the extractor of this kind that wildcards name."""
+    return lambda w: GRAPH.extractor_at(kind.name, w.get("dataset", ""), w.get("hash", ""))
+
+
+def arguments_of(kind):
+    """Of `advcodes extractor`: the dataset, where there is one for each, and the task."""
+
+    def arguments(wildcards):
+        task = planned(extractor_of(kind), wildcards).config.get("task", kind.tasks[0])
+        return f"{wildcards.get('dataset', '')} --task {task}".strip()
+
+    return arguments
 
 
 def planned(find, wildcards):

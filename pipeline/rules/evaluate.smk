@@ -3,68 +3,25 @@ rule evaluate_all:
         lambda w: manifests(GRAPH.metrics(r) for r in GRAPH.all_runs()),
 
 
-rule classifier:
-    input:
-        inputs_of(lambda w: GRAPH.classifier_at(w.dataset, w.hash)),
-    output:
-        "data/evaluation/extractors/classifier/{dataset}/{hash}/manifest.json",
-    log:
-        "logs/classifier/{dataset}/{hash}.log",
-    conda:
-        "../envs/advcodes.yaml"
-    threads: GRAPH.params.machine.threads
-    params:
-        key=key_of(lambda w: GRAPH.classifier_at(w.dataset, w.hash)),
-        task=task_of,
-    shell:
-        "advcodes extractor {wildcards.dataset} --task {params.task} --key {params.key} 2>&1 | tee {log}"
+for KIND in EXTRACTORS.values():
 
-
-rule mnist_score:
-    input:
-        inputs_of(lambda w: GRAPH.mnist_score(w.hash)),
-    output:
-        "data/evaluation/extractors/mnist_score/{hash}/manifest.json",
-    log:
-        "logs/mnist_score/{hash}.log",
-    conda:
-        "../envs/advcodes.yaml"
-    threads: GRAPH.params.machine.threads
-    params:
-        key=key_of(lambda w: GRAPH.mnist_score(w.hash)),
-    shell:
-        "advcodes extractor --task mnist_score --key {params.key} 2>&1 | tee {log}"
-
-
-rule feature_network:
-    input:
-        inputs_of(lambda w: GRAPH.feature_network(w.dataset, w.hash)),
-    output:
-        "data/evaluation/extractors/features/{dataset}/{hash}/manifest.json",
-    log:
-        "logs/features/{dataset}/{hash}.log",
-    conda:
-        "../envs/advcodes.yaml"
-    threads: GRAPH.params.machine.threads
-    params:
-        key=key_of(lambda w: GRAPH.feature_network(w.dataset, w.hash)),
-    shell:
-        "advcodes extractor {wildcards.dataset} --task features --key {params.key} 2>&1 | tee {log}"
-
-
-rule inception:
-    input:
-        inputs_of(lambda w: GRAPH.extractor("")),
-    output:
-        "data/evaluation/extractors/inception/manifest.json",
-    log:
-        "logs/inception.log",
-    conda:
-        "../envs/advcodes.yaml"
-    params:
-        key=key_of(lambda w: GRAPH.extractor("")),
-    shell:
-        "advcodes extractor --key {params.key} 2>&1 | tee {log}"
+    rule:
+        name:
+            KIND.name
+        input:
+            inputs_of(extractor_of(KIND)),
+        output:
+            f"data/evaluation/extractors/{KIND.place}/manifest.json",
+        log:
+            f"logs/{KIND.place}.log",
+        conda:
+            "../envs/advcodes.yaml"
+        threads: GRAPH.params.machine.threads if KIND.settings else 1
+        params:
+            key=key_of(extractor_of(KIND)),
+            which=arguments_of(KIND),
+        shell:
+            "advcodes extractor {params.which} --key {params.key} 2>&1 | tee {log}"
 
 
 rule reference:

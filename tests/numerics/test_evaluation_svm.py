@@ -19,7 +19,7 @@ from advcodes.methods.base import Method, MethodConfig
 from advcodes.metrics import svm
 from advcodes.metrics.reconstruction import represent
 from advcodes.metrics.registry import describe
-from advcodes.metrics.svm import Examples, errors, errors_of, labelled_sets
+from advcodes.metrics.svm import LabelledFeatures, errors, errors_of, labelled_sets
 from advcodes.nets.spec import DatasetSpec as Seen
 from advcodes.training.restore import Restored
 from evaluation_fakes import SAMPLING, artifact, digits, measured_by, write_prepared
@@ -65,13 +65,15 @@ def direct(x: np.ndarray, y: np.ndarray, c: float, dual: bool) -> LinearSVC:
         return LinearSVC(C=c, dual=dual, random_state=0).fit(x.astype(np.float64), y)
 
 
-def clouds(n: int, wide: int, k: int = 3, seed: int = 0) -> Examples:
+def clouds(n: int, wide: int, k: int = 3, seed: int = 0) -> LabelledFeatures:
     """Classes that overlap, and features far from standardised."""
     random = np.random.default_rng(seed)
     labels = np.arange(n) % k
     means = np.random.default_rng(9).normal(size=(k, wide))
     scale = np.exp(np.random.default_rng(8).normal(size=wide))
-    return Examples((scale * (means[labels] + 3 * random.normal(size=(n, wide))) + 2).astype(np.float32), labels)
+    return LabelledFeatures(
+        (scale * (means[labels] + 3 * random.normal(size=(n, wide))) + 2).astype(np.float32), labels
+    )
 
 
 # -- the whole protocol -----------------------------------------------------------------------------------------------
@@ -197,7 +199,7 @@ def test_labelled_sets_are_balanced_fresh_and_of_the_pool():
 
 def test_only_the_pool_is_drawn_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Validation and test images that the SVMs were fitted on would have labels that no image of the pool has."""
-    seen: list[Examples] = []
+    seen: list[LabelledFeatures] = []
     whole = svm.errors
     monkeypatch.setattr(svm, "errors", lambda *parts, **kw: seen.extend(parts[:3]) or whole(*parts, **kw))
     data = digits(tmp_path / "digits")

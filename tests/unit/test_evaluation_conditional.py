@@ -55,9 +55,9 @@ def test_a_classifier_is_found_by_its_directory(tree: dict[str, Any], extractor:
     graph = Graph(resolve(tree))
     for task in ("auto", "statements"):
         wanted = graph.classifier("shapes", task)
-        assert graph.classifier_at("shapes", wanted.manifest.parent.name).key == wanted.key
-    with pytest.raises(AdvcodesError, match=r"classifier shapes/0123abcd: params.yaml asks for \w{8} and \w{8} of"):
-        graph.classifier_at("shapes", "0123abcd")
+        assert graph.extractor_at("classifier", "shapes", wanted.manifest.parent.name).key == wanted.key
+    with pytest.raises(AdvcodesError, match=r"classifier/shapes/0123abcd: params.yaml asks for \w{8} and \w{8} there"):
+        graph.extractor_at("classifier", "shapes", "0123abcd")
     with pytest.raises(AdvcodesError, match="unknown dataset 'shape'; did you mean 'shapes'"):
         graph.classifier("shape")
 
@@ -73,11 +73,6 @@ def test_the_command_line_makes_each_of_them(monkeypatch: pytest.MonkeyPatch):
     for other in ("attributes", "rotations"):
         with pytest.raises(SystemExit):
             parser().parse_args(["extractor", "shapes", "--task", other])
-
-
-def test_the_rule_finds_the_classifier_by_its_directory():
-    rule = re.search(r"rule classifier:.*?(?=\n\nrule)", Path("pipeline/rules/evaluate.smk").read_text(), re.DOTALL)[0]
-    assert rule.count("GRAPH.classifier_at(w.dataset, w.hash)") == 2 and "--task {params.task} --key" in rule
 
 
 def test_statements_are_attributes_and_classes_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

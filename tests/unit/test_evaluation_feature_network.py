@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from advcodes.config.sections import FeatureNetwork as Settings
-from advcodes.config.sections import Machine
+from advcodes.config.sections import FeatureNetworkSettings, Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
 from advcodes.extractors import feature_network
@@ -20,7 +19,7 @@ from advcodes.nets.features import Attributes, Digits, FeatureNetwork
 from evaluation_fakes import DAMAGES, artifact, damaged, write_prepared
 
 CPU = torch.device("cpu")
-CONFIG = Settings(
+CONFIG = FeatureNetworkSettings(
     digits_width=6, digits_units=16, digits_side=8, digits_epochs=6, digits_batch_size=16,
     attributes_width=4, attributes_epochs=8, attributes_batch_size=16, attributes_lr=1e-2,
 ).model_dump(mode="json") | {"train_split": "train", "test_split": "test"}  # fmt: skip
@@ -160,27 +159,8 @@ def test_the_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert {(type(g["at"]), g["lr"], g["weight_decay"]) for g in seen} == {(torch.optim.Adam, 1e-2, 0)}
 
 
-def test_a_killed_training_goes_on_and_ends_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    given, config = parts(tmp_path, "classes"), CONFIG | {"digits_epochs": 3}
-    whole, _ = train(*given, config, CPU)
-    order, latest = feature_network.epoch_order, tmp_path / "checkpoint.pt"
-
-    def killed(n: int, seed: int, epoch: int) -> torch.Tensor:
-        if epoch == 2:
-            raise KeyboardInterrupt
-        return order(n, seed, epoch)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(feature_network, "epoch_order", killed)
-        train(*given, config, CPU, "x", latest, "key")
-    again, _ = train(*given, config, CPU, "x", latest, "key")
-    assert "x: resumed after epoch 2 of 3" in capsys.readouterr().out and same(whole, again)
-    train(*given, config | {"digits_epochs": 1}, CPU, "x", latest, "another")
-    assert "resumed" not in capsys.readouterr().out
-
-
 def test_divergence_is_named(tmp_path: Path):
-    with pytest.raises(AdvcodesError, match=r"^x: training diverged in epoch 1 .* lower metrics.feature_network.digit"):
+    with pytest.raises(AdvcodesError, match=r"^x: training diverged at step 9 .* lower metrics.feature_network.digit"):
         train(*parts(tmp_path, "classes"), CONFIG | {"digits_lr": 1e30}, CPU, "x")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -187,29 +186,6 @@ def test_the_learning_rate_falls_by_a_factor_an_epoch(data: Any, monkeypatch: py
     assert rates == pytest.approx([1e-4, 0.95e-4, 0.9025e-4])
 
 
-def test_a_killed_training_goes_on_and_ends_alike(data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
-    config = BRIEF | {"epochs": 3, "copies": 0, "batch_size": 100}
-    torch.manual_seed(5)  # whatever the global stream holds
-    whole, _ = train(*data, config, CPU)
-    state = torch.get_rng_state()
-    order = mnist_classifier.epoch_order
-
-    def killed(n: int, seed: int, epoch: int) -> torch.Tensor:
-        if epoch == 2:
-            raise KeyboardInterrupt
-        return order(n, seed, epoch)
-
-    latest = tmp_path / "checkpoint.pt"
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(mnist_classifier, "epoch_order", killed)
-        train(*data, config, CPU, "x", latest, "key")
-    again, _ = train(*data, config, CPU, "x", latest, "key")
-    assert "x: resumed after epoch 2 of 3" in capsys.readouterr().out
-    assert same(whole, again) and torch.equal(torch.get_rng_state(), state)
-    train(*data, config | {"epochs": 1}, CPU, "x", latest, "another")
-    assert "resumed" not in capsys.readouterr().out
-
-
 def test_labels_that_are_no_digits(data: Any):
     images, labels, validation = data
     with pytest.raises(AdvcodesError, match=r"^x: expected labels 0 to 9 of every training image"):
@@ -366,11 +342,12 @@ def test_without_it(tree: dict[str, Any]):
 def test_it_is_found_by_its_directory(tree: dict[str, Any]):
     graph = graph_of(tree)
     wanted = graph.mnist_score()
-    assert graph.mnist_score(wanted.directory.name).key == wanted.key
-    with pytest.raises(AdvcodesError, match=r"MNIST score: params.yaml asks for the classifier \w{8}, not 0123abcd"):
-        graph.mnist_score("0123abcd")
-    rule = re.search(r"rule mnist_score:.*?(?=\n\nrule)", Path("pipeline/rules/evaluate.smk").read_text(), re.DOTALL)[0]
-    assert rule.count("GRAPH.mnist_score(w.hash)") == 2 and "extractor --task mnist_score --key" in rule
+    assert graph.extractor_at("mnist_score", hash_=wanted.directory.name).key == wanted.key
+    with pytest.raises(
+        AdvcodesError,
+        match=r"^extractor mnist_score/0123abcd: params.yaml asks for \w{8} there; its metrics.mnist_score",
+    ):
+        graph.extractor_at("mnist_score", hash_="0123abcd")
 
 
 def test_the_command(tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys):

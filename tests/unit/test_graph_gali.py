@@ -74,6 +74,6 @@ def test_a_row_that_params_adds_is_measured_as_the_others(tree: dict[str, Any]):
 
 def test_a_feature_network_of_other_settings(tree: dict[str, Any], graph: Graph):
     there = graph.feature_network("digits").directory.name
-    assert graph.feature_network("digits", there).id == graph.feature_network("digits").id
-    with pytest.raises(AdvcodesError, match=f"params.yaml asks for {there}; its metrics.feature_network has other"):
-        graph.feature_network("digits", "12345678")
+    assert graph.extractor_at("features", "digits", there).id == graph.feature_network("digits").id
+    with pytest.raises(AdvcodesError, match=f"params.yaml asks for {there} there; its metrics.feature_network"):
+        graph.extractor_at("features", "digits", "12345678")

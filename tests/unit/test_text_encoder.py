@@ -119,7 +119,7 @@ def test_captions_that_tell_nothing_apart():
 
 def test_training_that_diverges():
     with pytest.raises(
-        AdvcodesError, match=r"training diverged \(loss nan\); lower text\.lr \(0\.02\) or raise text\.temp"
+        AdvcodesError, match=r"training diverged at step 40 \(loss nan\); lower text\.lr \(0\.02\) or raise text\.t"
     ):
         trained(temperature=1e-45)
 

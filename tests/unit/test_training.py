@@ -373,6 +373,17 @@ def test_progress_says_how_far_how_fast_and_how_long(capsys: pytest.CaptureFixtu
     assert duration(3_723) == "1:02:03" and duration(59.6) == "1:00"
 
 
+def test_progress_is_whole_lines_now_and_then(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    """Logs are read line by line, so nothing is drawn over; short work says nothing."""
+    clock = iter([0, 1, 9, 11, 12, 20, 22])
+    monkeypatch.setattr("advcodes.core.progress.time.monotonic", lambda: next(clock))
+    progress = Progress("x", 60, "steps", seconds=10)
+    for done in range(10, 70, 10):
+        progress.at(done)
+    out = capsys.readouterr().out
+    assert out == "x: 30 of 60 steps, 3 steps/s, 50%, 0:11 left\nx: 60 of 60 steps, 3 steps/s, 100%, 0:00 left\n"
+
+
 def test_progress_of_a_run_shows_each_phase(prepared: Path):
     data = TrainingData(prepared / "digits", "train", (0.0, 1.0), 32, 0, CPU)
     method = build_method(run_config("acl_gan"), data.spec, CPU)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import errno
-import functools
 import json
 import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from advcodes import __version__
 from advcodes.build.produce import produce
@@ -19,16 +18,14 @@ from advcodes.build.provenance import Artifact
 from advcodes.build.versions import record
 from advcodes.config.params import SCALES, json_schema, read
 from advcodes.core.errors import AdvcodesError
-from advcodes.graph.extractors import Task
+from advcodes.extractors.registry import EXTRACTORS
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import DATA, Run
 from advcodes.methods import registry
 from advcodes.metrics import registry as metrics
 from advcodes.metrics.base import Metric
-from advcodes.metrics.mnist_score import MNIST_SCORE
 
 AFFECTS_RESULTS = False
-FEATURES = "features"  #: task of the network whose features the feature-MSE compares
 SCHEMA = Path("pipeline/params.schema.json")
 
 
@@ -52,19 +49,7 @@ def _stage(find: Callable[[Graph, str], Artifact]) -> Callable[[argparse.Namespa
 
 
 def _extractor(args: argparse.Namespace) -> None:
-    if args.task == MNIST_SCORE:
-        _stage(_mnist_score)(args)
-        return
-    find = {None: Graph.extractor, FEATURES: Graph.feature_network}.get(args.task) or functools.partial(
-        Graph.classifier, task=args.task
-    )
-    _stage(lambda g, what: find(g, what or ""))(args)
-
-
-def _mnist_score(graph: Graph, dataset: str | None) -> Artifact:
-    if dataset is not None and not (dataset in graph.params.datasets and graph.is_mnist(dataset)):
-        raise AdvcodesError(f"extractor --task {MNIST_SCORE}: trained on MNIST alone, not on {dataset!r}; name `mnist`")
-    return graph.mnist_score()
+    _stage(lambda g, what: g.made_for(args.task, what or "") if args.task else g.extractor(what or ""))(args)
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -281,9 +266,9 @@ def parser() -> argparse.ArgumentParser:
                      help="or the rectangle that is missing, in the picture's pixels")  # fmt: skip
     sub.add_argument("--out", type=Path, required=True, help="write the filled picture there, a PNG")
     sub = stage("extractor", "train or fetch the feature extractor", _extractor, "dataset", nargs="?")
-    sub.add_argument("--task", choices=[*get_args(Task), MNIST_SCORE, FEATURES],
-                     help="train the dataset's classifier for this, whatever `metrics.extractor` is; or that of the "
-                          "MNIST score, or of the feature-MSE")  # fmt: skip
+    sub.add_argument("--task", choices=[task for kind in EXTRACTORS.values() for task in kind.tasks],
+                     help="make the one for this, whatever `metrics.extractor` is: the dataset's classifier (auto, "
+                          "statements), that of the MNIST score, of the feature-MSE, or Inception")  # fmt: skip
     stage("reference", "features of the real images", _stage(lambda g, w: g.reference(w)), "dataset")
     stage("evaluate", "measure a run's samples", _stage(lambda g, w: g.metrics(Run.parse(w))), "run", **run_help)
     stage("render", "render a table or figure", _stage(lambda g, w: g.item(w)), "item")

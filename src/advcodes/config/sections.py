@@ -106,7 +106,7 @@ class Sampling(Model):
     grid: Count = Field(8, description="rows and columns of the image grid")
 
 
-class Classifier(Model):
+class ClassifierSettings(Model):
     """The classifier whose features stand in for Inception's; trained by the pipeline on each dataset."""
 
     width: Count = 32
@@ -125,7 +125,7 @@ class MnistScore(Model):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast of its training")
 
 
-class FeatureNetwork(Model):
+class FeatureNetworkSettings(Model):
     """GALI's auxiliary classifiers, whose features are compared: of digits (classes), or of attributes (facts 5.17)."""
 
     digits_width: Count = Field(48, description="channels of the first of eight convolutions; the others in proportion")
@@ -161,11 +161,11 @@ class Metrics(Model):
     reference_split: Literal["train", "test"] = "test"
     curve_n_generated: Count = Field(2_000, description="generated images for each point of a curve")
     minibatch: Count = Field(100, description="images over whose means GALI's errors are averaged, with an sd")
-    classifier: Classifier = Classifier()
+    classifier: ClassifierSettings = ClassifierSettings()
     mnist_score: MnistScore | None = Field(
         MnistScore(), description="score of samples on MNIST by a classifier of its own; null: do without"
     )
-    feature_network: FeatureNetwork = FeatureNetwork()
+    feature_network: FeatureNetworkSettings = FeatureNetworkSettings()
 
 
 class Text(Model):

@@ -1,4 +1,7 @@
-"""One line now and then about work that takes long: how far, how fast, how long still."""
+"""One line now and then about work that takes long: how far, how fast, how long still.
+
+Not tqdm: jobs write through a pipe to Snakemake's logs, where it draws its bar again and again into one endless line.
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ dataset that it was trained on.
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,15 +17,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import OneCycleLR
 
 from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
-from advcodes.core.progress import Progress
 from advcodes.data.prepared import Prepared
 from advcodes.data.prepared import load as load_prepared
 from advcodes.extractors.features import Extractor, sha256
 from advcodes.jobs import checkpoint, device
+from advcodes.jobs.fit import Plan, Resume, fit
 
 SEED = 0  #: of initial weights and order: one classifier a dataset
 MIN_STEPS = 200  #: at least so many updates, whatever ``epochs`` says: a small dataset makes few in an epoch
@@ -52,7 +52,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     train_split, test_split = data.split(config["train_split"]), data.split(config["test_split"])
     with device.claimed(machine) as where:
         began = time.monotonic()
-        network, task, facts = train(train_split, config, where, artifact.id)
+        network, task, facts = train(train_split, config, where, artifact.id, Resume.of(artifact))
         accuracy = {name: round(accuracy_of(network, split, task), 4) for name, split in
                     (("train", train_split), ("test", test_split))}  # fmt: skip
     about = {
@@ -237,7 +237,11 @@ def _noisy(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def train(
-    data: Prepared, config: Mapping[str, Any], where: torch.device, what: str = "classifier"
+    data: Prepared,
+    config: Mapping[str, Any],
+    where: torch.device,
+    what: str = "classifier",
+    resume: Resume | None = None,
 ) -> tuple[Classifier, Task, dict[str, Any]]:
     """Train on one split; on a CPU with the same number of threads the result is always the same.
 
@@ -246,6 +250,7 @@ def train(
         config: ``width``, ``epochs``, ``batch_size``, ``lr``, ``precision``; ``task`` where it is not to be chosen.
         where: device.
         what: first words of progress lines.
+        resume: where a killed training goes on.
 
     Returns:
         The network in evaluation mode, its task, and facts: ``steps``, ``epochs``, ``images``.
@@ -264,44 +269,30 @@ def train(
     sd, mean = torch.std_mean(stored[_some(len(stored))].float(), axes, correction=0)
     network.mean.copy_(mean.view_as(network.mean))
     network.sd.copy_(sd.clamp_min(1e-6).view_as(network.sd))
-    network, stored = _on(network, where).train(), stored.to(where)
+    network, stored = _on(network, where), stored.to(where)
+    plan = Plan(len(stored), config["batch_size"], config["epochs"], MIN_STEPS, SEED, config["precision"])
 
-    size = min(config["batch_size"], len(stored))
-    per_epoch = len(stored) // size
-    steps = max(MIN_STEPS, config["epochs"] * per_epoch)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config["lr"], weight_decay=1e-2, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config["lr"], total_steps=steps)
-    random = torch.Generator().manual_seed(SEED)
-    progress = Progress(f"{what}: training", steps, "steps")
-    for step in range(steps):
-        if step % per_epoch == 0:
-            order = torch.randperm(len(stored), generator=random).to(where)
-        index = order[step % per_epoch * size :][:size]
-        batch = stored[index]
+    def batch(index: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        index = index.to(where)
         if wanted is None:
-            target = torch.randint(4, (size,), generator=random).to(where)
-            batch = _rotated(batch, target)
-        else:
-            target = wanted[index]
-        if task.name == "statements":
-            batch = _noisy(batch, random)
-        with torch.autocast(torch.device(where).type, torch.bfloat16, enabled=config["precision"] == "bfloat16"):
-            logits = network(batch)[1].float()
-        loss = (
-            F.binary_cross_entropy_with_logits(logits, target.float())
-            if task.binary
-            else F.cross_entropy(logits, target)
-        )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        progress.at(step + 1)
-    if not math.isfinite(loss.item()):
-        raise AdvcodesError(
-            f"{what}: the classifier diverged (loss {loss.item()}); lower metrics.classifier.lr ({config['lr']})"
-        )
-    return network.eval(), task, {"images": len(stored), "steps": steps, "epochs": round(steps / per_epoch, 1)}
+            quarters = torch.randint(4, (len(index),), generator=random).to(where)
+            return _rotated(stored[index], quarters), quarters
+        return _noisy(stored[index], random) if task.name == "statements" else stored[index], wanted[index]
+
+    def loss_of(output: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
+        logits = output[1].float()
+        if task.binary:
+            return F.binary_cross_entropy_with_logits(logits, target.float())
+        return F.cross_entropy(logits, target)
+
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config["lr"], weight_decay=1e-2, fused=True)
+    fit(
+        network, plan, batch, loss_of, optimiser, OneCycleLR(optimiser, config["lr"], total_steps=plan.steps),
+        what=what, advice=f"lower metrics.classifier.lr ({config['lr']})",
+        order=lambda n, random: torch.randperm(n, generator=random), resume=resume,
+    )  # fmt: skip
+    epochs = round(plan.steps / plan.steps_per_epoch, 1)
+    return network, task, {"images": len(stored), "steps": plan.steps, "epochs": epochs}
 
 
 @torch.inference_mode()

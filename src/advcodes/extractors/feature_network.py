@@ -7,7 +7,6 @@ one. The networks are those of :mod:`advcodes.nets.features`, and the recipes th
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,16 +17,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
-from advcodes.build.provenance import UNFINISHED, Artifact, write_atomically
+from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
-from advcodes.core.progress import Progress
 from advcodes.core.values import to_float
 from advcodes.data.prepared import Prepared
 from advcodes.data.prepared import load as load_prepared
 from advcodes.jobs import checkpoint, device
-from advcodes.jobs.seed import epoch_order
+from advcodes.jobs.fit import Plan, Resume, Validation, fit
 from advcodes.nets.features import FeatureNetwork, build
 
 SEED = 0  #: of initial weights, held-out images, order and dropout: one network a dataset
@@ -46,7 +45,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
 
     The latter has ``kind`` (``attributes`` or ``classes``), ``features`` (their number), counts, ``accuracy`` on
     training, validation and test images (the share of right answers), and ``saw_test`` (whether the last were trained
-    on, too). A job that was killed goes on after its last whole epoch.
+    on, too). A job that was killed goes on.
 
     Raises:
         AdvcodesError: the dataset has neither attributes nor classes, or training diverged.
@@ -58,11 +57,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         kind, outputs = task_of(data)
         training, validation = divided(data, kind, config)
         test = examples(data.split(config["test_split"]), kind)
-        work = artifact.directory / UNFINISHED
-        work.mkdir(exist_ok=True)
-        network, facts = train(
-            training, validation, kind, outputs, config, where, what, work / "checkpoint.pt", artifact.key
-        )
+        network, facts = train(training, validation, kind, outputs, config, where, what, Resume.of(artifact))
         parts = {"train": training, "validation": validation, "test": test}
         accuracy = {name: round(accuracy_of(network, part), 4) for name, part in parts.items()}
     about = {
@@ -122,7 +117,7 @@ def _on(network: FeatureNetwork, where: torch.device | str) -> FeatureNetwork:
 
 
 @dataclass(frozen=True, eq=False)
-class Examples:
+class LabelledImages:
     """Images and their targets.
 
     Attributes:
@@ -133,9 +128,9 @@ class Examples:
     images: np.ndarray
     targets: np.ndarray
 
-    def rows(self, chosen: np.ndarray) -> Examples:
+    def rows(self, chosen: np.ndarray) -> LabelledImages:
         """Only some rows."""
-        return Examples(self.images[chosen], self.targets[chosen])
+        return LabelledImages(self.images[chosen], self.targets[chosen])
 
 
 def task_of(data: Prepared) -> tuple[str, int]:
@@ -154,15 +149,19 @@ def task_of(data: Prepared) -> tuple[str, int]:
     return ("classes", classes) if data.attributes is None else ("attributes", data.attributes.shape[1])
 
 
-def examples(data: Prepared, kind: str) -> Examples:
+def examples(data: Prepared, kind: str) -> LabelledImages:
     """Those images of a split of which it is known."""
     if kind == "attributes":
-        return Examples(data.images, data.attributes)
+        return LabelledImages(data.images, data.attributes)
     known = data.labels >= 0
-    return Examples(data.images, data.labels) if known.all() else Examples(data.images[known], data.labels[known])
+    return (
+        LabelledImages(data.images, data.labels)
+        if known.all()
+        else LabelledImages(data.images[known], data.labels[known])
+    )
 
 
-def divided(data: Prepared, kind: str, config: Mapping[str, Any]) -> tuple[Examples, Examples]:
+def divided(data: Prepared, kind: str, config: Mapping[str, Any]) -> tuple[LabelledImages, LabelledImages]:
     """Images to train on, and images to choose weights by.
 
     The latter are the split ``validation`` (or ``val``) where there is one apart from those of ``train_split`` and
@@ -192,15 +191,14 @@ def divided(data: Prepared, kind: str, config: Mapping[str, Any]) -> tuple[Examp
 
 
 def train(
-    training: Examples,
-    validation: Examples,
+    training: LabelledImages,
+    validation: LabelledImages,
     kind: str,
     outputs: int,
     config: Mapping[str, Any],
     where: torch.device,
     what: str = "features",
-    latest: Path | None = None,
-    key: str = "",
+    resume: Resume | None = None,
 ) -> tuple[FeatureNetwork, dict[str, Any]]:
     """Train a network; on a CPU with the same number of threads the result is always the same.
 
@@ -209,11 +207,10 @@ def train(
         validation: likewise; the weights are kept of that epoch after which most of them are right.
         kind: ``classes`` or ``attributes``.
         outputs: number of these.
-        config: of :class:`advcodes.config.sections.FeatureNetwork`.
+        config: of :class:`advcodes.config.sections.FeatureNetworkSettings`.
         where: device.
         what: first words of progress lines.
-        latest: checkpoint to write after each epoch, and to go on from.
-        key: of the checkpoint; another's is not continued.
+        resume: where a killed training goes on.
 
     Returns:
         The network in evaluation mode, and facts: ``images``, ``epochs``, ``steps``, ``kept_epoch``.
@@ -225,55 +222,23 @@ def train(
     network = _on(_fresh(kind, stored.shape[1], outputs, config), where)
     mine = "digits" if kind == "classes" else "attributes"
     size, epochs, lr = (config[f"{mine}_{k}"] for k in ("batch_size", "epochs", "lr"))
-    size = min(size, len(stored))
-    per_epoch = len(stored) // size
-    steps = epochs * per_epoch
+    plan = Plan(len(stored), size, epochs, seed=SEED, precision=config["precision"])
     optimiser: torch.optim.Optimizer
+    schedule = None
     if kind == "classes":
         optimiser = torch.optim.SGD(network.parameters(), lr, MOMENTUM, weight_decay=WEIGHT_DECAY)
+        schedule = LambdaLR(optimiser, lambda step: DECAY ** (step // DECAY_STEPS))
     else:
         optimiser = torch.optim.Adam(network.parameters(), lr, fused=True)
-    best: dict[str, Any] = {"accuracy": -1.0}
-    first = 0
-    if latest is not None and latest.exists() and (state := checkpoint.load(latest, where))["key"] == key:
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        best, first = state["best"], state["epoch"]
-        print(f"{what}: resumed after epoch {first} of {epochs}", flush=True)
-    progress = Progress(f"{what}: training", steps, "steps", start=first * per_epoch)
-    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-        for epoch in range(first, epochs):
-            torch.manual_seed(SEED * 1_000_003 + epoch)  # of dropout
-            order = epoch_order(len(stored), SEED, epoch).to(where)
-            network.train()
-            for position in range(per_epoch):
-                step = epoch * per_epoch + position
-                if kind == "classes":
-                    for group in optimiser.param_groups:
-                        group["lr"] = lr * DECAY ** (step // DECAY_STEPS)
-                index = order[position * size : (position + 1) * size]
-                with torch.autocast(where.type, torch.bfloat16, enabled=config["precision"] == "bfloat16"):
-                    logits = network(to_float(stored[index], UNIT))[1].float()
-                loss = _loss(logits, wanted[index])
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-                progress.at(step + 1, f"{best['accuracy']:.2%} of validation images right" if "epoch" in best else "")
-            if not math.isfinite(loss.item()):
-                raise AdvcodesError(
-                    f"{what}: training diverged in epoch {epoch + 1} (loss {loss.item()}); lower "
-                    f"metrics.feature_network.{mine}_lr ({lr})"
-                )
-            accuracy = accuracy_of(network, validation)
-            if accuracy > best["accuracy"]:
-                weights = {k: v.clone() for k, v in network.state_dict().items()}
-                best = {"accuracy": accuracy, "epoch": epoch + 1, "weights": weights}
-            if latest is not None and epoch + 1 < epochs:
-                state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
-                checkpoint.save(latest, {"key": key, "epoch": epoch + 1, "best": best, **state})
-    network.load_state_dict(best["weights"])
-    facts = {"images": len(stored), "epochs": epochs, "steps": steps, "kept_epoch": best["epoch"]}
-    return network.eval(), facts
+    fitted = fit(
+        network, plan,
+        lambda index, _: (to_float(stored[at := index.to(where)], UNIT), wanted[at]),
+        lambda output, target: _loss(output[1].float(), target),
+        optimiser, schedule, what=what, advice=f"lower metrics.feature_network.{mine}_lr ({lr})",
+        validation=Validation(lambda: accuracy_of(network, validation), plan.steps_per_epoch), resume=resume,
+    )  # fmt: skip
+    kept = fitted.kept_step // plan.steps_per_epoch
+    return network, {"images": len(stored), "epochs": epochs, "steps": plan.steps, "kept_epoch": kept}
 
 
 def _loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -284,7 +249,7 @@ def _loss(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def accuracy_of(network: nn.Module, part: Examples) -> float:
+def accuracy_of(network: nn.Module, part: LabelledImages) -> float:
     """Share of right answers, one an image or one an attribute; leaves the network in evaluation mode."""
     network.eval()
     where, right = network.head.weight.device, 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from advcodes.core.errors import AdvcodesError, unknown
+from advcodes.core.errors import AdvcodesError
 from advcodes.core.progress import Progress
-from advcodes.metrics.base import EXTRACTORS
+from advcodes.extractors.registry import measuring
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Extractor:
 
 
 def load_extractor(directory: Path | str, kind: str, device: torch.device | str = "cpu") -> Extractor:
-    """Load what ``advcodes.extractors.<kind>`` made.
+    """Load an extractor that metrics may be on.
 
     Args:
         directory: of the extractor.
@@ -73,10 +72,7 @@ def load_extractor(directory: Path | str, kind: str, device: torch.device | str 
     Raises:
         AdvcodesError: no such kind, or weights that are missing, damaged or not the expected ones.
     """
-    if kind not in EXTRACTORS:
-        raise unknown("extractor", kind, EXTRACTORS)
-    # By name: the code of the other kind is not part of what this one makes.
-    return importlib.import_module(f"advcodes.extractors.{kind}").load(Path(directory), device)
+    return measuring(kind).load(Path(directory), device)
 
 
 def sha256(path: Path) -> str:

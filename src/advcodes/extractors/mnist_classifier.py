@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,15 +19,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
-from advcodes.build.provenance import UNFINISHED, Artifact, write_atomically
+from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
-from advcodes.core.progress import Progress
 from advcodes.data.prepared import Prepared
 from advcodes.data.prepared import load as load_prepared
 from advcodes.jobs import checkpoint, device
-from advcodes.jobs.seed import epoch_order
+from advcodes.jobs.fit import Plan, Resume, Validation, fit
 
 SEED = 0  #: of initial weights, copies, order and dropout: there is one such classifier
 SIDE, CLASSES = 28, 10
@@ -45,7 +44,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     """Make the `extractor/mnist_score/...` artifact: ``network.pt``, and ``about.json``.
 
     The latter has the counts, ``accuracy`` on validation and test images, and ``score_of_test_images``: mean and sd
-    over ten splits. A job that was killed goes on after its last whole epoch.
+    over ten splits. A job that was killed goes on.
 
     Raises:
         AdvcodesError: the dataset is not MNIST, or training diverged.
@@ -55,9 +54,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     began = time.monotonic()
     with device.claimed(machine) as where:
         images, labels, validation = divided(data)
-        work = artifact.directory / UNFINISHED
-        work.mkdir(exist_ok=True)
-        network, facts = train(images, labels, validation, config, where, what, work / "checkpoint.pt", artifact.key)
+        network, facts = train(images, labels, validation, config, where, what, Resume.of(artifact))
         test = data.split("test")
         logits = logits_of(network, centre(test.images, what))
         accuracy = {"validation": facts.pop("accuracy"), "test": _right(logits, test.labels)}
@@ -229,8 +226,7 @@ def train(
     config: Mapping[str, Any],
     where: torch.device,
     what: str = "MNIST score",
-    latest: Path | None = None,
-    key: str = "",
+    resume: Resume | None = None,
 ) -> tuple[Network, dict[str, Any]]:
     """Train the network; on a CPU with the same number of threads the result is always the same.
 
@@ -241,8 +237,7 @@ def train(
         config: ``epochs``, ``batch_size``, ``copies``, ``precision``.
         where: device.
         what: first words of progress lines.
-        latest: checkpoint to write after each epoch, and to go on from.
-        key: of the checkpoint; another's is not continued.
+        resume: where a killed training goes on.
 
     Returns:
         The network in evaluation mode, and facts: ``images`` (copies too), ``steps``, ``kept_step`` and ``accuracy``
@@ -258,47 +253,17 @@ def train(
     wanted = torch.from_numpy(np.tile(labels, 1 + config["copies"])).to(where)
     stored, network = stored.to(where), _on(_fresh(), where)
     optimiser = torch.optim.Adam((p for p in network.parameters() if p.requires_grad), lr=LR, fused=True)
-    size = min(config["batch_size"], len(stored))
-    per_epoch = len(stored) // size
-    steps = config["epochs"] * per_epoch
-    best: dict[str, Any] = {"accuracy": -1.0}
-    first = 0
-    if latest is not None and latest.exists() and (state := checkpoint.load(latest, where))["key"] == key:
-        network.load_state_dict(state["network"])
-        optimiser.load_state_dict(state["optimiser"])
-        best, first = state["best"], state["epoch"]
-        print(f"{what}: resumed after epoch {first} of {config['epochs']}", flush=True)
-    progress = Progress(f"{what}: training", steps, "steps", start=first * per_epoch)
-    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
-        for epoch in range(first, config["epochs"]):
-            torch.manual_seed(SEED * 1_000_003 + epoch)  # of dropout
-            order = epoch_order(len(stored), SEED, epoch).to(where)
-            for group in optimiser.param_groups:
-                group["lr"] = LR * DECAY**epoch
-            for position in range(per_epoch):
-                index = order[position * size : (position + 1) * size]
-                network.train()
-                with torch.autocast(where.type, torch.bfloat16, enabled=config["precision"] == "bfloat16"):
-                    logits = network(stored[index])[1].float()
-                loss = F.cross_entropy(logits, wanted[index])
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-                step = epoch * per_epoch + position + 1
-                progress.at(step, f"{best['accuracy']:.2%} of validation images right" if "step" in best else "")
-                if step % CHECK == 0 or step == steps:
-                    if not math.isfinite(loss.item()):
-                        raise AdvcodesError(f"{what}: training diverged at step {step} (loss {loss.item()})")
-                    accuracy = _right(logits_of(network, validation[0]), validation[1])
-                    if accuracy > best["accuracy"]:
-                        weights = {k: v.clone() for k, v in network.state_dict().items()}
-                        best = {"accuracy": accuracy, "step": step, "weights": weights}
-            if latest is not None and epoch + 1 < config["epochs"]:
-                state = {"network": network.state_dict(), "optimiser": optimiser.state_dict()}
-                checkpoint.save(latest, {"key": key, "epoch": epoch + 1, "best": best, **state})
-    network.load_state_dict(best["weights"])
-    facts = {"images": len(stored), "steps": steps, "kept_step": best["step"], "accuracy": best["accuracy"]}
-    return network.eval(), facts
+    plan = Plan(len(stored), config["batch_size"], config["epochs"], seed=SEED, precision=config["precision"])
+    fitted = fit(
+        network, plan,
+        lambda index, _: (stored[at := index.to(where)], wanted[at]),
+        lambda output, target: F.cross_entropy(output[1].float(), target),
+        optimiser, LambdaLR(optimiser, lambda step: DECAY ** (step // plan.steps_per_epoch)),
+        what=what, validation=Validation(lambda: _right(logits_of(network, validation[0]), validation[1]), CHECK),
+        resume=resume,
+    )  # fmt: skip
+    facts = {"images": len(stored), "steps": plan.steps, "kept_step": fitted.kept_step, "accuracy": fitted.score}
+    return network, facts
 
 
 @torch.inference_mode()

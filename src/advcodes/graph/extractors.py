@@ -1,38 +1,79 @@
-"""Networks that metrics look through: which there are, and what each is trained on."""
+"""Artifacts of the networks that metrics look through; :mod:`advcodes.extractors.registry` says which there are."""
 
 from __future__ import annotations
 
 import functools
-from typing import Literal, get_args
+from typing import Any
 
 from advcodes.build.keys import digest
 from advcodes.build.provenance import Artifact
 from advcodes.core.errors import AdvcodesError
+from advcodes.extractors.registry import EXTRACTORS, for_task
 from advcodes.graph.data import DataGraph
 from advcodes.graph.run import plain
 
 AFFECTS_RESULTS = False
-Task = Literal["auto", "statements"]  #: that a classifier of a dataset is trained for
+MNIST_SCORE = EXTRACTORS["mnist_score"]
 
 
 class ExtractorGraph(DataGraph):
     """Artifacts of feature extractors and classifiers."""
 
     @functools.cache  # noqa: B019
+    def made_for(self, task: str, dataset: str = "") -> Artifact:
+        """The extractor that is made for a task.
+
+        Args:
+            task: of :attr:`advcodes.extractors.registry.Kind.tasks`.
+            dataset: on which it is trained; may be left out where there is one for all.
+
+        Raises:
+            AdvcodesError: no such task or dataset, or params.yaml asks for none.
+        """
+        kind = for_task(task)
+        config: dict[str, Any] = {"extractor": kind.name}
+        inputs = {}
+        if kind.settings:
+            trained_on = self._mnist(dataset) if kind is MNIST_SCORE else dataset
+            inputs["data"] = self.prepared(trained_on)
+            config |= plain(getattr(self.params.metrics, kind.settings))
+        if kind.of_each_dataset:
+            view = self.params.datasets[dataset]
+            config |= {"train_split": view.train_split, "test_split": view.test_split}
+        if task != kind.tasks[0]:
+            config["task"] = task
+        # Protocols of several scales lie side by side.
+        place = kind.place.format(dataset=dataset, hash=digest(config)[:8])
+        manifest = self.data / "evaluation" / "extractors" / place / "manifest.json"
+        return Artifact(f"extractor/{place}", manifest, config, inputs, (kind.module,))
+
+    def extractor_at(self, name: str, dataset: str = "", hash_: str = "") -> Artifact:
+        """The extractor that lies in the directory of this name.
+
+        Args:
+            name: of its kind.
+            dataset: on which it is trained, where there is one for each.
+            hash_: of its configuration, where it lies in a directory of its own.
+
+        Raises:
+            AdvcodesError: params.yaml asks for none there.
+        """
+        kind = EXTRACTORS[name]
+        there = {a.directory.name: a for task in kind.tasks for a in [self.made_for(task, dataset)]}
+        place = kind.place.format(dataset=dataset, hash=hash_)
+        if (directory := place.rpartition("/")[2]) not in there:
+            raise AdvcodesError(
+                f"extractor {place}: params.yaml asks for {' and '.join(there)} there; its metrics.{kind.settings} "
+                "has other settings"
+            )
+        return there[directory]
+
     def extractor(self, dataset: str) -> Artifact:
         """The feature extractor of the metrics: a classifier of this dataset, or Inception for all."""
-        if self.params.metrics.extractor == "classifier":
-            return self.classifier(dataset)
-        return Artifact(
-            "extractor/inception",
-            self.data / "evaluation" / "extractors" / "inception" / "manifest.json",
-            {"extractor": "inception"},
-            {},
-            ("advcodes.extractors.inception",),
-        )
+        kind = EXTRACTORS[self.params.metrics.extractor]
+        return self.made_for(kind.tasks[0], dataset if kind.of_each_dataset else "")
 
-    @functools.cache  # noqa: B019
-    def classifier(self, dataset: str, task: Task = "auto") -> Artifact:
+    def classifier(self, dataset: str, task: str = "auto") -> Artifact:
         """A classifier of a dataset: it stands in for Inception, and says what an image looks like.
 
         Args:
@@ -40,38 +81,19 @@ class ExtractorGraph(DataGraph):
             task: ``auto``: classes, where there are such; ``statements``: binary attributes and classes together,
                 on noisy images, to read what captions say.
         """
-        data = self.prepared(dataset)
-        m, root = self.params.metrics, self.data / "evaluation" / "extractors"
-        view = self.params.datasets[dataset]
-        config = {
-            "extractor": "classifier",
-            **plain(m.classifier),
-            "train_split": view.train_split,
-            "test_split": view.test_split,
-            **({} if task == "auto" else {"task": task}),
-        }
-        place = f"classifier/{dataset}/{digest(config)[:8]}"  # protocols of several scales lie side by side
-        return Artifact(
-            f"extractor/{place}",
-            root / place / "manifest.json",
-            config,
-            {"data": data},
-            ("advcodes.extractors.classifier",),
-        )
+        return self.made_for(task, dataset)
 
-    def classifier_at(self, dataset: str, hash_: str) -> Artifact:
-        """The classifier of a dataset that lies in the directory of this name.
+    def mnist_score(self) -> Artifact:
+        """The classifier of the MNIST score: there is one for all datasets that are MNIST, trained on `mnist`.
 
         Raises:
-            AdvcodesError: params.yaml asks for none there.
+            AdvcodesError: params.yaml asks for none, or has no MNIST.
         """
-        found = {a.directory.name: a for task in get_args(Task) for a in [self.classifier(dataset, task)]}
-        if hash_ not in found:
-            raise AdvcodesError(
-                f"classifier {dataset}/{hash_}: params.yaml asks for {' and '.join(found)} of this dataset; its "
-                "metrics.classifier has other settings"
-            )
-        return found[hash_]
+        return self.made_for("mnist_score")
+
+    def feature_network(self, dataset: str) -> Artifact:
+        """The network whose features GALI's feature-MSE compares, and GALI-PT learns from: one for each dataset."""
+        return self.made_for("features", dataset)
 
     def is_mnist(self, dataset: str) -> bool:
         """Whether a dataset is MNIST, in grey, as it is or padded to 32x32 (and not enlarged): the MNIST score's."""
@@ -79,60 +101,13 @@ class ExtractorGraph(DataGraph):
         side = view.size or (view.crop.size if view.crop else 28)
         return self.params.source(dataset) == "mnist" and view.channels in (None, 1) and side in (28, 32)
 
-    @functools.cache  # noqa: B019
-    def mnist_score(self, hash_: str | None = None) -> Artifact:
-        """The classifier of the MNIST score: there is one for all datasets that are MNIST, trained on `mnist`.
-
-        Args:
-            hash_: name of the directory where it has to lie; None for whatever it is.
-
-        Raises:
-            AdvcodesError: params.yaml asks for none, for none there, or has no MNIST.
-        """
-        settings, ours = self.params.metrics.mnist_score, [d for d in self.params.datasets if self.is_mnist(d)]
-        if settings is None or not ours:
-            missing = "metrics.mnist_score is null" if settings is None else "no dataset has `source: mnist`"
+    def _mnist(self, asked: str) -> str:
+        """The dataset on which the MNIST score's classifier is trained, whichever MNIST is asked for."""
+        ours = [d for d in self.params.datasets if self.is_mnist(d)]
+        if asked and asked not in ours:
+            raise AdvcodesError(f"extractor --task mnist_score: trained on MNIST alone, not on {asked!r}; name `mnist`")
+        unset = self.params.metrics.mnist_score is None
+        if unset or not ours:
+            missing = "metrics.mnist_score is null" if unset else "no dataset has `source: mnist`"
             raise AdvcodesError(f"MNIST score: params.yaml asks for no classifier ({missing})")
-        config = {"extractor": "mnist_score", **plain(settings)}
-        place = f"mnist_score/{digest(config)[:8]}"
-        manifest = self.data / "evaluation" / "extractors" / place / "manifest.json"
-        if hash_ not in (None, manifest.parent.name):
-            raise AdvcodesError(
-                f"MNIST score: params.yaml asks for the classifier {manifest.parent.name}, not {hash_}; its "
-                "metrics.mnist_score has other settings"
-            )
-        return Artifact(
-            f"extractor/{place}",
-            manifest,
-            config,
-            {"data": self.prepared("mnist" if "mnist" in ours else ours[0])},
-            ("advcodes.extractors.mnist_classifier",),
-        )
-
-    @functools.cache  # noqa: B019
-    def feature_network(self, dataset: str, hash_: str | None = None) -> Artifact:
-        """The network whose features GALI's feature-MSE compares, and GALI-PT learns from: one for each dataset.
-
-        Args:
-            dataset: its name.
-            hash_: name of the directory where it has to lie; None for whatever it is.
-
-        Raises:
-            AdvcodesError: params.yaml asks for none there.
-        """
-        view = self.params.datasets[dataset]
-        config = {
-            "extractor": "features",
-            **plain(self.params.metrics.feature_network),
-            "train_split": view.train_split,
-            "test_split": view.test_split,
-        }
-        place = f"features/{dataset}/{digest(config)[:8]}"
-        manifest = self.data / "evaluation" / "extractors" / place / "manifest.json"
-        if hash_ not in (None, manifest.parent.name):
-            raise AdvcodesError(
-                f"feature network {dataset}/{hash_}: params.yaml asks for {manifest.parent.name}; its "
-                "metrics.feature_network has other settings"
-            )
-        module = "advcodes.extractors.feature_network"
-        return Artifact(f"extractor/{place}", manifest, config, {"data": self.prepared(dataset)}, (module,))
+        return "mnist" if "mnist" in ours else ours[0]

@@ -87,7 +87,7 @@ class SvmError(Metric):
 
 
 @dataclass(frozen=True)
-class Examples:
+class LabelledFeatures:
     """Features float32 [N, F] and classes int64 [N] of images."""
 
     features: np.ndarray
@@ -156,7 +156,7 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
 
     def found(features: np.ndarray, draws: Sequence[np.ndarray], what: str, **kwargs: bool) -> Errors:
         parts = np.split(features, np.cumsum([len(s) for s in sets])[:-1])
-        examples = map(Examples, parts, (data.labels[s] for s in sets))
+        examples = map(LabelledFeatures, parts, (data.labels[s] for s in sets))
         return errors(*examples, draws, config["values_of_c"], what, **kwargs)
 
     every, trained_on = np.concatenate(sets), data.rows(restored.config["view"]["train_split"])
@@ -243,9 +243,9 @@ def labelled_sets(
 
 
 def errors(
-    pool: Examples,
-    validation: Examples,
-    test: Examples,
+    pool: LabelledFeatures,
+    validation: LabelledFeatures,
+    test: LabelledFeatures,
     draws: Sequence[np.ndarray],
     values_of_c: int,
     what: str = "SVMs",
@@ -313,7 +313,7 @@ class Problem:
         rows: positions in it, int64 [n].
     """
 
-    def __init__(self, pool: Examples, rows: np.ndarray):
+    def __init__(self, pool: LabelledFeatures, rows: np.ndarray):
         import numpy as np
 
         self.features, self.labels = pool.features[rows].astype(np.float64), pool.labels[rows]
@@ -341,7 +341,7 @@ class Problem:
         return svm
 
 
-def errors_of(svms: Sequence[LinearSVC], examples: Examples) -> np.ndarray:
+def errors_of(svms: Sequence[LinearSVC], examples: LabelledFeatures) -> np.ndarray:
     """Percent of examples that each SVM misclassifies, float64 [number of SVMs]; all know the same classes."""
     import numpy as np
 

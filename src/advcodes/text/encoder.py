@@ -20,14 +20,14 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.optim.lr_scheduler import OneCycleLR
 
 from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
-from advcodes.core.progress import Progress
 from advcodes.data.prepared import load as load_prepared
 from advcodes.jobs import checkpoint, device
-from advcodes.jobs.seed import epoch_order
+from advcodes.jobs.fit import Plan, Resume, fit
 from advcodes.text.captions import COLOURS, GREYS, captions_of
 
 PADDING, UNKNOWN = 0, 1  #: numbers of tokens that are no words
@@ -51,7 +51,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     starts = np.cumsum([0, *map(len, captions)], dtype=np.int64)
     with device.claimed(machine) as where:
         began = time.monotonic()
-        encoder, facts = train(captions[seen], config, where, artifact.id)
+        encoder, facts = train(captions[seen], config, where, artifact.id, Resume.of(artifact))
         number = {sentence: i for i, sentence in enumerate(dict.fromkeys(sentences))}
         rows = [number[sentence] for sentence in sentences]
         embeddings = encoder._embed(list(number)).cpu()[rows]
@@ -189,6 +189,7 @@ def train(
     config: Mapping[str, Any],
     where: torch.device | str = "cpu",
     what: str = "sentence encoder",
+    resume: Resume | None = None,
 ) -> tuple[SentenceEncoder, dict[str, Any]]:
     """Train on captions; on a CPU with the same number of threads the result is always the same.
 
@@ -201,6 +202,7 @@ def train(
         config: fields of :class:`advcodes.config.sections.Text`.
         where: device.
         what: first words of progress lines.
+        resume: where a killed training goes on.
 
     Returns:
         The encoder, frozen, and facts: ``caption_sets``, ``epochs``, ``loss``.
@@ -222,35 +224,25 @@ def train(
         torch.manual_seed(config["seed"])
         encoder = SentenceEncoder(words, config["word"], config["hidden"], config["pool"])
     numbers = encoder.numbers([sentence for row in examples for sentence in row]).to(where)
-    encoder = encoder.to(where).train()
+    encoder = encoder.to(where)
     count = torch.tensor([len(row) for row in examples])
     first = count.cumsum(0) - count
 
-    size = min(config["batch_size"], len(examples))
-    per_epoch, steps = len(examples) // size, config["steps"]
-    optimiser = torch.optim.Adam(encoder.parameters(), lr=config["lr"])
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config["lr"], total_steps=steps)
-    random = torch.Generator().manual_seed(config["seed"])
-    progress = Progress(f"{what}: training", steps, "steps")
-    for step in range(steps):
-        epoch, position = divmod(step, per_epoch)
-        if position == 0:
-            order = epoch_order(len(examples), config["seed"], epoch)
-        index = order[position * size :][:size]
+    plan = Plan(len(examples), config["batch_size"], least_steps=config["steps"], seed=config["seed"])
+
+    def batch(index: Tensor, random: Generator) -> tuple[Tensor, None]:
         pair = torch.cat([first[index] + offset for offset in _two_of(count[index], random)])
-        a, b = encoder(_dropped(numbers[pair.to(where)], config["word_dropout"], random)).chunk(2)
-        loss = info_nce(a, b, config["temperature"])
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        progress.at(step + 1)
-    if not math.isfinite(loss.item()):
-        raise AdvcodesError(
-            f"{what}: training diverged (loss {loss.item()}); lower text.lr ({config['lr']}) or raise text.temperature"
-        )
-    facts = {"caption_sets": len(examples), "epochs": round(steps / per_epoch, 1), "loss": round(loss.item(), 4)}
-    return encoder.eval().requires_grad_(False), facts
+        return _dropped(numbers[pair.to(where)], config["word_dropout"], random), None
+
+    optimiser = torch.optim.Adam(encoder.parameters(), lr=config["lr"])
+    fitted = fit(
+        encoder, plan, batch, lambda output, _: info_nce(*output.chunk(2), config["temperature"]),
+        optimiser, OneCycleLR(optimiser, config["lr"], total_steps=plan.steps), what=what,
+        advice=f"lower text.lr ({config['lr']}) or raise text.temperature", resume=resume,
+    )  # fmt: skip
+    epochs = round(plan.steps / plan.steps_per_epoch, 1)
+    facts = {"caption_sets": len(examples), "epochs": epochs, "loss": round(fitted.loss, 4)}
+    return encoder.requires_grad_(False), facts
 
 
 def info_nce(a: Tensor, b: Tensor, temperature: float) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from advcodes.core.errors import AdvcodesError
+from advcodes.extractors.registry import EXTRACTORS
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def load(
             "run of params.yaml"
         )
     if network == "features":
-        known = importlib.import_module("advcodes.extractors.feature_network").load(directory, where)
+        known = EXTRACTORS["features"].load(directory, where)
         return Known(known.for_training().features, known.size, value_range)
-    extractor = importlib.import_module("advcodes.extractors.features").load_extractor(directory, network, where)
+    extractor = EXTRACTORS[network].load(directory, where)
     if network == "inception":
         return Known(lambda x: extractor.network.pool3(255 * x), 2048, value_range)
     return Known(lambda x: extractor.network(255 * x)[0], extractor.network.head.in_features, value_range)

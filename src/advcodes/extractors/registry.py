@@ -1,0 +1,115 @@
+"""Which networks metrics look through: what each is trained on and for, where it lies, and the module that makes it.
+
+A new one is a module with ``make`` and ``load``, an entry here, and its settings in
+:class:`advcodes.config.sections.Metrics`. Plans read this, so it imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from advcodes.core.errors import unknown
+
+AFFECTS_RESULTS = False  # what it says enters keys through artifacts
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of extractor.
+
+    Attributes:
+        name: in configurations, and of the rule that makes it.
+        about: what it is trained on, and what for.
+        module: has ``make``, which makes its artifact, and ``load``, which gives its network.
+        place: of its artifact in the directory of extractors, with ``{dataset}`` and ``{hash}`` of its configuration.
+        tasks: what ``advcodes extractor --task`` calls it, one or more; the first is the usual one, which is not named
+            in its configuration.
+        settings: section of ``metrics`` in params.yaml that it is trained by; empty if it is fetched.
+        measures: whether ``metrics.extractor`` may name it.
+    """
+
+    name: str
+    about: str
+    module: str
+    place: str
+    tasks: tuple[str, ...]
+    settings: str = ""
+    measures: bool = False
+
+    @property
+    def of_each_dataset(self) -> bool:
+        """Whether there is one for each dataset."""
+        return "{dataset}" in self.place
+
+    def load(self, directory: Path, where: Any) -> Any:
+        """What its module loads from a directory to a device."""
+        # By name: the code of other kinds is not part of what this one makes.
+        return importlib.import_module(self.module).load(directory, where)
+
+
+EXTRACTORS = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "classifier",
+            "stands in for Inception: trained on each dataset to tell classes, else attributes, else rotations; for "
+            "`statements`, to say of noisy images what captions say",
+            "advcodes.extractors.classifier",
+            "classifier/{dataset}/{hash}",
+            ("auto", "statements"),
+            settings="classifier",
+            measures=True,
+        ),
+        Kind(
+            "mnist_score",
+            "that of the MNIST score: trained on MNIST to tell digits",
+            "advcodes.extractors.mnist_classifier",
+            "mnist_score/{hash}",
+            ("mnist_score",),
+            settings="mnist_score",
+        ),
+        Kind(
+            "features",
+            "that of the feature-MSE and of GALI-PT: trained on each dataset to tell attributes, else classes",
+            "advcodes.extractors.feature_network",
+            "features/{dataset}/{hash}",
+            ("features",),
+            settings="feature_network",
+        ),
+        Kind(
+            "inception",
+            "that of FID and IS: the weights of 2015, trained on ImageNet, fetched",
+            "advcodes.extractors.inception",
+            "inception",
+            ("inception",),
+            measures=True,
+        ),
+    )
+}
+
+
+def measuring(name: str) -> Kind:
+    """The kind of this name, on whose features metrics are computed.
+
+    Raises:
+        AdvcodesError: there is none.
+    """
+    known = {kind.name: kind for kind in EXTRACTORS.values() if kind.measures}
+    if name not in known:
+        raise unknown("extractor", name, known)
+    return known[name]
+
+
+def for_task(task: str) -> Kind:
+    """The kind that is trained for this.
+
+    Raises:
+        AdvcodesError: none is.
+    """
+    of_task = {task: kind for kind in EXTRACTORS.values() for task in kind.tasks}
+    if task not in of_task:
+        raise unknown("task of extractors", task, of_task)
+    return of_task[task]
