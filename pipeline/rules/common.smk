@@ -1,3 +1,5 @@
+import contextlib
+import functools
 import os
 import re
 import shlex
@@ -15,7 +17,7 @@ from advcodes.graph.run import Run
 from advcodes.config.params import read
 from advcodes.build.provenance import hold_pipeline
 from advcodes.methods.registry import methods
-from advcodes.build.versions import record
+from advcodes.build.versions import keep_lock, record
 
 # Calls that only look, and so need not wait for a pipeline that is running.
 LOOKING = re.compile(
@@ -35,6 +37,8 @@ if workflow.is_main_process and not PLANNING:
     PIPELINE_LOCK = hold_pipeline()
 
 try:
+    if workflow.is_main_process and not PLANNING:
+        keep_lock()
     GRAPH = Graph(read())
     GRAPH.chosen()
 except AdvcodesError as error:
@@ -49,9 +53,11 @@ ASKING_TEXT = (
 )
 
 # A file that is newer than every output: an input of each stale job, so that Snakemake runs it.
-STALE = ".snakemake/advcodes/stale"
-Path(STALE).parent.mkdir(parents=True, exist_ok=True)
-Path(STALE).write_text(str(time.time_ns()))
+STALE = Path(".snakemake/advcodes/stale")
+if workflow.is_main_process:
+    STALE.parent.mkdir(parents=True, exist_ok=True)
+    STALE.write_text(str(time.time_ns()))
+    BEGAN = STALE.stat().st_mtime_ns
 
 # Jobs run this checkout's package in Snakemake's own environment, or in the one that `--sdm conda` makes.
 CONDA = any(method.name == "CONDA" for method in workflow.deployment_settings.deployment_method)
@@ -84,16 +90,34 @@ def item_of(wildcards):
 def inputs_of(find):
     """Inputs of a rule whose artifact `find(wildcards)` gives.
 
-    Whether a job runs is decided by its manifest's key, never by times: a fresh one has only `ancient` inputs (which
-    never trigger), a stale one has an input that is newer than anything.
+    Whether a job runs is decided by its manifest's key, never by times: a stale one has an input that is newer than
+    anything, and waits for those of its artifacts that have to be made. A fresh one waits for nothing: it names what
+    is there, for plans and reports, as `ancient` (which never triggers), and needs nothing that is gone.
     """
 
     def inputs(wildcards):
         artifact = planned(find, wildcards)
-        files = [STALE, *(str(i.manifest) for i in artifact.inputs.values())]
-        return [ancient(f) for f in files] if artifact.fresh() else files
+        if fresh(artifact):
+            return [ancient(str(i.manifest)) for i in artifact.inputs.values() if fresh(i)]
+        needed = [i.manifest for i in artifact.inputs.values()]
+        for manifest in (artifact.manifest, *needed):
+            bring_to_present(manifest)
+        return [str(STALE), *map(str, needed)]
 
     return inputs
+
+
+@functools.cache
+def fresh(artifact):
+    """Whether it is there, or could be brought back, when this plan is made."""
+    return artifact.fresh() or artifact.restore()
+
+
+def bring_to_present(manifest):
+    """Take back a file's time where it lies in the future: Snakemake compares the times of a stale job's files."""
+    with contextlib.suppress(OSError):
+        if workflow.is_main_process and manifest.stat().st_mtime_ns >= BEGAN:
+            os.utime(manifest, ns=(BEGAN - 10**9, BEGAN - 10**9))
 
 
 def key_of(find):

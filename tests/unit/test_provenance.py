@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from advcodes.build import provenance
+from advcodes.build import files, produce, provenance, versions
 from advcodes.build.provenance import Artifact, ancestors_first
 from advcodes.config.params import resolve
 from advcodes.core.errors import AdvcodesError
@@ -127,6 +129,105 @@ def test_accept_takes_results_over_when_code_alone_changed(tmp_path: Path, monke
     assert not artifact(tmp_path / "a", config=2).accept("a changed parameter is never accepted")
 
 
+def test_what_was_finished_outlives_its_manifest(tmp_path: Path, capsys: pytest.CaptureFixture):
+    """Snakemake deletes the manifest of a job that it starts, or whose log it could not write."""
+    a = artifact(tmp_path / "a")
+    build(a)
+    text = a.manifest.read_text()
+    a.manifest.unlink()
+    assert not a.fresh() and a.restore() and a.fresh()
+    assert a.manifest.read_text() == text
+    assert capsys.readouterr().err == "toy/a: finished before; its manifest is restored\n"
+    a.manifest.unlink()
+    assert a.begin() is None and a.fresh(), "a job that was started all the same has nothing to do"
+
+
+def test_what_was_finished_outlives_its_files(tmp_path: Path):
+    """`dvc exp run` puts back what dvc.lock names: other results, or none."""
+    a = artifact(tmp_path / "a")
+    build(a, "finished")
+    old = a.manifest.read_text()
+    for instead in (None, "an older result"):
+        (a.directory / "file").unlink()
+        a.manifest.write_text(old.replace(a.key, "older"))
+        if instead:
+            (a.directory / "file").write_text(instead)
+        assert not a.fresh() and a.restore() and a.fresh()
+        assert (a.directory / "file").read_text() == "finished"
+
+
+def test_only_what_is_whole_and_asked_for_is_brought_back(tmp_path: Path):
+    a = artifact(tmp_path / "a")
+    build(a)
+    a.manifest.unlink()
+    assert not artifact(tmp_path / "a", config=2).restore()
+    (a.directory / "file").write_text("y")  # same size; its link is the same file
+    assert not a.restore() and not a.manifest.exists()
+    build(a, "z")
+    assert a.fresh() and (a.directory / "file").read_text() == "z"
+    with a._lock:
+        a.manifest.unlink()
+        assert not a.restore(), "a process that works on it is left alone"
+    a.second_record.write_text("{")
+    assert not a.restore()
+
+
+def test_links_to_finished_files_take_no_space_and_go_when_it_is_made_anew(tmp_path: Path):
+    a = artifact(tmp_path / "a")
+    build(a)
+    link = a.second_record.parent / provenance.LINKS / "file"
+    assert link.stat().st_ino == (a.directory / "file").stat().st_ino
+    with artifact(tmp_path / "a", config=2).begin():
+        assert not link.parent.parent.exists()
+
+
+def test_an_input_of_the_same_size_and_other_content_is_never_used(tmp_path: Path):
+    source = artifact(tmp_path / "a")
+    build(source, "right")
+    (source.directory / "file").write_text("wrong")
+    assert source.fresh()
+    with pytest.raises(
+        AdvcodesError, match=r"toy/b: its x \(toy/a\) is damaged: .*file does not hold what was written"
+    ):
+        artifact(tmp_path / "b", x=source).begin()
+    assert not source.fresh() and not source.restore(), "it counts as missing"
+    build(source, "right")
+    build(artifact(tmp_path / "b", x=source))
+
+
+def test_what_was_found_whole_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    a, read = artifact(tmp_path / "a"), []
+    build(a)
+    measure = files.measure
+    monkeypatch.setattr(files, "measure", lambda path: read.append(path) or measure(path))
+    assert not a.damaged() and not read
+    os.utime(a.directory / "file", ns=(1, 1))
+    assert not a.damaged() and len(read) == 1
+    assert not a.damaged() and len(read) == 1
+    assert not a.damaged(everything=True) and len(read) == 2
+
+
+def test_what_is_fresh_needs_no_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    source = artifact(tmp_path / "a")
+    result, made = artifact(tmp_path / "b", x=source), []
+    monkeypatch.setattr(produce, "produce", lambda a, params: made.append(a.id) or (a.fresh() or build(a)))
+    produce.produce_all(result, None)
+    assert made == ["toy/a", "toy/b"]
+    shutil.rmtree(source.directory)
+    produce.produce_all(result, None)
+    assert made == ["toy/a", "toy/b", "toy/b"] and not source.directory.exists()
+
+
+def test_results_are_accepted_though_an_unchanged_input_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    source = artifact(tmp_path / "a")
+    build(source)
+    build(artifact(tmp_path / "b", a=source))
+    monkeypatch.setattr(provenance, "code", lambda *m: {"advcodes.losses.gan": "changed"})
+    result = artifact(tmp_path / "b", a=source)  # whose key is as it was
+    source.manifest.unlink()
+    assert result.accept("renamed a variable") and result.fresh()
+
+
 def test_writing_atomically_leaves_the_old_file_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     path = tmp_path / "file"
     provenance.write_atomically(path, "old")
@@ -139,6 +240,46 @@ def test_writing_atomically_leaves_the_old_file_when_it_fails(tmp_path: Path, mo
         provenance.write_atomically(path, "new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+WHOLE = "schema: '2.0'\nstages:\n  data:\n    cmd: make\n    outs:\n    - path: data\n      md5: abc.dir\n"
+
+
+@pytest.fixture
+def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A whole dvc.lock of which there is a copy."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(versions.time, "sleep", lambda seconds: None)
+    versions.LOCK.write_text(WHOLE)
+    versions.keep_lock()
+    return versions.LOCK
+
+
+@pytest.mark.parametrize("cut", [0, 3, 20, 31, len(WHOLE) - 5])
+def test_a_dvc_lock_that_was_cut_off_is_put_back(lock: Path, cut: int, capsys: pytest.CaptureFixture):
+    lock.write_text(WHOLE[:cut])
+    versions.keep_lock()
+    assert lock.read_text() == WHOLE
+    assert capsys.readouterr().err == "dvc.lock was cut off when DVC was killed: its last whole version is put back\n"
+    versions.keep_lock()
+    assert not capsys.readouterr().err
+
+
+def test_a_dvc_lock_without_a_copy_is_set_aside(lock: Path, capsys: pytest.CaptureFixture):
+    versions.KEPT.unlink()
+    lock.write_text("schema")
+    versions.keep_lock()
+    assert not lock.exists()
+    assert "dvc.lock was cut off when DVC was killed: it is set aside as .snakemake/" in capsys.readouterr().err
+
+
+def test_a_new_dvc_lock_is_kept_and_none_is_none(lock: Path):
+    lock.write_text(WHOLE.replace("abc", "def"))
+    versions.keep_lock()
+    assert versions.KEPT.read_text() == lock.read_text()
+    lock.unlink()
+    versions.keep_lock()
+    assert not lock.exists(), "who deleted it wanted it away"
 
 
 # What of params.yaml enters which key

@@ -109,6 +109,50 @@ def test_a_checkpoint_of_other_parameters_is_not_continued(
     assert_same(tmp_path / "a", tmp_path / "b")
 
 
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [cut, flip, Path.unlink])
+@pytest.mark.parametrize(
+    ("what", "step"),
+    [
+        (["checkpoint.pt"], 15),
+        (["checkpoint.pt", "checkpoint_before.pt"], None),
+        (["snapshots/000000018.pt"], 15),
+        (["snapshots/000000009.pt"], None),
+        (["losses.csv"], 20),
+    ],
+)
+def test_what_is_damaged_in_unfinished_work_is_not_gone_on_from(
+    what: list[str], step: int | None, damage: Any, prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    config, work = run_config("gan", training__snapshots=3, budget__images=27 * 32), tmp_path / "killed"
+
+    def kill(step: int) -> None:
+        if step == 20:
+            raise Killed
+
+    with pytest.raises(Killed):
+        run(config, prepared, work, checkpoint_seconds=1e-9, on_checkpoint=kill)
+    for name in what:
+        damage(work / name)
+    capsys.readouterr()
+    run(config, prepared, work, checkpoint_seconds=1e9)
+    said = capsys.readouterr().out
+    assert (f"resumed at step {step}/27" in said) if step else ("resumed" not in said)
+    if step != 20 and not (damage is Path.unlink and what[0].startswith("checkpoint")):
+        assert f": not continued, and set aside as {work}/checkpoint.damaged" in said
+    run(config, prepared, tmp_path / "whole")
+    assert_same(work, tmp_path / "whole")
+
+
 def test_the_log_gains_columns_when_phases_begin_and_loses_none_when_resumed(tmp_path: Path):
     log = LossLog(tmp_path / "losses.csv", 10)
     log.start()
@@ -118,7 +162,7 @@ def test_the_log_gains_columns_when_phases_begin_and_loses_none_when_resumed(tmp
     rows = ["step,images,pretrain/moments,match/error,match/penalty", "1,10,0.5,,", "2,20,,2,0.25", ""]
     assert (tmp_path / "losses.csv").read_text().split("\n") == rows
     again = LossLog(tmp_path / "losses.csv", 10)
-    again.resume(1)  # killed after its first row was checkpointed
+    again.resume("step,images,pretrain/moments\n1,10,0.5\n")  # killed after its first row was checkpointed
     again.write(2, {"match/error": 2.0, "match/penalty": 0.25})
     again.close()
     assert (tmp_path / "losses.csv").read_text().split("\n") == rows

@@ -15,7 +15,7 @@ from typing import Any
 from advcodes import __version__
 from advcodes.build.produce import produce
 from advcodes.build.provenance import Artifact
-from advcodes.build.versions import record
+from advcodes.build.versions import keep_lock, record
 from advcodes.config.params import SCALES, json_schema, read
 from advcodes.core.errors import AdvcodesError
 from advcodes.extractors.registry import EXTRACTORS
@@ -208,6 +208,14 @@ def _accept(args: argparse.Namespace) -> None:
     )
 
 
+def _verify(args: argparse.Namespace) -> None:
+    from advcodes.app.verify import verify
+
+    keep_lock()
+    for line in verify(_graph(), args.all):
+        print(line, flush=True)
+
+
 def _schema(args: argparse.Namespace) -> None:
     SCHEMA.write_text(json.dumps(json_schema(), indent=1) + "\n")
     print(SCHEMA)
@@ -295,6 +303,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("accept", "declare results still valid after a code change proven equal", _accept).add_argument(
         "--reason", required=True, help="why they are equal; recorded in every manifest"
+    )
+    add("verify", "compare every file of finished results with its checksum", _verify).add_argument(
+        "--all", action="store_true", help="of every result in data/, not only of those that params.yaml asks for"
     )
     add("schema", "write pipeline/params.schema.json", _schema)
     add("docs", "write docs/methods.md, docs/metrics.md and docs/networks.md from the code", _docs)

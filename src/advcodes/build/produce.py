@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from advcodes.build.provenance import Artifact, ancestors_first
+from advcodes.build.provenance import Artifact
 
 if TYPE_CHECKING:
     from advcodes.config.params import Params
@@ -44,6 +44,8 @@ def produce(artifact: Artifact, params: Params, key: str | None = None) -> bool:
 
 
 def produce_all(artifact: Artifact, params: Params) -> None:
-    """Make an artifact and everything that it is made from, as far as it is not fresh."""
-    for needed in ancestors_first([artifact]):
-        produce(needed, params)
+    """Make an artifact, and of what it is made from as much as is not fresh; one that is fresh needs none of it."""
+    if not (artifact.fresh() or artifact.restore()):
+        for needed in artifact.inputs.values():
+            produce_all(needed, params)
+    produce(artifact, params)

@@ -4,13 +4,17 @@ An :class:`Artifact` is one output directory (or one report). Its key is a hash 
 keys of its inputs, and the source code that it depends on; its manifest, written last and atomically, records that
 key and the files made. A result is fresh exactly when its manifest says so: file times never matter.
 
+Snakemake deletes the manifest of a job that it starts, or that it takes for failed; `dvc exp run` puts every result
+back to what dvc.lock names. So each result has a second record, `finished/`, that neither of them knows (.dvcignore):
+what was finished is brought back by it, and never made twice.
+
 This module knows nothing of methods, datasets or metrics; :mod:`advcodes.graph.graph` says which artifacts exist.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import hashlib
 import json
 import os
 import shutil
@@ -22,12 +26,15 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from advcodes.build.files import damaged, record_of
 from advcodes.build.keys import STATE, code, digest
 from advcodes.core.errors import AdvcodesError
 
 AFFECTS_RESULTS = False
 LOCKS = STATE
 UNFINISHED = "unfinished"  #: subdirectory of work in progress
+FINISHED = "finished"  #: subdirectory of the second record, and of links to the files until DVC has recorded them
+LINKS = "files"  #: its subdirectory of links
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -85,13 +92,24 @@ class Artifact:
     def key(self) -> str:
         return digest(self.spec)
 
+    @property
+    def second_record(self) -> Path:
+        """Copy of the manifest that neither Snakemake nor DVC knows."""
+        return self.manifest.parent / FINISHED / self.manifest.name.replace("manifest", "record")
+
+    @property
+    def _lock(self) -> FileLock:
+        LOCKS.mkdir(parents=True, exist_ok=True)
+        return FileLock(LOCKS / (self.id.replace("/", "-") + ".lock"))
+
+    @property
+    def _memory(self) -> Path:
+        """How its files looked when they were last found whole."""
+        return STATE / "verified" / (self.id.replace("/", "-") + ".json")
+
     def record(self) -> dict[str, Any] | None:
         """The manifest on disk, or None where there is none or it is unreadable."""
-        try:
-            record = json.loads(self.manifest.read_text())
-            return record if isinstance(record, dict) and isinstance(record.get("files"), dict) else None
-        except (OSError, ValueError):
-            return None
+        return _read(self.manifest)
 
     def fresh(self) -> bool:
         """Whether the files on disk were made for exactly this key and are all there, at their sizes."""
@@ -104,6 +122,51 @@ class Artifact:
         except (OSError, TypeError, KeyError):
             return False
 
+    def damaged(self, everything: bool = False) -> list[Path]:
+        """Files of the manifest that do not hold what was written.
+
+        Args:
+            everything: read also what looks as it did when it was last found whole.
+        """
+        files = (self.record() or {"files": {}})["files"]
+        return [self.directory / name for name in damaged(self.directory, files, self._memory, everything)]
+
+    def forget(self) -> None:
+        """Let the result count as missing; its files stay where they are."""
+        self.manifest.unlink(missing_ok=True)
+        self.second_record.unlink(missing_ok=True)
+        if self.home is None:
+            shutil.rmtree(self.second_record.parent, ignore_errors=True)
+
+    def restore(self) -> bool:
+        """Bring back what was finished for this key and lost its manifest, or its files, since then.
+
+        Returns:
+            Whether the result is there again; False also while another process works on it.
+        """
+        if not self.second_record.exists():
+            return False
+        try:
+            with self._lock.acquire(timeout=0):
+                return self._restore()
+        except Timeout:
+            return False
+
+    def _restore(self) -> bool:
+        record = _read(self.second_record)
+        if record is None or record.get("key") != self.key:
+            return False
+        links = self.second_record.parent / LINKS
+        lost = {name: record["files"][name] for name in damaged(self.directory, record["files"], self._memory)}
+        if lost and damaged(links, lost, self._memory.with_suffix(".links")):
+            return False
+        self.manifest.unlink(missing_ok=True)  # of what is there in its place
+        for name in lost:
+            _link(links / name, self.directory / name)
+        write_atomically(self.manifest, self.second_record.read_text())
+        print(f"{self.id}: finished before; its manifest is restored", file=sys.stderr, flush=True)
+        return True
+
     def begin(self, expected: str | None = None) -> FileLock | None:
         """First act of a job: wait for an orphan of this very job, then clear the old manifest.
 
@@ -115,45 +178,62 @@ class Artifact:
             The lock to hold while working, or None if the result is already there.
 
         Raises:
-            AdvcodesError: the plan is out of date, or an input is missing or stale.
+            AdvcodesError: the plan is out of date, or an input is missing, stale or damaged.
         """
         if expected is not None and expected != self.key:
             raise AdvcodesError(
                 f"{self.id}: params.yaml or the sources changed while the pipeline was running; run it again"
             )
-        LOCKS.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(LOCKS / (self.id.replace("/", "-") + ".lock"))
+        lock = self._lock
         try:
             lock.acquire(timeout=0)
         except Timeout:
             print(f"{self.id}: another process is making this; waiting for it", flush=True)
             lock.acquire()
-        if self.fresh():
+        if self.fresh() or self._restore():
             lock.release()
             return None
-        for name, artifact in self.inputs.items():
-            if not artifact.fresh():
-                lock.release()
-                raise AdvcodesError(
-                    f"{self.id}: its {name} ({artifact.id}) is missing or stale; "
-                    f"run `snakemake --cores all {artifact.manifest}`"
-                )
+        try:
+            for name, artifact in self.inputs.items():
+                self._check_input(name, artifact)
+        except AdvcodesError:
+            lock.release()
+            raise
         for directory in (self.directory, self.manifest.parent):
             directory.mkdir(parents=True, exist_ok=True)
-        self.manifest.unlink(missing_ok=True)
+        self.forget()
         return lock
+
+    def _check_input(self, name: str, artifact: Artifact) -> None:
+        again = f"run `snakemake --cores all {artifact.manifest}`"
+        if not artifact.fresh():
+            raise AdvcodesError(f"{self.id}: its {name} ({artifact.id}) is missing or stale; {again}")
+        if bad := artifact.damaged():
+            artifact.forget()
+            raise AdvcodesError(
+                f"{self.id}: its {name} ({artifact.id}) is damaged: {bad[0]} does not hold what was written; "
+                f"it counts as missing now: {again}"
+            )
 
     def finish(self, files: list[str], **extra: Any) -> None:
         """Last act of a job: the manifest, with the size and SHA-256 of every file (paths within the directory).
 
         Only then may go what a killed job would go on from.
         """
-        self._write(self.key, self.spec, {f: _measure(self.directory / f) for f in sorted(files)}, extra)
+        measured = record_of(self.directory, sorted(files), self._memory)
+        if self.home is None:
+            for name in measured:
+                # Where a file system has no links, `dvc exp run` can still delete what it was not told of.
+                with contextlib.suppress(OSError):
+                    _link(self.directory / name, self.second_record.parent / LINKS / name)
+        self._write(self.key, self.spec, measured, extra)
         shutil.rmtree(self.directory / UNFINISHED, ignore_errors=True)
 
     def _write(self, key: str, spec: dict, files: dict, extra: Mapping[str, Any]) -> None:
-        record = {"key": key, "spec": spec, "files": files, **extra}
-        write_atomically(self.manifest, json.dumps(record, indent=1) + "\n")
+        text = json.dumps({"key": key, "spec": spec, "files": files, **extra}, indent=1) + "\n"
+        self.second_record.parent.mkdir(exist_ok=True)
+        for path in (self.second_record, self.manifest):
+            write_atomically(path, text)
 
     def accept(self, reason: str) -> bool:
         """Declare the result on disk still valid although the code changed; see `advcodes accept`.
@@ -171,7 +251,8 @@ class Artifact:
             self.spec["inputs"]
         ):
             return False
-        if not all(a.fresh() for a in self.inputs.values()):
+        # An input that has not changed may be gone; one that has must be there, declared valid itself.
+        if not all(old["inputs"][name] == a.key or a.fresh() for name, a in self.inputs.items()):
             return False
         extra = {k: v for k, v in record.items() if k not in ("key", "spec", "files")}
         history = [*extra.pop("accepted", []), {"reason": reason, "key": record["key"], "code": old["code"]}]
@@ -179,9 +260,21 @@ class Artifact:
         return True
 
 
-def _measure(path: Path) -> dict[str, Any]:
-    with open(path, "rb") as f:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(f, "sha256").hexdigest()}
+def _read(manifest: Path) -> dict[str, Any] | None:
+    """What a manifest says; None where there is none or it is unreadable."""
+    try:
+        record = json.loads(manifest.read_text())
+        return record if isinstance(record, dict) and isinstance(record.get("files"), dict) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _link(file: Path, place: Path) -> None:
+    """Let ``place`` be another name of a file, in one step and whatever was there."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    temporary = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    os.link(file, temporary)
+    os.replace(temporary, place)
 
 
 def ancestors_first(artifacts: list[Artifact]) -> Iterator[Artifact]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import yaml
 
-from advcodes.build.provenance import write_atomically
+from advcodes.build.keys import STATE
+from advcodes.build.provenance import FINISHED, LINKS, write_atomically
+from advcodes.core.errors import AdvcodesError
 
 AFFECTS_RESULTS = False
 LOCK = Path("dvc.lock")
+KEPT = STATE / "dvc.lock"  #: copy of the last whole one
 _OUTS = {"data": "data/prepared", "train": "data/runs", "evaluate": "data/evaluation"}  # of dvc.yaml
 
 
@@ -32,6 +37,7 @@ def record(complete: bool) -> None:
     stages = [] if complete else [stage for stage, out in _OUTS.items() if Path(out).is_dir()]
     if not (complete or stages):
         return
+    links = {path: path.stat().st_ino for out in _OUTS.values() for path in Path(out).rglob(f"{FINISHED}/{LINKS}")}
     command = [sys.executable, "-m", "dvc", "commit", "--force", *stages]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -41,6 +47,62 @@ def record(complete: bool) -> None:
     if not complete:
         lock = yaml.safe_load(LOCK.read_text())
         for stage in stages:
-            for origin in ("deps", "params"):
-                lock["stages"][stage].pop(origin, None)
+            lock["stages"][stage].pop("deps", None)
         write_atomically(LOCK, yaml.safe_dump(lock, sort_keys=False))
+    keep_lock()
+    for path, inode in links.items():  # of what DVC keeps now; not of what was finished meanwhile
+        if path.exists() and path.stat().st_ino == inode:
+            shutil.rmtree(path)
+
+
+def keep_lock() -> None:
+    """Keep a copy of dvc.lock, or put it back where DVC was killed while it wrote.
+
+    DVC empties the file before it writes, and refuses every command once it finds it cut off.
+    """
+    text = _text(LOCK)
+    if text is None or text == _text(KEPT):
+        return
+    if _whole(text):
+        KEPT.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(KEPT, text)
+        return
+    time.sleep(1)
+    if _text(LOCK) != text:  # DVC is still at it
+        return
+    kept = _text(KEPT)
+    if kept is None:
+        os.replace(LOCK, KEPT.with_name("dvc.lock.damaged"))
+        what = f"it is set aside as {KEPT}.damaged, and there is no copy; `git checkout {LOCK}` if you committed one"
+    else:
+        write_atomically(LOCK, kept)
+        what = "its last whole version is put back"
+    print(f"{LOCK} was cut off when DVC was killed: {what}", file=sys.stderr, flush=True)
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise AdvcodesError(f"{path}: cannot read: {error}; delete it and run again") from None
+
+
+def _whole(text: str) -> bool:
+    """Whether DVC would read it, and its last line has an end."""
+    try:
+        lock = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return False
+    stages = lock.get("stages") if isinstance(lock, dict) else None
+    return (
+        text.endswith("\n")
+        and isinstance(stages, dict)
+        and all(isinstance(stage, dict) and isinstance(stage.get("cmd"), str) for stage in stages.values())
+        and all(
+            isinstance(entry, dict) and isinstance(entry.get("path"), str)
+            for stage in stages.values()
+            for entry in (*stage.get("deps", ()), *stage.get("outs", ()))
+        )
+    )

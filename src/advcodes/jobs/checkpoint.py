@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,64 @@ def save(path: Path, content: dict[str, Any]) -> None:
         ) from None
 
 
+def keep(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint to go on from; the one before it stays beside it, should this one be damaged.
+
+    Raises:
+        AdvcodesError: as :func:`save`.
+    """
+    new = path.with_name(f"new_{path.name}")
+    save(new, content)
+    if path.exists():
+        os.replace(path, _before(path))
+    os.replace(new, path)
+
+
+def _before(path: Path) -> Path:
+    return path.with_stem(f"{path.stem}_before")
+
+
+def resume(
+    path: Path,
+    key: str,
+    device: torch.device | str = "cpu",
+    check: Callable[[dict[str, Any]], None] = lambda content: None,
+) -> dict[str, Any] | None:
+    """What to go on from: the newest checkpoint that :func:`keep` wrote, that is whole and of this ``key``.
+
+    A damaged one is set aside, with a line that says so.
+
+    Args:
+        path: as :func:`keep` was given it.
+        key: that the content has under ``key``; another's is not continued.
+        device: for its tensors.
+        check: raises an AdvcodesError where something else is missing without which one cannot go on.
+
+    Returns:
+        Its content; None where one has to start anew.
+    """
+    for candidate in (path, _before(path)):
+        if not candidate.exists():
+            continue
+        try:
+            content = load(candidate, device)
+            if content.get("key") != key:
+                continue
+            check(content)
+        except AdvcodesError as error:
+            os.replace(candidate, aside := candidate.with_suffix(".damaged"))
+            print(f"{str(error).partition(';')[0]}: not continued, and set aside as {aside}", flush=True)
+        else:
+            return content
+    return None
+
+
+def clear(path: Path) -> None:
+    """Delete what :func:`keep` wrote."""
+    for file in (path, _before(path)):
+        file.unlink(missing_ok=True)
+
+
 def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     """Read a checkpoint with ``weights_only=True``.
 
@@ -42,10 +102,13 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         AdvcodesError: there is none, it is damaged, not ours, or of another format.
     """
     try:
+        with zipfile.ZipFile(path) as parts:  # torch itself compares no checksum: a flipped bit would be a weight
+            if parts.testzip() is not None:
+                raise zipfile.BadZipFile
         content = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise AdvcodesError(f"{path}: no such checkpoint; train the run first (`advcodes train <run>`)") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError):
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile):
         raise AdvcodesError(
             f"{path}: not a readable checkpoint (truncated, damaged, or with code inside); delete it and train again"
         ) from None

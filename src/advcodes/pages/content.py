@@ -149,8 +149,20 @@ def _described(name: str, measured: Sequence[tuple[Mapping[str, float], Mapping[
 
 
 def as_json(value: Any) -> str:
-    """JSON that a person can read, too."""
-    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    """JSON that a person can read, and that comes out the same wherever results agree.
+
+    Numbers have six significant digits. Keys and checksums of what they were read from stand in data/, not here: those
+    of networks that were trained on the spot differ between machines.
+    """
+    return json.dumps(_comparable(value), indent=1, ensure_ascii=False) + "\n"
+
+
+def _comparable(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {k: _comparable(v) for k, v in value.items() if not str(k).endswith(("_key", "_sha256"))}
+    return [_comparable(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def write_pages(picture: Path, files: Mapping[str, str], page: Callable[[Sequence[str]], str]) -> list[str]:

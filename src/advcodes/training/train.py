@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib
+import io
 import json
 import math
 import shutil
@@ -105,16 +106,23 @@ def train(
     keep = snapshot_steps(total, settings["snapshots"], settings["batch_size"])
 
     latest, log = directory / "checkpoint.pt", LossLog(directory / "losses.csv", settings["batch_size"])
-    state = checkpoint.load(latest, where) if latest.exists() else None
-    if state is not None and state["key"] == key:
+
+    def check(state: dict[str, Any]) -> None:
+        """Whether the snapshots behind a checkpoint are whole, too."""
+        for step in (s for s in keep[:-1] if s <= state["step"]):
+            checkpoint.load(directory / "snapshots" / f"{step:09d}.pt")
+
+    state = checkpoint.resume(latest, key, where, check)
+    if state is not None:
         loop.load_state(state)
-        log.resume(state["log_rows"])
+        log.resume(state["log"])
         if watch:
             watch.load_state(state["early_stopping"])
         restore_random_state(_to_cpu(state["random"]))
         print(f"{name} | resumed at step {loop.step}/{total}", flush=True)
     else:
-        for old in ("snapshots", "checkpoint.pt", "networks.pt", "run.json", "losses.csv"):
+        checkpoint.clear(latest)
+        for old in ("snapshots", "networks.pt", "run.json", "losses.csv"):
             path = directory / old
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         log.start()
@@ -143,10 +151,10 @@ def train(
         log.write(step, means)
         progress.at(step * batch_size, " ".join(f"{k} {v:.3g}" for k, v in loop.by_phase(means).items()))
         if step < total and time.monotonic() - saved >= checkpoint_seconds:
-            content = {"key": key, **loop.state(), "random": random_state(), "log_rows": log.rows}
+            content = {"key": key, **loop.state(), "random": random_state(), "log": log.text()}
             if watch:
                 content["early_stopping"] = watch.state()
-            checkpoint.save(latest, content)
+            checkpoint.keep(latest, content)
             saved = time.monotonic()
             if on_checkpoint:
                 on_checkpoint(step)
@@ -227,51 +235,53 @@ def begin(
 
 
 class LossLog:
-    """losses.csv: one row for each logged step, a column for each ``phase/term``; DVC can plot it."""
+    """losses.csv: one row for each logged step, a column for each ``phase/term``; DVC can plot it.
+
+    The file is there to be watched. What it has to hold is kept in memory and in checkpoints, so nothing that happens
+    to the file meanwhile reaches a finished run.
+    """
 
     def __init__(self, path: Path, batch_size: int):
         self.path, self.batch_size = path, batch_size
         self.columns: list[str] = []
-        self.rows = 0
+        self._rows: list[list[str]] = []
 
     def start(self) -> None:
         """Begin an empty log."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._rewrite([])
+        self._write_all()
 
-    def resume(self, rows: int) -> None:
-        """Go on after the first ``rows``; what a killed run wrote beyond its checkpoint is dropped."""
-        with open(self.path, newline="") as f:
-            header, *written = list(csv.reader(f)) or [[]]
+    def resume(self, text: str) -> None:
+        """Go on after what :meth:`text` gave; what a killed run wrote beyond its checkpoint is dropped."""
+        header, *self._rows = list(csv.reader(io.StringIO(text))) or [[]]
         self.columns = header[2:]
-        self._rewrite(written[:rows])
+        self._write_all()
 
-    def _rewrite(self, rows: list[list[str]]) -> None:
-        """The whole file: as wide as its header."""
-        self.file = open(self.path, "w", newline="")  # noqa: SIM115 - closed by close()
-        width = 2 + len(self.columns)
+    def text(self) -> str:
+        """The whole file: every row as wide as its header."""
+        lines = io.StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
         if self.columns:
-            self._put(["step", "images", *self.columns])
-        for row in rows:
-            self._put([*row, *[""] * (width - len(row))])
-        self.rows = len(rows)
-        self.file.flush()
+            writer.writerow(["step", "images", *self.columns])
+        width = 2 + len(self.columns)
+        writer.writerows([*row, *[""] * (width - len(row))] for row in self._rows)
+        return lines.getvalue()
 
-    def _put(self, row: list[Any]) -> None:
-        csv.writer(self.file, lineterminator="\n").writerow(row)
+    def _write_all(self) -> None:
+        write_atomically(self.path, self.text())
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """Add a row; and columns, where a phase has begun."""
-        if new := [c for c in values if c not in self.columns]:
-            self.file.close()
-            with open(self.path, newline="") as f:
-                written = list(csv.reader(f))[1:]
-            self.columns += new
-            self._rewrite(written)
-        self._put([step, step * self.batch_size, *(f"{values[c]:.6g}" if c in values else "" for c in self.columns)])
-        self.rows += 1
-        self.file.flush()
+        new = [c for c in values if c not in self.columns]
+        self.columns += new
+        cells = (f"{values[c]:.6g}" if c in values else "" for c in self.columns)
+        self._rows.append([str(step), str(step * self.batch_size), *cells])
+        if new:
+            self._write_all()
+            return
+        with open(self.path, "a", newline="") as f:
+            csv.writer(f, lineterminator="\n").writerow(self._rows[-1])
 
     def close(self) -> None:
-        """Close the file."""
-        self.file.close()
+        """Write the whole file once more: what is finished has every row."""
+        self._write_all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import mean_sd
 from advcodes.core.values import to_float
 from advcodes.pages import text
+from advcodes.pages.content import as_json
 from advcodes.training.restore import Restored
 
 if TYPE_CHECKING:
@@ -109,5 +109,4 @@ def frameless(panel: Axes, **settings: Any) -> None:
 
 def to_json(content: Mapping[str, Any]) -> str:
     """Indented JSON with each list of numbers on one line."""
-    found = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    return re.sub(r"\[\n[\s\d.,eE+-]*\]", lambda match: re.sub(r"\s+", "", match[0]), found)
+    return re.sub(r"\[\n[\s\d.,eE+-]*\]", lambda match: re.sub(r"\s+", "", match[0]), as_json(content))
