@@ -35,6 +35,6 @@ class FileLock(filelock.FileLock):
             if error.errno not in NO_LOCKS:
                 raise
             raise AdvcodesError(
-                f"{self.lock_file}: this file system has no flock ({error.strerror}), which keeps two jobs from making the "
-                "same thing; mount it with locks (Lustre: -o flock; NFS: version 4, or lockd), or work on another one"
+                f"{self.lock_file}: this file system has no flock ({error.strerror}), which keeps two jobs from making "
+                "the same thing; mount it with locks (Lustre: -o flock; NFS: version 4, or lockd), or use another"
             ) from None
