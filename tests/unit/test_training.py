@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import random
 import re
+import socket
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -392,7 +394,10 @@ def test_jobs_spread_over_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_device", lambda i: None)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda i: SimpleNamespace(uuid=f"uuid{i}"))
     monkeypatch.setattr(device, "LOCKS", tmp_path)
+    for name in ("SLURM_JOB_ID", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
     machine = Machine(jobs_per_gpu=2)
     with (
         device.claimed(machine) as a,
@@ -405,6 +410,32 @@ def test_jobs_spread_over_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         assert again.index == 0
     with device.claimed(Machine(device="cuda:1")) as chosen:
         assert chosen.index == 1
+    monkeypatch.setattr(socket, "gethostname", lambda: "other")  # a node of a cluster that shares the directory
+    with device.claimed(Machine()) as a, device.claimed(Machine()) as b:
+        assert [a.index, b.index] == [0, 1]
+    assert sorted(p.name for p in tmp_path.glob("gpu-other*")) == ["gpu-other-uuid0-0.lock", "gpu-other-uuid1-0.lock"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "indices"),
+    [
+        ({"SLURM_JOB_GPUS": "1,3"}, [1, 3]),
+        ({"SLURM_JOB_GPUS": "1,3", "SLURM_STEP_GPUS": "3"}, [3]),
+        ({"SLURM_JOB_GPUS": "5", "CUDA_VISIBLE_DEVICES": "0"}, [0, 1, 2, 3]),
+        ({"SLURM_JOB_GPUS": "4,5,6,7"}, [0, 1, 2, 3]),  # it sees these four alone
+        ({"CUDA_VISIBLE_DEVICES": "GPU-a,GPU-b,GPU-c,GPU-d"}, [0, 1, 2, 3]),
+    ],
+)
+def test_a_job_of_a_cluster_takes_the_gpus_it_was_given(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], indices: list[int]
+):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda i: SimpleNamespace(uuid=f"uuid{i}"))
+    for name in ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"SLURM_JOB_ID": "17", **environment}.items():
+        monkeypatch.setenv(name, value)
+    assert device._lock_names() == {i: f"gpu-job17-uuid{i}" for i in indices}
 
 
 def test_progress_says_how_far_how_fast_and_how_long(capsys: pytest.CaptureFixture):

@@ -24,11 +24,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from advcodes.build.files import damaged, record_of
 from advcodes.build.keys import STATE, code, digest
 from advcodes.core.errors import AdvcodesError
+from advcodes.core.locks import FileLock, Timeout
 
 AFFECTS_RESULTS = False
 LOCKS = STATE

@@ -15,9 +15,8 @@ import urllib.request
 import zlib
 from pathlib import Path
 
-from filelock import FileLock
-
 from advcodes.core.errors import AdvcodesError
+from advcodes.core.locks import FileLock
 from advcodes.core.progress import Progress
 
 AFFECTS_RESULTS = False  # what a download gives is fixed by its checksum
