@@ -160,8 +160,8 @@ def test_labels_reach_the_code_discriminator_and_clusters_do_not(step: OneStep):
         assert next(method.code_discriminator.parameters()).shape[1] == told
         step.shared.clear()
         method.discriminate_codes(step)
-    assert method.asked_of(step).shape == step.labels.shape
-    assert torch.equal(method.asked_of(step), step.shared["clusters"])  # the same in all phases of a step
+    assert method.labels_of(step).shape == step.labels.shape
+    assert torch.equal(method.labels_of(step), step.shared["clusters"])  # the same in all phases of a step
 
 
 def test_what_the_recogniser_reads(step: OneStep):
