@@ -188,7 +188,7 @@ def test_a_condition_needs_room_and_a_dataset_that_has_it():
     with pytest.raises(AdvcodesError, match=r"lpaae: without a learned prior the code is the noise: set `latent_dim: "):
         make("lpaae", method__learned_prior=False, method__noise_dim=5)
     for name, missing in (("lpaae_supervised", "classes"), ("lpaae_text", "captions")):
-        with pytest.raises(AdvcodesError, match=f"told the {missing} of images, and this dataset has none"):
+        with pytest.raises(AdvcodesError, match=f"conditioned on the {missing} of images, and this dataset has none"):
             build_method(run_config(name), DatasetSpec((1, 8, 8)), CPU)
 
 

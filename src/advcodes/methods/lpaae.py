@@ -356,7 +356,7 @@ class LPAAEText(ConditionalLPAAE):
         noise_dim: Count | None = Field(100, description="numbers of noise, beside the sentence's")
         information_weight: NonNegative = Field(1.0, description="weight of L_I (Eq. 7), here 1 - cosine (assumed)")
         recogniser_sees_real: bool = Field(True, description=READS_REAL)
-        discriminator_sees_text: bool = Field(True, description="the image discriminator is told the caption (L-5)")
+        discriminator_sees_text: bool = Field(True, description="the image discriminator gets the caption, too (L-5)")
         mismatched_weight: Fraction = Field(
             0.5, description="share of real images with another's caption among the fakes (Reed et al. 2016)"
         )

@@ -246,8 +246,8 @@ class JointDiscriminator(nn.Module):
         self.outputs, self.shape, self.size = outputs, tuple(spec.shape), latent_dim
         if features and not spec.features:
             raise AdvcodesError(
-                "this discriminator is told the features of a pretrained network, and there is none; train the run by "
-                "the pipeline, or leave features out of `tuples`"
+                "this discriminator is conditioned on the features of a pretrained network, and there is none; train "
+                "the run by the pipeline, or leave features out of `tuples`"
             )
         layers: list[nn.Module] = [Pad(side, spec.value_range[0])]
         for i, (kernel, stride, padding, width) in enumerate(plan.down()):
