@@ -192,7 +192,7 @@ def test_who_asks_for_knowledge():
     assert cls.pretrained(cls.Config()) is None
     assert cls.pretrained(cls.Config(tuples=TOLD)) == "features"
     assert cls.pretrained(cls.Config(tuples=TOLD, pretrained="extractor")) == "extractor"
-    with pytest.raises(AdvcodesError, match="told the features of a pretrained network, and there is none"):
+    with pytest.raises(AdvcodesError, match="conditioned on the features of a pretrained network, and there is none"):
         build_method({**run_config("gali"), "method": {"method": "gali", "latent_dim": 8, "tuples": TOLD}},
                      DatasetSpec((1, 8, 8)), CPU)  # fmt: skip
 

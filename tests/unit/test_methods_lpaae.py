@@ -160,8 +160,8 @@ def test_labels_reach_the_code_discriminator_and_clusters_do_not(step: OneStep):
         assert next(method.code_discriminator.parameters()).shape[1] == told
         step.shared.clear()
         method.discriminate_codes(step)
-    assert method.asked_of(step).shape == step.labels.shape
-    assert torch.equal(method.asked_of(step), step.shared["clusters"])  # the same in all phases of a step
+    assert method.labels_of(step).shape == step.labels.shape
+    assert torch.equal(method.labels_of(step), step.shared["clusters"])  # the same in all phases of a step
 
 
 def test_what_the_recogniser_reads(step: OneStep):
@@ -188,7 +188,7 @@ def test_a_condition_needs_room_and_a_dataset_that_has_it():
     with pytest.raises(AdvcodesError, match=r"lpaae: without a learned prior the code is the noise: set `latent_dim: "):
         make("lpaae", method__learned_prior=False, method__noise_dim=5)
     for name, missing in (("lpaae_supervised", "classes"), ("lpaae_text", "captions")):
-        with pytest.raises(AdvcodesError, match=f"told the {missing} of images, and this dataset has none"):
+        with pytest.raises(AdvcodesError, match=f"conditioned on the {missing} of images, and this dataset has none"):
             build_method(run_config(name), DatasetSpec((1, 8, 8)), CPU)
 
 

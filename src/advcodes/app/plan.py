@@ -311,8 +311,8 @@ def _group(graph: Graph, runs: Sequence[Run], finished: Mapping[str, list[speeds
 def look(graph: Graph, dataset: str) -> Look | None:
     """What a dataset looks like, or will when it is prepared; None for a folder that is not prepared."""
     prepared = graph.prepared(dataset)
-    if prepared.fresh():
-        facts = prepared.record()["facts"]
+    if prepared.fresh() and (record := prepared.record()):
+        facts = record["facts"]
         return Look({k: stop - start for k, (start, stop) in facts["splits"].items()}, tuple(facts["shape"]))
     return expected(graph.params, dataset)
 

@@ -115,11 +115,11 @@ def measure(graph: Graph, run: Run, seen: Look | None, images: int | None) -> Sp
     """
     artifact = graph.train(run)
     config, inputs = dict(artifact.config), artifact.inputs
-    data, text, pretrained = (inputs.get(name) for name in ("data", "text", "pretrained"))
+    data, text, pretrained = inputs["data"], inputs.get("text"), inputs.get("pretrained")
     if pretrained is not None and not pretrained.fresh():
         raise AdvcodesError(f"needs {pretrained.id}; run `snakemake --cores all {pretrained.manifest}`")
     prepared = data.fresh()
-    if not prepared and (seen is None or seen.shape is None):
+    if seen is None or (not prepared and seen.shape is None):
         raise AdvcodesError(f"the images' shape is not known; run `snakemake --cores all {data.manifest}`")
     from advcodes.training import speed
 
@@ -128,7 +128,7 @@ def measure(graph: Graph, run: Run, seen: Look | None, images: int | None) -> Sp
     with tempfile.TemporaryDirectory(prefix="advcodes-") as folder:
         place = data.directory if prepared else Path(folder)
         rows = sum(seen.splits.values())
-        if not prepared:
+        if not prepared and seen.shape is not None:
             rows = speed.write_random_data(
                 place, seen.shape, seen.classes, seen.attributes, config["training"]["batch_size"],
                 config["view"]["train_split"],

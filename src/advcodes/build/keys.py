@@ -76,18 +76,18 @@ def _source(module: str) -> _Source:
     if path is None:
         raise AdvcodesError(f"no source file for module {module!r}: it cannot be part of a result's key")
     said = _parsed()(path.read_bytes())
-    found: set[str] = set(said["modules"])
+    imports: set[str] = set(said["modules"])
     packages: dict[str, str] = {}  # local name -> subpackage, for `losses.gan.discriminator`
     for package, name, local in said["names"]:
         whole = f"{package}.{name}"
         file = _file_of(whole)
-        found.add(whole if file else package)
+        imports.add(whole if file else package)
         if file and file.name == "__init__.py":
             packages[local] = whole
     for local, attribute in said["attributes"]:
         if local in packages and _file_of(whole := f"{packages[local]}.{attribute}"):
-            found.add(whole)
-    return _Source(said["shape"], tuple(sorted(found - {PACKAGE})), said["counts"])
+            imports.add(whole)
+    return _Source(said["shape"], tuple(sorted(imports - {PACKAGE})), said["counts"])
 
 
 def _parse(content: bytes) -> dict[str, Any]:
@@ -102,16 +102,19 @@ def _parse(content: bytes) -> dict[str, Any]:
                 modules |= {a.name for a in node.names if a.name.split(".")[0] == PACKAGE}
             case ast.Attribute(value=ast.Name(id=local)):
                 attributes.add((local, node.attr))
-    local = {name for *_, name in names}
+    known = {name for *_, name in names}
     counts = not any(
-        isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "AFFECTS_RESULTS" and n.value.value is False
+        isinstance(n, ast.Assign)
+        and getattr(n.targets[0], "id", "") == "AFFECTS_RESULTS"
+        and isinstance(n.value, ast.Constant)
+        and n.value.value is False
         for n in tree.body
     )
     return {
         "shape": digest(_shape(tree)),
         "modules": sorted(modules),
         "names": names,
-        "attributes": [list(a) for a in sorted(attributes) if a[0] in local],
+        "attributes": [list(a) for a in sorted(attributes) if a[0] in known],
         "counts": counts,
     }
 
@@ -124,8 +127,8 @@ class _Parsed:
 
     def __init__(self):
         self._parser = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-        found = recall(SOURCES)
-        self._said = found.get("said", {}) if found.get("parser") == self._parser else {}
+        before = recall(SOURCES)
+        self._said = before.get("said", {}) if before.get("parser") == self._parser else {}
         self._written = len(self._said)
 
     def __call__(self, content: bytes) -> dict[str, Any]:

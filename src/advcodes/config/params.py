@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import operator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import GenericAlias
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, PrivateAttr, ValidationError, create_model, model_validator
 
@@ -26,7 +27,7 @@ from advcodes.core.errors import AdvcodesError, did_you_mean
 from advcodes.core.schema import Model, Natural
 from advcodes.core.yaml import read_yaml
 from advcodes.methods import registry
-from advcodes.methods.base import MethodConfig
+from advcodes.methods.base import Method, MethodConfig
 from advcodes.metrics import registry as metric_registry
 from advcodes.metrics.extracted import OnFeatures
 from advcodes.nets.config import Architecture
@@ -39,15 +40,17 @@ Scale = Literal["demo", "laptop", "paper"]
 @functools.cache
 def variant_models() -> dict[str, type[MethodConfig]]:
     """For each registered method, its ``Config`` with the key ``method`` that selects it."""
-    return {
-        name: create_model(
+
+    def model(name: str, cls: type[Method]) -> type[MethodConfig]:
+        only: Any = Literal[name]
+        return create_model(
             f"{cls.__name__}Variant",
             __base__=cls.Config,
             __doc__=cls.__doc__,
-            method=(Literal[name], Field(description="the method")),
+            method=(only, Field(description="the method")),
         )
-        for name, cls in registry.methods().items()
-    }
+
+    return {name: model(name, cls) for name, cls in registry.methods().items()}
 
 
 @functools.cache
@@ -75,11 +78,12 @@ def _params_model() -> type[Params]:
     models = list(variant_models().values())
     union = functools.reduce(operator.or_, models)
     variant = Annotated[union, Field(discriminator="method")] if len(models) > 1 else union
+    by_name: Any = GenericAlias(dict, (str, variant))
     return create_model(
         "Params",
         __base__=Params,
         metrics=(metrics_model(), metrics_model()()),
-        variants=(dict[str, variant], Field(description="rows of tables by name")),
+        variants=(by_name, Field(description="rows of tables by name")),
     )
 
 
@@ -147,7 +151,7 @@ class Params(Model):
                     f"unknown {what} {name!r}{did_you_mean(name, known)} (known: {', '.join(sorted(known))})",
                 )
 
-        sources = Source.__args__
+        sources = get_args(Source)
         for name, view in self.datasets.items():
             here = f"datasets.{name}"
             if view.source is None and name not in sources:

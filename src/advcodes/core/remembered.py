@@ -15,18 +15,18 @@ AFFECTS_RESULTS = False
 def recall(path: Path) -> dict[str, Any]:
     """What :func:`remember` wrote; nothing where the file is missing or damaged."""
     try:
-        found = json.loads(path.read_text())
-        return found if isinstance(found, dict) else {}
+        content = json.loads(path.read_text())
+        return content if isinstance(content, dict) else {}
     except (OSError, ValueError):
         return {}
 
 
-def remember(path: Path, found: Mapping[str, Any]) -> None:
+def remember(path: Path, content: Mapping[str, Any]) -> None:
     """Write it, whole or not at all; where that is impossible, do without."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(found))
+        temporary.write_text(json.dumps(content))
         os.replace(temporary, path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -144,14 +144,14 @@ class Search:
     def find_all(self, originals: Iterable[Original]) -> dict[str, Path] | None:
         """All of several original files, or None if one is missing."""
         before = list(self.used)
-        found = {}
+        paths = {}
         for original in originals:
             path = self.find(original)
             if path is None:
                 self.used = before
                 return None
-            found[original.name] = path
-        return found
+            paths[original.name] = path
+        return paths
 
     def get(self, original: Original, wanted: Iterable[Original]) -> Path:
         """Find an original file, or download it into data/raw.
@@ -163,9 +163,9 @@ class Search:
         Raises:
             AdvcodesError: it is nowhere and cannot be downloaded.
         """
-        found = self.find(original)
-        if found is not None:
-            return found
+        path = self.find(original)
+        if path is not None:
+            return path
         problem: object = "a program cannot download it"
         for url in original.urls:
             try:

@@ -123,13 +123,13 @@ def _mnist(search: Search, config: Mapping[str, Any]) -> Source:
     for name, md5 in MNIST.resources:
         inside = name.removesuffix(".gz")
         files.append(Original(name, md5, tuple(m + name for m in MNIST.mirrors), (inside, MNIST_UNPACKED[inside])))
-    found = search.find_all(files)
+    paths = search.find_all(files)
     classes = [str(i) for i in range(10)]
-    if found is None:
+    if paths is None:
         if source := _from_images(search, config, classes):
             return source
-        found = {f.name: search.get(f, files) for f in files}
-    link({name.removesuffix(".gz"): path for name, path in found.items()}, search.scratch / "MNIST" / "raw")
+        paths = {f.name: search.get(f, files) for f in files}
+    link({name.removesuffix(".gz"): path for name, path in paths.items()}, search.scratch / "MNIST" / "raw")
 
     def load(train: bool) -> tuple[np.ndarray, np.ndarray]:
         data = MNIST(search.scratch, train=train)
@@ -142,13 +142,13 @@ def _svhn(search: Search, config: Mapping[str, Any]) -> Source:
     from torchvision.datasets import SVHN
 
     files = [Original(name, md5, (url,)) for url, name, md5 in SVHN.split_list.values()]
-    found = search.find_all(files)
+    paths = search.find_all(files)
     classes = [str(i) for i in range(10)]
-    if found is None:
+    if paths is None:
         if source := _from_images(search, config, classes):
             return source
-        found = {f.name: search.get(f, files) for f in files}
-    link(found, search.scratch / "svhn")
+        paths = {f.name: search.get(f, files) for f in files}
+    link(paths, search.scratch / "svhn")
 
     def load(split: str) -> tuple[np.ndarray, np.ndarray]:
         data = SVHN(search.scratch / "svhn", split=split)
@@ -163,8 +163,8 @@ def _cifar10(search: Search, config: Mapping[str, Any]) -> Source:
     batches = [Original(name, md5) for name, md5 in (*CIFAR10.train_list, *CIFAR10.test_list)]
     batches.append(Original(CIFAR10.meta["filename"], CIFAR10.meta["md5"]))
     archive = Original(CIFAR10.filename, CIFAR10.tgz_md5, (CIFAR10.url,))
-    if found := search.find_all(batches):
-        link(found, search.scratch / CIFAR10.base_folder)
+    if paths := search.find_all(batches):
+        link(paths, search.scratch / CIFAR10.base_folder)
     elif path := search.find(archive):
         unpack(path, search.scratch)
     elif source := _from_images(search, config):
@@ -241,7 +241,7 @@ def _flowers102(search: Search, config: Mapping[str, Any]) -> Source:
     link(lists, layout)
     if path:
         unpack(path, layout)
-        tree = Tree(layout / "jpg")
+    images = tree or Tree(layout / "jpg")
     (layout / "jpg").mkdir(exist_ok=True)  # torchvision looks whether it is there
 
     rows: list[tuple[str, int]] = []
@@ -252,13 +252,13 @@ def _flowers102(search: Search, config: Mapping[str, Any]) -> Source:
         rows += [data[i] for i in range(len(data))]
         splits[split] = len(data)
     for name, _ in rows:
-        if name not in tree:
-            raise AdvcodesError(f"flowers102: {name} is missing in {tree.roots[0]}; copy the original files again")
+        if name not in images:
+            raise AdvcodesError(f"flowers102: {name} is missing in {images.roots[0]}; copy the original files again")
     return Source(
         splits=splits,
         labels=np.array([label for _, label in rows], np.int64),
-        image=lambda i: folder.decode(tree, rows[i][0], upright=False),
-        name=lambda i: tree.where(rows[i][0]),
+        image=lambda i: folder.decode(images, rows[i][0], upright=False),
+        name=lambda i: images.where(rows[i][0]),
         classes=Flowers102.classes,
         captions=_captions(search, [name for name, _ in rows]),
         channels=3,

@@ -135,11 +135,12 @@ def _write_images(source: Source, config: Mapping[str, Any], path: Path, threads
     """Make, view and write all images; returns the shape of one."""
     view = {key: config[key] for key in VIEW}
     view["channels"] = view["channels"] or source.channels
-    dataset, total = config["dataset"], len(source)
+    dataset, total, image_of = config["dataset"], len(source), source.image
+    assert image_of is not None  # what has no points has images
 
     def render(i: int) -> np.ndarray:
         try:
-            image = source.image(i)
+            image = image_of(i)
         except OSError as error:
             raise AdvcodesError(f"{source.name(i)}: cannot be read: {error.strerror or error}") from None
         try:

@@ -19,7 +19,8 @@ def seed_all(seed: int) -> None:
 def random_state() -> dict[str, Any]:
     """State of every stream, as tensors and plain values that a checkpoint can hold."""
     version, words, gauss = random.getstate()
-    kind, keys, *rest = np.random.get_state()
+    numpy_state: Any = np.random.get_state()  # a tuple, unless `legacy` is false
+    kind, keys, *rest = numpy_state
     return {
         "python": [version, list(words), gauss],
         "numpy": [kind, torch.from_numpy(keys.astype(np.int64)), *rest],

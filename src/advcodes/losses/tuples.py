@@ -21,9 +21,9 @@ def every_wrong(logits: Tensor, own: int, first: float = 1.0) -> Tensor:
         own: the tuples' class.
         first: weight of the first wrong class, which is not 1 in the published GALI-4 alone (facts 7.5, G-3).
     """
-    found = -_log(logits).mean(0)
-    wrong = [found[j] for j in range(len(found)) if j != own]
-    return first * wrong[0] + sum(wrong[1:], found.new_zeros(()))
+    each = -_log(logits).mean(0)
+    wrong = [each[j] for j in range(len(each)) if j != own]
+    return first * wrong[0] + sum(wrong[1:], each.new_zeros(()))
 
 
 def minimax(logits: Tensor, own: int) -> Tensor:
@@ -39,7 +39,7 @@ def misclassified(logits: Tensor, own: int) -> Tensor:
 
 def accuracy(logits: list[Tensor]) -> Tensor:
     """Share of tuples told right, a scalar in [0, 1], of one batch of logits [N, n] for each class in order."""
-    shares = [(found.argmax(1) == own).float().mean() for own, found in enumerate(logits)]
+    shares = [(of_class.argmax(1) == own).float().mean() for own, of_class in enumerate(logits)]
     return sum(shares[1:], shares[0]) / len(shares)
 
 

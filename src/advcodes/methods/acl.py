@@ -174,7 +174,7 @@ class ACLGAN(CodeLearning, GAN):
     sampling_roles = ("generator", "code_generator")
 
     @classmethod
-    def nets(cls, config: ACLGANConfig) -> dict[str, Net]:
+    def nets(cls, config: Any) -> dict[str, Net]:
         encoder = Net("encoder", {"normalise": config.code_normalisation})
         return {**super().nets(config), "encoder": encoder, **cls.code_nets()}
 
@@ -188,7 +188,7 @@ class ACLGAN(CodeLearning, GAN):
         return config.reconstruction_updates_generator and config.reconstruction_step == "joint"
 
     @classmethod
-    def phases(cls, config: ACLGANConfig) -> list[Phase]:
+    def phases(cls, config: Any) -> list[Phase]:
         discriminate, generate = super().phases(config)
         if cls.joint(config):  # one step of E_x and G_x, as Eq. 6 sums the losses
             image = [discriminate, Phase("generate", (*generate.updates, "encoder"), generate.every)]
@@ -252,7 +252,9 @@ class ACLGANGP(ACLGAN, WGANGP):
     """
 
     class Config(ACLGANConfig, WGANGP.Config):
-        prior: Prior = Field("normal", description=f"input of G_z: {PRIORS}")
+        prior: Prior = Field(  # type: ignore[assignment]  # WGAN-GP's have no four modes, ACL-GAN's have
+            "normal", description=f"input of G_z: {PRIORS}"
+        )
         optimiser: Optimiser = Optimiser(lr=1e-4)
 
 
@@ -320,11 +322,11 @@ class ACLSGAN(ACLGAN):
         phases = {phase.name: phase for phase in super().phases(config)}
         every = phases["generate"].every
         updates = ("encoder", "classifier") if config.code_layer == "hidden" else ("encoder",)
-        found = [Phase("classify", updates, every)]
+        own = [Phase("classify", updates, every)]
         for phase in phases.values():  # L_R and all else leave the encoder alone
             rest = tuple(role for role in phase.updates if role != "encoder")
-            found += [Phase(phase.name, rest, phase.every)] if rest else []
-        return found
+            own += [Phase(phase.name, rest, phase.every)] if rest else []
+        return own
 
     def classify(self, step: Step) -> dict[str, Tensor]:
         """The encoder as a classifier: cross entropy with classes, binary for attributes (section 4.3)."""
@@ -336,5 +338,5 @@ class ACLSGAN(ACLGAN):
         return {"cross_entropy": loss(logits, truth)}
 
     def feature_loss(self, step: Step, codes: Tensor) -> Tensor:
-        """L_R, ACL Eq. 4, for the generator: the classifier's codes are given."""
+        """L_R, ACL Eq. 4, for the generator: the classifier's codes stay as they are."""
         return super().feature_loss(step, codes.detach())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -71,7 +71,7 @@ class ALI(Method):
     snapshot_roles = ("encoder",)
 
     @classmethod
-    def nets(cls, config: ALI.Config) -> dict[str, Net]:
+    def nets(cls, config: Any) -> dict[str, Net]:
         return {
             "encoder": Net("encoder", {"outputs": 2} if config.stochastic_encoder else {}),
             "generator": Net("generator"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -33,11 +33,11 @@ class Autoencoder(Method):
         )
 
     @classmethod
-    def nets(cls, config: MethodConfig) -> dict[str, Net]:
+    def nets(cls, config: Any) -> dict[str, Net]:
         return {"encoder": Net("encoder"), "decoder": Net("generator")}
 
     @classmethod
-    def phases(cls, config: MethodConfig) -> list[Phase]:
+    def phases(cls, config: Any) -> list[Phase]:
         return [Phase("reconstruction", updates=("encoder", "decoder"))]
 
     def real_codes(self, step: Step) -> Tensor:
@@ -80,7 +80,7 @@ class AE(Autoencoder):
 class FromPrior(Autoencoder):
     """An autoencoder whose codes are pushed towards a prior, so that decoding the prior gives samples."""
 
-    sampling_roles = ("decoder",)
+    sampling_roles: tuple[str, ...] = ("decoder",)
 
     def codes(self, n: int, generator: Generator | None = None) -> Tensor:
         """What is decoded into samples, [n, d]: noise."""
@@ -105,11 +105,11 @@ class VAE(FromPrior):
         kl_weight: NonNegative = Field(1.0, description="weight of the KL; 1 is the evidence lower bound")
 
     @classmethod
-    def nets(cls, config: MethodConfig) -> dict[str, Net]:
+    def nets(cls, config: Any) -> dict[str, Net]:
         return {"encoder": Net("encoder", {"outputs": 2}), "decoder": Net("generator")}
 
     @classmethod
-    def phases(cls, config: MethodConfig) -> list[Phase]:
+    def phases(cls, config: Any) -> list[Phase]:
         return [Phase("evidence", updates=("encoder", "decoder"))]
 
     def posterior(self, x: Tensor) -> tuple[Tensor, Tensor]:

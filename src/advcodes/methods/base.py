@@ -155,31 +155,38 @@ class Method:
 
     name: ClassVar[str] = ""
     Config: ClassVar[type[MethodConfig]] = MethodConfig
-    sampling_roles: ClassVar[tuple[str, ...]] = ()  #: networks that :meth:`sample` needs
-    snapshot_roles: ClassVar[tuple[str, ...]] = ()  #: others that snapshots keep beside them
-    asks: ClassVar[Literal["labels", "clusters", "text"] | None] = None  #: what samples are asked to show
+    sampling_roles: tuple[str, ...] = ()  #: networks that :meth:`sample` needs
+    snapshot_roles: tuple[str, ...] = ()  #: others that snapshots keep beside them
+    asks: ClassVar[Literal["labels", "clusters", "text"] | None] = None  #: kind of the samples' condition
     #: Features [N, F] of images [N, C, H, W] in the value range by a pretrained network, differentiable: training sets
     #: it where :meth:`pretrained` asks for one.
-    known_features: Callable[[Tensor], Tensor] | None = None
+    known_features: Callable[[Tensor], Tensor]
 
     def __init__(self, config: MethodConfig, networks: Mapping[str, nn.Module], spec: DatasetSpec):
-        self.config = config
+        self.config: Any = config  # of the class's own Config
         self.spec = spec
         self.networks = dict(networks)
         vars(self).update(self.networks)
 
+    if TYPE_CHECKING:
+
+        def __getattr__(self, role: str) -> Any:
+            """Networks are attributes by role."""
+
+    # Below, `config` is of the class's own Config: a class without subclasses may name it.
+
     @classmethod
-    def nets(cls, config: MethodConfig) -> dict[str, Net]:
+    def nets(cls, config: Any) -> dict[str, Net]:
         """The networks by role."""
         raise AdvcodesError(f"method {cls.__name__} declares no networks: define nets(config)")
 
     @classmethod
-    def phases(cls, config: MethodConfig) -> list[Phase]:
+    def phases(cls, config: Any) -> list[Phase]:
         """The phases in update order."""
         raise AdvcodesError(f"method {cls.__name__} declares no phases: define phases(config)")
 
     @classmethod
-    def pretrained(cls, config: MethodConfig) -> Pretrained | None:
+    def pretrained(cls, config: Any) -> Pretrained | None:
         """The network trained beforehand whose features of images this method learns from; None: it needs none."""
         return None
 
@@ -209,13 +216,13 @@ class Method:
         import torch
 
         device = self.device
-        kwargs = {"device": device if generator is None else "cpu", "generator": generator}
+        where = device if generator is None else "cpu"
         shape = (n, self.noise_size)
         if self.config.prior == "uniform":
-            return 2 * torch.rand(shape, **kwargs).to(device) - 1
-        z = torch.randn(shape, **kwargs)
+            return 2 * torch.rand(shape, generator=generator, device=where).to(device) - 1
+        z = torch.randn(shape, generator=generator, device=where)
         if self.config.prior == "four_modes":
-            mode = torch.randint(len(MODES), (n,), **kwargs)
+            mode = torch.randint(len(MODES), (n,), generator=generator, device=where)
             z = torch.tensor(MODES, device=z.device)[mode] + MODE_SD * z
         return z.to(device)
 
@@ -231,7 +238,7 @@ class Method:
         return AdvcodesError(f"{self.name} cannot {what}: it has no network for that (it can: {', '.join(able)})")
 
     @classmethod
-    def can(cls, ability: str, config: MethodConfig | None = None) -> bool:
+    def can(cls, ability: str, config: Any = None) -> bool:
         """Whether the method implements one of :data:`ABILITIES`, with these hyperparameters where they are given."""
         return getattr(cls, ability) is not getattr(Method, ability)
 
@@ -261,7 +268,7 @@ class Method:
 
 
 class Conditional(Method):
-    """A method whose samples are asked to show something; ``asks`` says what (mix it in before the method).
+    """A method whose samples have a condition; ``asks`` says of which kind (mix it in before the method).
 
     A condition is a class or a cluster, int64, or the embedding of a sentence.
     """

@@ -95,11 +95,11 @@ class BEGAN(Method):
         self.controller = Controller(*gains, limits, self.device)
 
     @classmethod
-    def nets(cls, config: BEGAN.Config) -> dict[str, Net]:
+    def nets(cls, config: Any) -> dict[str, Net]:
         return {"generator": Net("generator"), "discriminator": Net("energy_discriminator")}
 
     @classmethod
-    def phases(cls, config: BEGAN.Config) -> list[Phase]:
+    def phases(cls, config: Any) -> list[Phase]:
         return [Phase("discriminate", ("discriminator",)), Phase("generate", ("generator",))]
 
     def state(self) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class BEGANLSM(BEGAN):
         optimiser: Optimiser = Optimiser(lr=5e-5, betas=(0.9, 0.999))
 
     @classmethod
-    def phases(cls, config: BEGANLSM.Config) -> list[Phase]:
+    def phases(cls, config: Any) -> list[Phase]:
         return [Phase("generate", ("generator",)), Phase("discriminate", ("discriminator",))]
 
     def real_codes(self, step: Step) -> Tensor:

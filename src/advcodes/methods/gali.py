@@ -37,8 +37,8 @@ def kind(word: str) -> str:
     Raises:
         ValueError: it is no such word.
     """
-    found = re.fullmatch(r"(M?)(E?(?:GE)*(?:x|mix)|G?(?:EG)*z)", word)
-    if not found or (found[1] and kind(found[2]) != "image"):
+    terms = re.fullmatch(r"(M?)(E?(?:GE)*(?:x|mix)|G?(?:EG)*z)", word)
+    if not terms or (terms[1] and kind(terms[2]) != "image"):
         raise ValueError(
             f"{word!r} is no word of the chains; expected x, z or mix behind alternating E and G (Ex, GEx, Gz, EGz), "
             "with M before an image for its features (Mx, MGz)"
@@ -134,8 +134,8 @@ class GALI(ALI):
             return step.once(word, ("generator",), lambda: self.generator(of))
         if word[0] == "M":  # its own weights never change, but a gradient goes through to the image
             return step.once(word, ("encoder", "generator"), lambda: self.known_features(of))
-        mask = self.mask(step, word[1:]) if self.config.masked else None
-        return step.once(word, ("encoder",), lambda: self.drawn_code(of, mask))
+        missing = self.mask(step, word[1:]) if self.config.masked else None
+        return step.once(word, ("encoder",), lambda: self.drawn_code(of, missing))
 
     def mask(self, step: Step, word: str) -> Tensor:
         """What the encoder misses of an image in this step."""
@@ -152,18 +152,18 @@ class GALI(ALI):
 
         wanted = [k for k in ("image", "code", "features") if k in map(kind, self.config.tuples[0])]
 
-        def given(words: list[str], wanted: str) -> Tensor:
+        def joined(words: list[str], wanted: str) -> Tensor:
             """A tuple's words of one kind: [N, ...], or [N, k, ...] of several."""
             parts = [self.word(step, w).float() for w in words if kind(w) == wanted]
             parts = [p.detach() if detach else p for p in parts]
             parts = [self.seen(step, p) for p in parts] if wanted == "image" else parts
             return parts[0] if len(parts) == 1 else torch.stack(parts, 1)
 
-        classes = [[given(words, k) for k in wanted] for words in self.config.tuples]
+        classes = [[joined(words, k) for k in wanted] for words in self.config.tuples]
         if not self.config.joined:
             return [self.discriminator(*parts) for parts in classes]
-        found = self.discriminator(*(torch.cat(parts) for parts in zip(*classes, strict=True)))
-        return list(found.split(len(step.images)))
+        logits = self.discriminator(*(torch.cat(parts) for parts in zip(*classes, strict=True)))
+        return list(logits.split(len(step.images)))
 
     # -- the game -----------------------------------------------------------------------------------------------
 
@@ -175,22 +175,22 @@ class GALI(ALI):
             log_codes(step, self.word(step, "Ex").detach(), self.word(step, "z"))
         weights = [0.5 if self.config.published_weights and own == 0 else 1.0 for own in range(len(logits))]
         return {
-            name: weight * losses.tuples.right(found, own)
-            for own, (name, found, weight) in enumerate(zip(self._names(), logits, weights, strict=True))
+            name: weight * losses.tuples.right(of_class, own)
+            for own, (name, of_class, weight) in enumerate(zip(self._names(), logits, weights, strict=True))
         }
 
     def infer(self, step: Step) -> dict[str, Tensor]:
         """Encoder and generator: each class of tuples shall be taken for every other one (Eq. 4)."""
         logits = self.logits(step, detach=False)
         terms = {}
-        for own, (name, found) in enumerate(zip(self._names(), logits, strict=True)):
+        for own, (name, of_class) in enumerate(zip(self._names(), logits, strict=True)):
             if self.config.objective == "product":
                 first = 1 / 6 if self.config.published_weights and own == 0 else 1.0
-                terms[name] = losses.tuples.every_wrong(found, own, first)
+                terms[name] = losses.tuples.every_wrong(of_class, own, first)
             elif self.config.objective == "minimax":
-                terms[name] = losses.tuples.minimax(found, own)
+                terms[name] = losses.tuples.minimax(of_class, own)
             else:
-                terms[name] = losses.tuples.misclassified(found, own)
+                terms[name] = losses.tuples.misclassified(of_class, own)
         step.log("gradient", lambda: self._gradient(logits, list(terms.values())))
         return terms
 
@@ -199,8 +199,8 @@ class GALI(ALI):
         """Mean norm, over tuples, of the objective's gradient in the logits: what vanishes where D is sure."""
         import torch
 
-        found = torch.autograd.grad(sum(terms[1:], terms[0]), logits, retain_graph=True)
-        return torch.cat([g.float() * len(g) for g in found]).norm(dim=1).mean()
+        gradients = torch.autograd.grad(sum(terms[1:], terms[0]), logits, retain_graph=True)
+        return torch.cat([g.float() * len(g) for g in gradients]).norm(dim=1).mean()
 
     def _names(self) -> list[str]:
         return ["_".join(words) for words in self.config.tuples]

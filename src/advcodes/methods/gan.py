@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -29,19 +29,19 @@ class GAN(Method):
             "uniform", description="N(0, I) or uniform on [-1, 1]^d; compare_gan's GAN is uniform"
         )
 
-    sampling_roles = ("generator",)
+    sampling_roles: tuple[str, ...] = ("generator",)
 
     @classmethod
-    def nets(cls, config: MethodConfig) -> dict[str, Net]:
+    def nets(cls, config: Any) -> dict[str, Net]:
         return {"generator": Net("generator"), "discriminator": Net("discriminator")}
 
     @classmethod
-    def generated_by(cls, config: MethodConfig) -> tuple[str, ...]:
+    def generated_by(cls, config: Any) -> tuple[str, ...]:
         """Roles that the adversarial loss on generated images updates."""
         return ("generator",)
 
     @classmethod
-    def phases(cls, config: MethodConfig) -> list[Phase]:
+    def phases(cls, config: Any) -> list[Phase]:
         return [
             Phase("discriminate", updates=("discriminator",)),
             Phase("generate", updates=cls.generated_by(config)),

@@ -59,17 +59,17 @@ class LPAAE(FromPrior):
     class Config(LPAAEConfig):
         pass
 
-    sampling_roles = ("decoder", "code_generator")
+    sampling_roles: tuple[str, ...] = ("decoder", "code_generator")
 
     @classmethod
-    def told(cls, config: LPAAEConfig) -> str | int | None:
-        """The condition that the code generator gets: ``classes``, ``text`` or none."""
+    def condition_kind(cls, config: Any) -> str | int | None:
+        """The condition that the code generator gets: ``classes``, ``text``, a number of clusters or none."""
         return None
 
     @classmethod
     def nets(cls, config: LPAAEConfig) -> dict[str, Net]:
-        told = cls.told(config)
-        condition = {} if told is None else {"condition": told}
+        kind = cls.condition_kind(config)
+        condition = {} if kind is None else {"condition": kind}
         of_codes = condition if cls.asks != "clusters" else {}  # "class agnostic" (section 3.B.2)
         nets = {
             "encoder": Net("encoder", {"outputs": 2} if config.stochastic_encoder else {}),
@@ -80,12 +80,12 @@ class LPAAE(FromPrior):
             nets["code_generator"] = Net("code_generator", {"noise": config.noise_dim, **condition})
         if cls.judges(config):
             nets["discriminator"] = Net("discriminator", cls.discriminator_options(config))
-            if told is not None:
+            if kind is not None:
                 nets["recogniser"] = Net("recogniser", condition)
         return nets
 
     @classmethod
-    def discriminator_options(cls, config: LPAAEConfig) -> dict[str, Any]:
+    def discriminator_options(cls, config: Any) -> dict[str, Any]:
         """Of the image discriminator."""
         return {}
 
@@ -96,16 +96,16 @@ class LPAAE(FromPrior):
 
     @classmethod
     def phases(cls, config: LPAAEConfig) -> list[Phase]:
-        found = [
+        phases = [
             Phase("discriminate_codes", ("code_discriminator",)),
             Phase("autoencode", ("encoder", "decoder"), rates={"decoder": config.reconstruction_weight}),
         ]
         if cls.judges(config):
-            recogniser = () if cls.told(config) is None else ("recogniser",)
-            found.append(Phase("discriminate", ("discriminator", *recogniser)))
+            recogniser = () if cls.condition_kind(config) is None else ("recogniser",)
+            phases.append(Phase("discriminate", ("discriminator", *recogniser)))
         if generated_by := cls.generated_by(config):
-            found.append(Phase("generate", generated_by))
-        return found
+            phases.append(Phase("generate", generated_by))
+        return phases
 
     @classmethod
     def generated_by(cls, config: LPAAEConfig) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ class LPAAE(FromPrior):
     def __init__(self, config: LPAAEConfig, networks: Mapping[str, nn.Module], spec: DatasetSpec):
         super().__init__(config, networks, spec)
         self.sampling_roles = tuple(role for role in type(self).sampling_roles if role in networks)
-        label = spec.condition_size(self.told(config))
+        label = spec.condition_size(self.condition_kind(config))
         self._noise_size = config.noise_dim or config.latent_dim - label
         if self._noise_size < 1:
             raise AdvcodesError(
@@ -159,7 +159,7 @@ class LPAAE(FromPrior):
         return self.codes_of(self.noise(n, generator))
 
     def condition_of(self, step: Step) -> Tensor | None:
-        """s as networks are told it, float [N, ...], the same in all phases of a step; None without one."""
+        """s as networks get it, float [N, ...], the same in all phases of a step; None without one."""
         return None
 
     def fresh_codes(self, step: Step) -> Tensor:
@@ -168,8 +168,8 @@ class LPAAE(FromPrior):
 
     # -- AAE phase --------------------------------------------------------------------------------------------
 
-    def told_to_codes(self, step: Step) -> Tensor | None:
-        """What the code discriminator is told: s in the supervised setting (Eq. 8), nothing in the unsupervised."""
+    def condition_of_codes(self, step: Step) -> Tensor | None:
+        """The code discriminator's condition: s in the supervised setting (Eq. 8), nothing in the unsupervised."""
         return None if self.asks == "clusters" else self.condition_of(step)
 
     def discriminate_codes(self, step: Step) -> dict[str, Tensor]:
@@ -178,8 +178,8 @@ class LPAAE(FromPrior):
 
         with torch.no_grad():
             prior = self.fresh_codes(step)
-        codes, told = self.real_codes(step).detach(), self.told_to_codes(step)
-        real, fake = self.code_discriminator(prior, told), self.code_discriminator(codes, told)
+        codes, condition = self.real_codes(step).detach(), self.condition_of_codes(step)
+        real, fake = self.code_discriminator(prior, condition), self.code_discriminator(codes, condition)
         step.log("accuracy", lambda: losses.gan.accuracy(real, fake))
         log_codes(step, codes, prior)
         return {"real": losses.gan.discriminator_real(real), "fake": losses.gan.discriminator_fake(fake)}
@@ -191,11 +191,11 @@ class LPAAE(FromPrior):
             "mean": losses.reconstruction.squared_error,
             "sum": losses.reconstruction.summed_squared_error,
         }[self.config.reconstruction]
-        made, given = self.decoder(codes), step.images
+        made, real = self.decoder(codes), step.images
         if self.config.perceptual:
-            made, given = (self.discriminator.features(x, self.config.features) for x in (made, given))
-        adversarial = losses.gan.generator(self.code_discriminator(codes, self.told_to_codes(step)))
-        return {"adversarial": adversarial, "error": error(made, given)}
+            made, real = (self.discriminator.features(x, self.config.features) for x in (made, real))
+        adversarial = losses.gan.generator(self.code_discriminator(codes, self.condition_of_codes(step)))
+        return {"adversarial": adversarial, "error": error(made, real)}
 
     # -- prior phase ------------------------------------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class LPAAE(FromPrior):
         return self.discriminator(images)
 
     def information(self, step: Step, images: Tensor) -> dict[str, Tensor]:
-        """L_I: how far Q is from the condition that ``images`` were asked to show (Eq. 7, to be minimised: L-7)."""
+        """L_I: how far Q is from the condition that ``images`` shall show (Eq. 7, to be minimised: L-7)."""
         return {}
 
     def discriminate(self, step: Step) -> dict[str, Tensor]:
@@ -235,9 +235,9 @@ class ConditionalLPAAE(Conditional, LPAAE):
     """What LPAAE with a condition adds: it reaches the code generator and is read back from images (Eq. 7)."""
 
     def codes_given(self, conditions: Tensor, noise: Tensor) -> Tensor:
-        return self.codes_of(noise, self.as_told(conditions))
+        return self.codes_of(noise, self.condition_input(conditions))
 
-    def as_told(self, conditions: Tensor) -> Tensor:
+    def condition_input(self, conditions: Tensor) -> Tensor:
         """Conditions as networks get them, float [n, ...]."""
         return conditions
 
@@ -258,7 +258,7 @@ class Labelled(ConditionalLPAAE):
     @property
     def choices(self) -> int:
         """K."""
-        return self.spec.condition_size(self.told(self.config))
+        return self.spec.condition_size(self.condition_kind(self.config))
 
     def conditions(self, n: int, generator: Generator | None = None) -> Tensor:
         import torch
@@ -266,24 +266,24 @@ class Labelled(ConditionalLPAAE):
         where = "cpu" if generator is not None else self.device
         return torch.randint(self.choices, (n,), generator=generator, device=where).to(self.device)
 
-    def as_told(self, conditions: Tensor) -> Tensor:
+    def condition_input(self, conditions: Tensor) -> Tensor:
         from torch.nn.functional import one_hot
 
         return one_hot(conditions, self.choices).float()
 
-    def asked_of(self, step: Step) -> Tensor:
+    def labels_of(self, step: Step) -> Tensor:
         """s, int64 [N]."""
-        raise self._cannot("ask for labels")
+        raise self._cannot("draw labels")
 
     def condition_of(self, step: Step) -> Tensor:
-        return self.as_told(self.asked_of(step))
+        return self.condition_input(self.labels_of(step))
 
     def information(self, step: Step, images: Tensor) -> dict[str, Tensor]:
         """L_I, the cross entropy of Q (Eq. 7)."""
-        logits, asked = self.read(images), self.asked_of(step)
+        logits, labels = self.read(images), self.labels_of(step)
         seen = "read_real" if images is step.images else "read"
-        step.log(seen, lambda: losses.classification.accuracy(logits, asked))
-        return {"information": self.config.information_weight * losses.classification.classes(logits, asked)}
+        step.log(seen, lambda: losses.classification.accuracy(logits, labels))
+        return {"information": self.config.information_weight * losses.classification.classes(logits, labels)}
 
 
 class LabelledConfig(LPAAEConfig):
@@ -297,7 +297,7 @@ READS_REAL = "Q learns from real images and what is said of them, too; Eq. 7 has
 
 @register("lpaae_supervised")
 class LPAAESupervised(Labelled):
-    """LPAAE that is told each image's class (section 3.B.1, figure 4).
+    """LPAAE conditioned on each image's class (section 3.B.1, figure 4).
 
     The label goes to the code generator, to the code discriminator (Eq. 8), and is read back from images (Eq. 7).
     Without `learned_prior` it is the AAE of figure 10: code = label and noise, all else the same.
@@ -309,10 +309,10 @@ class LPAAESupervised(Labelled):
     asks = "labels"
 
     @classmethod
-    def told(cls, config: LPAAEConfig) -> str:
+    def condition_kind(cls, config: LPAAEConfig) -> str:
         return "classes"
 
-    def asked_of(self, step: Step) -> Tensor:
+    def labels_of(self, step: Step) -> Tensor:
         return step.labels
 
     def discriminate(self, step: Step) -> dict[str, Tensor]:
@@ -334,21 +334,21 @@ class LPAAEUnsupervised(Labelled):
     asks = "clusters"
 
     @classmethod
-    def told(cls, config: LPAAEUnsupervised.Config) -> int:
+    def condition_kind(cls, config: LPAAEUnsupervised.Config) -> int:
         return config.clusters
 
-    def asked_of(self, step: Step) -> Tensor:
+    def labels_of(self, step: Step) -> Tensor:
         return step.once("clusters", (), lambda: self.conditions(len(step.images)))
 
 
 @register("lpaae_text")
 class LPAAEText(ConditionalLPAAE):
-    """LPAAE that is told a caption of each image as the embedding of a sentence (section 5, figure 4).
+    """LPAAE conditioned on a caption of each image, as the embedding of a sentence (section 5, figure 4).
 
     The embedding goes to the code generator and the code discriminator and, since nothing else would tie images to
     sentences but Q, to the image discriminator, too, which also learns that a real image with another image's caption
-    is wrong (facts 7.3, L-5; the term is that of Reed et al. 2016). Q regresses the embedding. Samples are asked for
-    captions that training has seen, unless others are given.
+    is wrong (facts 7.3, L-5; the term is that of Reed et al. 2016). Q regresses the embedding. Samples are
+    conditioned on captions that training has seen, unless others are set.
     """
 
     class Config(LPAAEConfig):
@@ -356,7 +356,7 @@ class LPAAEText(ConditionalLPAAE):
         noise_dim: Count | None = Field(100, description="numbers of noise, beside the sentence's")
         information_weight: NonNegative = Field(1.0, description="weight of L_I (Eq. 7), here 1 - cosine (assumed)")
         recogniser_sees_real: bool = Field(True, description=READS_REAL)
-        discriminator_sees_text: bool = Field(True, description="the image discriminator is told the caption (L-5)")
+        discriminator_sees_text: bool = Field(True, description="the image discriminator gets the caption, too (L-5)")
         mismatched_weight: Fraction = Field(
             0.5, description="share of real images with another's caption among the fakes (Reed et al. 2016)"
         )
@@ -373,7 +373,7 @@ class LPAAEText(ConditionalLPAAE):
         self.newest = 0
 
     @classmethod
-    def told(cls, config: LPAAEConfig) -> str:
+    def condition_kind(cls, config: LPAAEConfig) -> str:
         return "text"
 
     @classmethod
@@ -406,7 +406,7 @@ class LPAAEText(ConditionalLPAAE):
         return step.text
 
     def discriminate_codes(self, step: Step) -> dict[str, Tensor]:
-        """L_GAN^C for D_C, told the caption: the code generator's codes are real, the encoder's fake (Eq. 8)."""
+        """L_GAN^C for D_C with the caption: the code generator's codes are real, the encoder's fake (Eq. 8)."""
         self.remember(self.condition_of(step))
         return super().discriminate_codes(step)
 
@@ -418,7 +418,7 @@ class LPAAEText(ConditionalLPAAE):
     def read(self, images: Tensor) -> Tensor:
         if not self.config.discriminator_sees_text:
             return super().read(images)
-        # Told the caption, Q would only have to repeat it.
+        # Conditioned on the caption, Q would only have to repeat it.
         nothing = images.new_zeros(len(images), self.spec.text)
         return self.recogniser(self.discriminator.features(images, "last", nothing))
 
@@ -430,7 +430,7 @@ class LPAAEText(ConditionalLPAAE):
         }
 
     def discriminate(self, step: Step) -> dict[str, Tensor]:
-        """L_GAN^I for D_I, told the caption (Eq. 4), with mismatched captions as fakes, and L_I for Q (Eq. 7)."""
+        """L_GAN^I for D_I with the caption (Eq. 4), with mismatched captions as fakes, and L_I for Q (Eq. 7)."""
         terms = super().discriminate(step) | self.information_of_real(step)
         share = self.config.mismatched_weight
         if self.config.discriminator_sees_text and share:

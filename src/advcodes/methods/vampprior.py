@@ -18,6 +18,7 @@ from advcodes.nets.spec import DatasetSpec, Net
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
+    from torch.nn.modules.batchnorm import _BatchNorm
 
 
 @register("vampprior")
@@ -41,7 +42,7 @@ class VampPrior(VAE):
 
     class Config(VAE.Config):
         prior: Literal["normal"] = Field("normal", description="of the noise that draws codes; p(c) is learned")
-        likelihood: Literal["logistic", "bernoulli", "gaussian"] = Field(
+        likelihood: Literal["logistic", "bernoulli", "gaussian"] = Field(  # type: ignore[assignment]  # VAE has two
             "logistic", description="of pixels given a code: discretised logistic, or one of `vae` (points: gaussian)"
         )
         pseudo_inputs: Count = Field(500, description="K: components of the prior")
@@ -133,7 +134,7 @@ class VampPrior(VAE):
         return means[k] + (log_variances[k] / 2).exp() * self.noise(n, generator)
 
 
-def _batch_norm(network: nn.Module) -> list[nn.Module]:
+def _batch_norm(network: nn.Module) -> list[_BatchNorm]:
     from torch.nn.modules.batchnorm import _BatchNorm
 
     return [m for m in network.modules() if isinstance(m, _BatchNorm)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -43,7 +43,7 @@ class WAE(FromPrior):
     snapshot_roles = ("encoder",)
 
     @classmethod
-    def phases(cls, config: WAE.Config) -> list[Phase]:
+    def phases(cls, config: Any) -> list[Phase]:
         first = config.pretrain_steps
         pretraining = [Phase("match_moments", ("encoder",), until=first)] if first else []
         return [*pretraining, Phase("autoencode", ("encoder", "decoder"), after=first)]
@@ -102,10 +102,10 @@ class WAEGAN(WAE):
 
     def logits(self, codes: Tensor) -> Tensor:
         """How much codes [N, d] look like the prior's, [N]: the network's output and log p(c)."""
-        found = self.code_discriminator(codes).float()
+        logits = self.code_discriminator(codes).float()
         if not self.config.log_prior:
-            return found
-        return found - codes.float().square().sum(1) / 2 - codes.shape[1] * math.log(2 * math.pi) / 2
+            return logits
+        return logits - codes.float().square().sum(1) / 2 - codes.shape[1] * math.log(2 * math.pi) / 2
 
     def distance(self, step: Step, codes: Tensor) -> Tensor:
         """The encoder's codes shall pass for noise (non-saturating)."""

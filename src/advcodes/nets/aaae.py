@@ -36,7 +36,8 @@ def _init(module: nn.Module, std: float) -> None:
     for m in module.modules():
         if isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(m.weight, std=std)
-            nn.init.zeros_(m.bias)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)
 
 
 def widths(a: Aaae, side: int) -> list[int]:
@@ -131,7 +132,7 @@ class CodeGenerator(nn.Module):
     """Noise [N, noise] to codes [N, d]: the approximator G_phi of table III, ELU inside, linear output.
 
     Args:
-        noise: numbers of noise; as many as a code has, unless given.
+        noise: numbers of noise; as many as a code has, if None.
     """
 
     def __init__(self, a: Aaae, spec: DatasetSpec, latent_dim: int, noise: int | None = None):

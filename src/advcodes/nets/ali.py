@@ -246,8 +246,8 @@ class JointDiscriminator(nn.Module):
         self.outputs, self.shape, self.size = outputs, tuple(spec.shape), latent_dim
         if features and not spec.features:
             raise AdvcodesError(
-                "this discriminator is told the features of a pretrained network, and there is none; train the run by "
-                "the pipeline, or leave features out of `tuples`"
+                "this discriminator is conditioned on the features of a pretrained network, and there is none; train "
+                "the run by the pipeline, or leave features out of `tuples`"
             )
         layers: list[nn.Module] = [Pad(side, spec.value_range[0])]
         for i, (kernel, stride, padding, width) in enumerate(plan.down()):
@@ -297,10 +297,10 @@ class JointDiscriminator(nn.Module):
             """The same network on every part of each tuple: [N, parts x F]."""
             return network(parts.reshape(-1, *shape)).reshape(len(parts), -1)
 
-        found = [each(self.of_image, x, self.shape), each(self.of_code, z, (self.size,))]
+        features = [each(self.of_image, x, self.shape), each(self.of_code, z, (self.size,))]
         if y is not None:
-            found.append(each(self.of_features, y, y.shape[-1:]))
-        logits = self.of_both(torch.cat(found, 1))
+            features.append(each(self.of_features, y, y.shape[-1:]))
+        logits = self.of_both(torch.cat(features, 1))
         return logits.squeeze(1) if self.outputs == 1 else logits
 
 

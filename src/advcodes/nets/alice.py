@@ -79,10 +79,10 @@ class Encoder(nn.Module):
         init_xavier(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        found = self.head(self.convolutions(x))
+        code = self.head(self.convolutions(x))
         if not self.bounded:
-            return found
-        return torch.cat([found[:, : self.latent_dim].tanh(), found[:, self.latent_dim :]], 1)
+            return code
+        return torch.cat([code[:, : self.latent_dim].tanh(), code[:, self.latent_dim :]], 1)
 
 
 class Generator(nn.Module):

@@ -1,6 +1,6 @@
 """Networks of codes: ACL's G_z and D_c (section 3.2; widths are facts 5.9's assumption), LPAAE's CG, D_C and Q.
 
-A *condition* is what such a network is told beside its input: ``classes`` (one-hot), ``text`` (the embedding of a
+A *condition* is what such a network gets beside its input: ``classes`` (one-hot), ``text`` (the embedding of a
 caption), a number of clusters (one-hot), or nothing. It is joined to the input.
 """
 
@@ -37,8 +37,8 @@ class CodeGenerator(nn.Module):
     With ``generator_batch_norm`` every layer is normalised, the last one too (LPAAE table A.2).
 
     Args:
-        noise: numbers of noise; as many as a code has, less those of the condition, unless given.
-        condition: what it is told.
+        noise: numbers of noise; as many as a code has, less those of the condition, if None.
+        condition: what it is conditioned on.
     """
 
     def __init__(
@@ -50,8 +50,8 @@ class CodeGenerator(nn.Module):
         condition: str | int | None = None,
     ):
         super().__init__()
-        code, told = architecture.code, spec.condition_size(condition)
-        size = told + (noise or latent_dim - told)
+        code, condition_size = architecture.code, spec.condition_size(condition)
+        size = condition_size + (noise or latent_dim - condition_size)
         width = 2 * size if code.generator_width == "double" else code.generator_width or code.width
         sizes = [size, *[width] * code.hidden_layers, latent_dim]
         self.net = mlp(sizes, nn.ReLU, batch_norm=code.generator_batch_norm)
@@ -64,7 +64,7 @@ class CodeDiscriminator(nn.Module):
     """Codes [N, d] to logits [N] (real = encoder's code in ACL, the prior's in AAE and LPAAE).
 
     Args:
-        condition: what it is told.
+        condition: what it is conditioned on.
     """
 
     def __init__(self, architecture: Any, spec: DatasetSpec, latent_dim: int, condition: str | int | None = None):
@@ -94,14 +94,14 @@ class LabelHead(nn.Module):
 
 
 class Recogniser(nn.Module):
-    """Q: last hidden layer of an image discriminator [N, F] to what the image was asked to show (LPAAE table A.3).
+    """Q: last hidden layer of an image discriminator [N, F] to the condition of the image (LPAAE table A.3).
 
     Logits [N, K] of classes or clusters, or the embedding of a sentence [N, E]. The discriminator's layers below are
     shared, as in InfoGAN.
 
     Args:
         condition: what is read.
-        features: F; the architecture's unless given.
+        features: F; the architecture's if None.
     """
 
     def __init__(

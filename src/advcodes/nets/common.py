@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -62,13 +62,15 @@ class FeatureDiscriminator(nn.Module):
             AdvcodesError: there is no convolution, or the condition is missing or not wanted.
         """
         if layer == "last":
-            if (condition is None) is not (self.projection is None):
+            if condition is None and self.projection is None:
+                return self.trunk(x)
+            if condition is None or self.projection is None:
                 raise AdvcodesError(
                     "this discriminator is not built for a condition; give its network the option `condition`"
                     if self.projection is None
                     else "this discriminator judges examples together with a condition, and none is given"
                 )
-            return self.trunk(x) if condition is None else self.trunk(x, self.projection(condition))
+            return self.trunk(x, self.projection(condition))
         if self.trunk.convolutions is None:
             raise AdvcodesError(
                 "this architecture has no convolutions to take features from; set `phi: last` (LPAAE: `features: last`)"
@@ -159,7 +161,7 @@ def init_uniform(module: nn.Module, glorot: Sequence[nn.Module] = ()) -> None:
         if not isinstance(m, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             continue
         if isinstance(m, nn.Linear):
-            gain, fans = 2, m.in_features + m.out_features
+            gain, fans = 2, float(m.in_features + m.out_features)
         else:
             area, skipped = m.kernel_size[0] ** 2, m.stride[0] ** 2
             wide, narrow = m.out_channels * area, m.in_channels * area
@@ -167,7 +169,8 @@ def init_uniform(module: nn.Module, glorot: Sequence[nn.Module] = ()) -> None:
             gain = 2 if any(m is other for other in glorot) else 4
         bound = math.sqrt(3 * gain / fans)
         nn.init.uniform_(m.weight, -bound, bound)
-        nn.init.zeros_(m.bias)
+        if m.bias is not None:
+            nn.init.zeros_(m.bias)
 
 
 def init_xavier(module: nn.Module) -> None:
@@ -181,16 +184,17 @@ def init_xavier(module: nn.Module) -> None:
 
 def normaliser(kind: str, latent_dim: int) -> nn.Module:
     """What standardises codes [N, d] without weights of its own: over the ``batch``, over each ``layer``, or not."""
-    return {
+    kinds: dict[str, Callable[[], nn.Module]] = {
         "none": nn.Identity,
         "batch": lambda: nn.BatchNorm1d(latent_dim, affine=False),
         "layer": lambda: nn.LayerNorm(latent_dim, elementwise_affine=False),
-    }[kind]()
+    }
+    return kinds[kind]()
 
 
 def output_activation(value_range: Sequence[float]) -> nn.Module:
     """Sigmoid for images in [0, 1], tanh for [-1, 1]."""
-    activations = {(0.0, 1.0): nn.Sigmoid, (-1.0, 1.0): nn.Tanh}
+    activations: dict[tuple[float, ...], type[nn.Module]] = {(0.0, 1.0): nn.Sigmoid, (-1.0, 1.0): nn.Tanh}
     try:
         return activations[tuple(float(v) for v in value_range)]()
     except KeyError:
@@ -207,11 +211,11 @@ def hidden_layers(network: nn.Module, x: Tensor, last: int) -> tuple[Tensor, lis
         x: its input [N, ...].
         last: how many of them, in order; fewer where it has fewer.
     """
-    found: list[Tensor] = []
+    hidden: list[Tensor] = []
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)][-last:]
-    hooks = [m.register_forward_hook(lambda _module, _input, output: found.append(output.flatten(1))) for m in norms]
+    hooks = [m.register_forward_hook(lambda _module, _input, output: hidden.append(output.flatten(1))) for m in norms]
     try:
-        return network(x), found
+        return network(x), hidden
     finally:
         for hook in hooks:
             hook.remove()

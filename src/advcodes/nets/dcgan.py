@@ -104,7 +104,7 @@ class Discriminator(FeatureDiscriminator):
 
     Args:
         batch_norm: a critic under a gradient penalty has none.
-        condition: what it is told, too: see :class:`~advcodes.nets.common.FeatureDiscriminator`.
+        condition: what it is conditioned on: see :class:`~advcodes.nets.common.FeatureDiscriminator`.
     """
 
     def __init__(

@@ -41,7 +41,8 @@ def _init(module: nn.Module, std: float) -> None:
                 nn.init.normal_(m.weight, std=std)
             else:
                 nn.init.trunc_normal_(m.weight, std=std, a=-2 * std, b=2 * std)
-            nn.init.zeros_(m.bias)
+            if m.bias is not None:
+                nn.init.zeros_(m.bias)
 
 
 class Generator(nn.Module):
@@ -94,7 +95,7 @@ class Discriminator(FeatureDiscriminator):
 
     Args:
         batch_norm: a critic under a gradient penalty has none (facts 5.2).
-        condition: what it is told, too: see :class:`~advcodes.nets.common.FeatureDiscriminator`.
+        condition: what it is conditioned on: see :class:`~advcodes.nets.common.FeatureDiscriminator`.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class Encoder(nn.Module):
 
     def __init__(self, a: Infogan, spec: DatasetSpec, latent_dim: int, outputs: int = 1, normalise: str = "none"):
         super().__init__()
+        self.trunk: nn.Module
         if a.encoder == "discriminator":
             self.trunk, features = _trunk(a, spec, batch_norm=True), a.features
         else:

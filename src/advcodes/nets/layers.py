@@ -65,7 +65,7 @@ def layers(net: nn.Module, *inputs: Tensor) -> list[Layer]:
     A module with an attribute ``about`` has a line with that text (none if it is empty), and if it has modules of its
     own they follow one step deeper. Names of children that are ``skip`` or ``projection`` stand before their lines.
     """
-    found = [Layer("condition" if i else "input", tuple(x.shape[1:])) for i, x in enumerate(inputs)]
+    lines = [Layer("condition" if i else "input", tuple(x.shape[1:])) for i, x in enumerate(inputs)]
     # What reparametrises a layer's weight is part of that layer.
     marks = {m: name.rpartition(".")[2] for name, m in net.named_modules() if ".parametrizations" not in name}
     depth, branch, handles = 0, [], []
@@ -74,18 +74,18 @@ def layers(net: nn.Module, *inputs: Tensor) -> list[Layer]:
         nonlocal depth
         if marks[module] in ("skip", "projection"):
             branch.append(marks[module])
-        if _composed(module) and getattr(module, "about", ""):
-            found.append(Layer(module.about, (), None, depth, [module]))
+        if _composed(module) and _about(module):
+            lines.append(Layer(_about(module), (), None, depth, [module]))
             depth += 1
 
     def leave(module: nn.Module, _: Any, output: Tensor) -> None:
         nonlocal depth
         size, composed = tuple(output.shape[1:]), _composed(module)
-        if composed and getattr(module, "about", ""):
+        if composed and _about(module):
             depth -= 1
-            next(line for line in found if line.seen == [module]).output = size
+            next(line for line in lines if line.seen == [module]).output = size
         elif not composed:
-            _add(found, module, size, depth, branch[-1] if branch else "")
+            _add(lines, module, size, depth, branch[-1] if branch else "")
         if marks[module] in ("skip", "projection"):
             branch.pop()
 
@@ -96,28 +96,33 @@ def layers(net: nn.Module, *inputs: Tensor) -> list[Layer]:
     finally:
         for handle in handles:
             handle.remove()
-    return found
+    return lines
 
 
 def _composed(module: nn.Module) -> bool:
     return bool(list(module.children())) and not is_parametrized(module)
 
 
-def _add(found: list[Layer], module: nn.Module, size: tuple[int, ...], depth: int, branch: str) -> None:
+def _about(module: nn.Module, otherwise: str = "") -> str:
+    """What the module says of itself, if it says something."""
+    return getattr(module, "about", otherwise)
+
+
+def _add(lines: list[Layer], module: nn.Module, size: tuple[int, ...], depth: int, branch: str) -> None:
     """A line for a module without modules of its own, or a word behind the line before."""
     parameters = sum(p.numel() for p in module.parameters())
-    kind = type(module).__base__ if is_parametrized(module) else type(module)
+    kind = type(module).__mro__[1] if is_parametrized(module) else type(module)
     if kind in BEHIND:
-        words, line = BEHIND[kind](module), found[-1]
+        words, line = BEHIND[kind](module), lines[-1]
         if not words:
             return
         if line.parameters is None or line.depth != depth:  # first of a block, or first behind one
-            found.append(Layer(words, size, parameters, depth))
+            lines.append(Layer(words, size, parameters, depth))
         else:
             line.about += f", {words}"
             line.output, line.parameters = size, line.parameters + parameters
         return
-    describe = LINES.get(kind, lambda m: getattr(m, "about", kind.__name__))
+    describe = LINES.get(kind, lambda m: _about(m, kind.__name__))
     if about := describe(module):
         about += ", spectral norm" if is_parametrized(module) else ""
-        found.append(Layer(f"{branch}: {about}" if branch else about, size, parameters, depth))
+        lines.append(Layer(f"{branch}: {about}" if branch else about, size, parameters, depth))

@@ -58,8 +58,8 @@ class Block(nn.Module):
         super().__init__()
         self.about = f"residual block{'' if change == 'none' else f' {change}'}, ReLU of the sum"
         if change == "up":
-            first = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
-            self.skip = nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.Upsample(scale_factor=2))
+            first: nn.Module = nn.ConvTranspose2d(inputs, outputs, 4, stride=2, padding=1)
+            self.skip: nn.Module = nn.Sequential(nn.Conv2d(inputs, outputs, 1), nn.Upsample(scale_factor=2))
         else:
             stride = 2 if change == "down" else 1
             first = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1)
@@ -144,7 +144,7 @@ class Discriminator(FeatureDiscriminator):
 
     Args:
         batch_norm: a critic under a gradient penalty has none.
-        condition: what it is told, too (L-5): see :class:`~advcodes.nets.common.FeatureDiscriminator`.
+        condition: what it is conditioned on (L-5): see :class:`~advcodes.nets.common.FeatureDiscriminator`.
     """
 
     def __init__(

@@ -123,7 +123,7 @@ class Discriminator(FeatureDiscriminator):
 
     Args:
         batch_norm: accepted for a common signature; there is none.
-        condition: what it is told, too: see :class:`~advcodes.nets.common.FeatureDiscriminator`.
+        condition: what it is conditioned on: see :class:`~advcodes.nets.common.FeatureDiscriminator`.
     """
 
     def __init__(

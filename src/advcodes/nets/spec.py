@@ -44,7 +44,7 @@ class DatasetSpec:
         return there[0] if wanted == "auto" else wanted
 
     def condition_size(self, condition: str | int | None) -> int:
-        """Numbers that say a condition to a network: ``classes`` one-hot, ``text``, a number of clusters, or none.
+        """Numbers of a network's condition: ``classes`` one-hot, ``text``, a number of clusters, or none.
 
         Raises:
             AdvcodesError: the dataset has no classes, or captions are not used.
@@ -55,8 +55,8 @@ class DatasetSpec:
         if not size:
             needed = {"classes": "classes", "text": "captions"}[condition]
             raise AdvcodesError(
-                f"this method is told the {needed} of images, and this dataset has none; use another dataset, or a "
-                "method without a condition"
+                f"this method is conditioned on the {needed} of images, and this dataset has none; use another "
+                "dataset, or a method without a condition"
             )
         return size
 

@@ -75,15 +75,15 @@ def colours_of(images: np.ndarray) -> list[str]:
     names, table = _table(images.shape[1])
     weight = _weight(*images.shape[2:])
     ground = np.array([name in (GROUND if images.shape[1] == 3 else ("black",)) for name in names])
-    found = []
+    shown: list[int] = []
     for start in range(0, len(images), CHUNK):
         part = np.asarray(images[start : start + CHUNK]) >> (8 - BITS)
         index = functools.reduce(lambda a, b: a << BITS | b, np.moveaxis(part, 1, 0).astype(np.int32))
         nearest = table[index]
         share = np.stack([((nearest == i) * weight).sum((1, 2)) for i in range(len(names))], 1)
         something = share[:, ~ground].sum(1) >= EXTENT
-        found += np.where(ground == something[:, None], -1.0, share).argmax(1).tolist()
-    return [names[i] for i in found]
+        shown += np.where(ground == something[:, None], -1.0, share).argmax(1).tolist()
+    return [names[i] for i in shown]
 
 
 def _weight(height: int, width: int) -> np.ndarray:

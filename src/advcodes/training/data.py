@@ -65,11 +65,11 @@ class TrainingData:
     ):
         whole = load(directory)
         data = whole.split(split)
-        set_aside = held_out is not None and VALIDATION not in whole.splits
-        rows = np.random.default_rng(0).permutation(len(data)) if set_aside else np.arange(len(data))
-        first = max(1, round(held_out * len(data))) if set_aside else 0
-        self._held_out = data.images[np.sort(rows[:first])] if set_aside else None
-        if held_out is not None and not set_aside:
+        set_aside = None if VALIDATION in whole.splits else held_out
+        rows = np.arange(len(data)) if set_aside is None else np.random.default_rng(0).permutation(len(data))
+        first = 0 if set_aside is None else max(1, round(set_aside * len(data)))
+        self._held_out = data.images[np.sort(rows[:first])]
+        if held_out is not None and set_aside is None:
             self._held_out = whole.split(VALIDATION).images
         if len(data) - first < batch_size:
             raise AdvcodesError(
@@ -77,15 +77,16 @@ class TrainingData:
                 f"lower training.batch_size ({batch_size}) or add images"
             )
         self.shape = tuple(data.images.shape[1:])
+        low, high = value_range
         self.text = None if text is None else Embeddings(text, whole.rows(split), device)
         self.spec = DatasetSpec(
             self.shape,
-            tuple(value_range),
+            (low, high),
             len(data.classes),
             len(data.attribute_names),
             self.text.size if self.text else 0,
         )
-        self._rows = torch.from_numpy(np.sort(rows[first:])) if set_aside else None
+        self._rows = torch.from_numpy(np.sort(rows[first:])) if first else None
         self.images = _on(device, data.images)
         self.labels = _on(device, data.labels)
         self.attributes = None if data.attributes is None else _on(device, data.attributes)

@@ -115,11 +115,12 @@ class Loop:
         """Run every phase that is due on one batch."""
         due = [phase for phase in self.phases if phase.due(self.step + 1)]
         context = StepContext(self, batch, due, logged) if due else None
-        if self.decay == "linear":
-            self._set_rates(1 - self.step / self.total)
-        elif self.decay == "exponential":
-            self._set_rates(0.01 ** (self.step / self.total))
+        if self.decay != "none" and self.total is not None:
+            done = self.step / self.total
+            self._set_rates(1 - done if self.decay == "linear" else 0.01**done)
         self.step += 1
+        if context is None:
+            return
         waiting: list[Phase] = []
         for phase in due:
             context.phase = phase

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,13 +43,13 @@ class Restored:
     config: dict[str, Any]
 
 
-def method_config(config: dict[str, Any]) -> MethodConfig:
+def method_config(config: Mapping[str, Any]) -> MethodConfig:
     """The validated hyperparameters in a run's configuration."""
     hyperparameters = dict(config["method"])
     return registry.method(hyperparameters.pop("method")).Config.model_validate(hyperparameters)
 
 
-def build_method(config: dict[str, Any], spec: DatasetSpec, device: torch.device | str) -> Method:
+def build_method(config: Mapping[str, Any], spec: DatasetSpec, device: torch.device | str) -> Method:
     """A method with freshly initialised networks (from torch's global random stream) on ``device``."""
     settings = method_config(config)
     cls = registry.method(config["method"]["method"])
@@ -99,7 +100,8 @@ def restore(directory: Path | str, device: torch.device | str = "cpu", step: int
     path = directory / ("networks.pt" if step == final else f"snapshots/{step:09d}.pt")
     content = checkpoint.load(path, device)
     config, seen = run["config"], run["examples"]
-    spec = DatasetSpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in seen.items()})
+    examples: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in seen.items()}
+    spec = DatasetSpec(**examples)
     with torch.random.fork_rng():
         method = build_method(config, spec, device)
     try:

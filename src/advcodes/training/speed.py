@@ -48,8 +48,8 @@ def measure(
         AdvcodesError: no such device, or the configuration cannot be trained on these data.
     """
     with device.claimed(machine) as where:
-        data, loop = begin(config, data_directory, where, text, pretrained)
-        method, phases, total = loop.method, loop.phases, loop.total
+        data, loop, total = begin(config, data_directory, where, text, pretrained)
+        method, phases = loop.method, loop.phases
         with torch.no_grad():
             method.initialise(data.batch(0).images)
         for net in method.networks.values():

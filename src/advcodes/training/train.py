@@ -9,7 +9,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ def make(
 
 
 def train(
-    config: dict[str, Any],
+    config: Mapping[str, Any],
     data_directory: Path,
     directory: Path,
     where: torch.device,
@@ -97,8 +97,8 @@ def train(
     """
     settings = config["training"]
     stopping = settings.get("early_stopping")
-    data, loop = begin(config, data_directory, where, text, pretrained)
-    method, phases, total = loop.method, loop.phases, loop.total
+    data, loop, total = begin(config, data_directory, where, text, pretrained)
+    method, phases = loop.method, loop.phases
     watch = EarlyStopping(stopping, method, data, total) if stopping else None
     # A whole number of cycles, so that every row of the log has every phase in it.
     cycle = math.lcm(*(phase.every for phase in phases))
@@ -141,8 +141,8 @@ def train(
         if step in keep[:-1]:
             roles = (*method.sampling_roles, *method.snapshot_roles)
             weights = {role: method.networks[role].state_dict() for role in roles}
-            content = {"networks": weights, "method": method.state()}
-            checkpoint.save(directory / "snapshots" / f"{step:09d}.pt", content)
+            snapshot = {"networks": weights, "method": method.state()}
+            checkpoint.save(directory / "snapshots" / f"{step:09d}.pt", snapshot)
         if watch:
             watch.check(step)
         if not logged:
@@ -200,13 +200,13 @@ def _to_cpu(value: Any) -> Any:
 
 
 def begin(
-    config: dict[str, Any],
+    config: Mapping[str, Any],
     data_directory: Path,
     where: torch.device,
     text: Path | None = None,
     pretrained: Path | None = None,
-) -> tuple[TrainingData, Loop]:
-    """Data and loop of a run as they are before its first step, with networks that have not seen an image.
+) -> tuple[TrainingData, Loop, int]:
+    """Data, loop and number of steps of a run, before its first step, with networks that have not seen an image.
 
     Args and errors: as :func:`train`.
     """
@@ -231,7 +231,7 @@ def begin(
     if settings["compile"]:
         for net in method.networks.values():
             net.compile()
-    return data, loop
+    return data, loop, total
 
 
 class LossLog:
