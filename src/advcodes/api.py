@@ -78,7 +78,7 @@ class TrainedRun:
         """
         return self._run(self.method.inpaint, x, mask)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference mode: its tensors cannot be learned from
     def _run(self, function: Any, *tensors: Tensor) -> Tensor:
         device = next(next(iter(self.method.networks.values())).parameters()).device
         return function(*(t.to(device) for t in tensors)).cpu()
@@ -86,7 +86,7 @@ class TrainedRun:
 
 def load(run: str | Path, device: Any = "cpu") -> TrainedRun:
     """See :func:`advcodes.load`."""
-    directory = Path(run)
+    directory = Path(run).expanduser()
     if not directory.is_dir():
         directory = Path("data/runs") / run
     return TrainedRun(restore(directory, device), directory)

@@ -121,8 +121,9 @@ class Artifact:
             raise AdvcodesError(
                 f"{self.id}: params.yaml or the sources changed while the pipeline was running; run it again"
             )
-        LOCKS.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(LOCKS / (self.id.replace("/", "-") + ".lock"))
+        for directory in (self.directory, self.manifest.parent):
+            directory.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._lock())
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -138,10 +139,18 @@ class Artifact:
                     f"{self.id}: its {name} ({artifact.id}) is missing or stale; "
                     f"run `snakemake --cores all {artifact.manifest}`"
                 )
-        for directory in (self.directory, self.manifest.parent):
-            directory.mkdir(parents=True, exist_ok=True)
         self.manifest.unlink(missing_ok=True)
         return lock
+
+    def _lock(self) -> Path:
+        """The lock's file: with the project's others; for results elsewhere (an absolute path) beside the manifest.
+
+        So two places may make the same thing at once, each for itself, but not two jobs in one place.
+        """
+        if self.manifest.is_absolute():
+            return self.manifest.with_name(f".{self.manifest.name}.lock")
+        LOCKS.mkdir(parents=True, exist_ok=True)
+        return LOCKS / (self.id.replace("/", "-") + ".lock")
 
     def finish(self, files: list[str], **extra: Any) -> None:
         """Last act of a job: the manifest, with the size and SHA-256 of every file (paths within the directory).
