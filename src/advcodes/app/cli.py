@@ -18,7 +18,7 @@ from advcodes.build.produce import produce
 from advcodes.build.provenance import Artifact
 from advcodes.build.versions import record
 from advcodes.config.params import json_schema, read
-from advcodes.core.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError, Interrupted
 from advcodes.evaluation.names import MNIST_SCORE
 from advcodes.graph.extractors import Task
 from advcodes.graph.graph import Graph
@@ -310,7 +310,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    except Interrupted as interruption:
+        print(f"advcodes: {interruption}", file=sys.stderr)
+        return 128 + interruption.signal
     except KeyboardInterrupt:
-        print("advcodes: interrupted; the next call goes on from the last checkpoint", file=sys.stderr)
+        print("advcodes: interrupted", file=sys.stderr)
         return 130
     return 0
