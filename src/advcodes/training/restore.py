@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import TypeAdapter
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.jobs import checkpoint
@@ -57,6 +60,11 @@ def build_method(config: dict[str, Any], spec: DatasetSpec, device: torch.device
     if config["training"]["channels_last"] and len(spec.shape) == 3:
         networks = {role: net.to(memory_format=torch.channels_last) for role, net in networks.items()}
     return cls(settings, {role: net.to(device) for role, net in networks.items()}, spec)
+
+
+def normalised_roles(networks: Mapping[str, nn.Module]) -> list[str]:
+    """Roles of networks with batch norm."""
+    return [role for role, net in networks.items() if any(isinstance(m, _BatchNorm) for m in net.modules())]
 
 
 def read_run(directory: Path) -> dict[str, Any]:

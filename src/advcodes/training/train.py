@@ -17,7 +17,7 @@ import torch
 
 from advcodes.build.provenance import UNFINISHED, Artifact, write_atomically
 from advcodes.config.sections import Machine
-from advcodes.core.errors import Interrupted
+from advcodes.core.errors import AdvcodesError, Interrupted
 from advcodes.core.progress import Progress, duration
 from advcodes.jobs import checkpoint, device
 from advcodes.jobs.interruptions import deferred
@@ -25,7 +25,7 @@ from advcodes.jobs.seed import random_state, restore_random_state, seed_all
 from advcodes.training.data import TrainingData
 from advcodes.training.early_stopping import EarlyStopping
 from advcodes.training.loop import Loop, snapshot_steps, total_steps
-from advcodes.training.restore import SENTENCES, build_method
+from advcodes.training.restore import SENTENCES, build_method, normalised_roles
 
 
 def make(
@@ -238,6 +238,11 @@ def begin(
         )
         spec = replace(spec, features=known.size)
     method = build_method(config, spec, where)
+    if settings["batch_size"] == 1 and (roles := normalised_roles(method.networks)):
+        names = ", ".join(roles)
+        raise AdvcodesError(
+            f"training.batch_size: 1, but batch norm of {names} has no statistics of one image; set 2 or more"
+        )
     if "pretrained" in config:
         method.known_features = known
     total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)
