@@ -196,7 +196,8 @@ def _train(artifact: Artifact, params: Params, earlier: list[str]) -> None:
         steps = math.ceil((about["config"]["budget"]["images"] or 0) / about["config"]["training"]["batch_size"])
         if finished.exists() and not (work / "checkpoint.pt").exists():
             work.mkdir(exist_ok=True)
-            shutil.copytree(here / "snapshots", work / "snapshots", dirs_exist_ok=True)
+            if (here / "snapshots").is_dir():
+                shutil.copytree(here / "snapshots", work / "snapshots", dirs_exist_ok=True)
             for name in ("losses.csv", "checkpoint.pt"):
                 shutil.copyfile(here / name, work / name)
         write_atomically(here / ABOUT, json.dumps({**about, "keys": [*earlier, artifact.key]}, indent=1) + "\n")

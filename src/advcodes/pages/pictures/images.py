@@ -135,7 +135,8 @@ def _transitions(blocks: Sequence[tuple[str, Sequence[np.ndarray]]]) -> np.ndarr
 
 
 def write(picture: np.ndarray, data: bytes, path: Path | str, limit: int = LIMIT) -> None:
-    """Write a picture as :func:`encode` gave it, or a reduced one of at most ``limit`` bytes."""
+    """Write a picture as :func:`encode` gave it, or a reduced one of at most ``limit`` bytes, and say so."""
+    whole = len(data) <= limit
     if len(data) > PALETTE_SAVES * limit:
         picture = _shrunk(picture, (3 * limit / len(data)) ** 0.5)
     for colours in (256, 96):
@@ -145,6 +146,9 @@ def write(picture: np.ndarray, data: bytes, path: Path | str, limit: int = LIMIT
         picture = _shrunk(picture, min(0.9, (limit / len(data)) ** 0.5))
         data = encode(picture, 256)
     Path(path).write_bytes(data)
+    if not whole:
+        height, width = picture.shape[:2]
+        print(f"{path}: reduced to {width}x{height} pixels in few colours, to stay under {limit:,} bytes", flush=True)
 
 
 def _shrunk(picture: np.ndarray, factor: float) -> np.ndarray:
