@@ -71,7 +71,7 @@ def work() -> None:
                 if not place.exists():
                     place.mkdir()
                     write_random_data(place, (3, side, side), 10, 0, 64, "train")
-                data, loop = begin(order["config"], place, torch.device("cpu"))
+                data, loop, *_ = begin(order["config"], place, torch.device("cpu"))
                 with torch.no_grad():
                     loop.method.initialise(data.batch(0).images)
                 loops[name] = data, loop

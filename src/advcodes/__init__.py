@@ -11,23 +11,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from advcodes.acl import AdversarialCodeLearning
     from advcodes.api import TrainedRun
 
 AFFECTS_RESULTS = False
 __version__ = "0.1.0"
-__all__ = ["AdversarialCodeLearning", "load"]
+__all__ = ["AdversarialCodeLearning", "images", "load"]
 
 
 def load(run: str, device: Any = "cpu") -> TrainedRun:
-    """Load a trained run by id (``demo/digits/gan/seed0``, below data/runs here) or by directory.
+    """Load a trained run by id (``demo/digits/gan/seed0``, below data/runs here), by directory, or by `--out`.
 
     Raises:
-        AdvcodesError: nothing is trained there.
+        AdvcodesError: nothing is trained there, or several runs are.
     """
     from advcodes.api import load
 
     return load(run, device)
+
+
+def images(folder: str, size: int, channels: int = 3) -> Tensor:
+    """The images of a folder or zip, uint8 [N, channels, size, size], as runs take them.
+
+    Raises:
+        AdvcodesError: there are none, or one does not decode.
+    """
+    from advcodes.api import images
+
+    return images(folder, size, channels)
 
 
 def __getattr__(name: str) -> Any:

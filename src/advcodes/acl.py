@@ -6,8 +6,11 @@ call :meth:`AdversarialCodeLearning.step` on each batch of its codes.
 
 from __future__ import annotations
 
+import contextlib
+import copy
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -31,8 +34,11 @@ class AdversarialCodeLearning(nn.Module):
     ...     acl.step(c)  # one round of the code game; no gradient reaches the encoder
     >>> images = decoder(acl.sample(64))
 
+    Its ``state_dict`` holds Adam's moments beside the weights: a game that goes on from one is bitwise the
+    uninterrupted one. A ``state_dict`` without them is read, too, and Adam begins anew.
+
     Args:
-        latent_dim: d, size of a code.
+        latent_dim: d, size of a code, at least 1.
         width: units of the hidden layers of G_z and D_c (assumed, facts 5.9).
         hidden_layers: their number: the paper's "2-layer MLP" can mean one or two (ACL-8).
         game: ``gan`` (Eq. 1, non-saturating), ``hinge``, or ``wgan_gp`` (penalty 10).
@@ -40,7 +46,7 @@ class AdversarialCodeLearning(nn.Module):
         networks: G_z and D_c of your own, in place of the MLPs: [N, d] to [N, d], and [N, d] to logits [N].
 
     Raises:
-        AdvcodesError: unknown game.
+        AdvcodesError: unknown game, or no dimension.
     """
 
     def __init__(
@@ -56,6 +62,8 @@ class AdversarialCodeLearning(nn.Module):
         super().__init__()
         if game not in GAMES:
             raise unknown("game of codes", game, GAMES)
+        if latent_dim < 1:
+            raise AdvcodesError(f"latent_dim: expected at least 1, the size of your model's codes, got {latent_dim}")
         self.latent_dim, self.game, self.learning_rates = latent_dim, game, learning_rates
         if networks is None:
             settings = SimpleNamespace(code=CodeNets(width=width, hidden_layers=hidden_layers))
@@ -92,20 +100,29 @@ class AdversarialCodeLearning(nn.Module):
     def step(self, codes: Tensor) -> dict[str, Tensor]:
         """One Adam step of D_c, then one of G_z, towards a batch of codes [N, d] (Algorithm 1, line 13).
 
+        The codes may require gradients: they are detached, and nothing of your model is changed.
+
         Returns:
             The losses ``discriminator`` and ``generator``: scalar tensors on the device.
 
         Raises:
-            AdvcodesError: codes of another shape.
+            AdvcodesError: codes of another shape, no codes, or codes that are no finite floats; no step is made then.
         """
         if codes.ndim != 2 or codes.shape[1] != self.latent_dim:
             raise AdvcodesError(f"codes: expected shape [N, {self.latent_dim}], got {list(codes.shape)}")
-        if not self._optimisers:
-            nets = (self.code_generator, self.code_discriminator)
-            self._optimisers = tuple(
-                torch.optim.Adam(net.parameters(), lr, betas=(0.5, 0.999))
-                for net, lr in zip(nets, self.learning_rates, strict=True)
+        if not len(codes):
+            raise AdvcodesError("codes: the batch is empty; skip the step")
+        if not codes.is_floating_point():
+            raise AdvcodesError(f"codes: expected floats, got {codes.dtype}")
+        # What was made in inference mode cannot be learned from, a copy can.
+        codes = codes.detach().clone() if codes.is_inference() else codes.detach()
+        if not torch.isfinite(codes).all():
+            bad = int((~torch.isfinite(codes)).any(1).sum())
+            raise AdvcodesError(
+                f"codes: {bad} of {len(codes)} are not finite (NaN or infinite); your model has diverged: lower its "
+                "learning rate, or skip such batches"
             )
+        self._begin()
         generated = self.code_generator(self.noise(len(codes)))
         losses = {}
         for player, optimiser in zip(("discriminator", "generator"), reversed(self._optimisers), strict=True):
@@ -120,6 +137,41 @@ class AdversarialCodeLearning(nn.Module):
             losses[player] = loss.detach()
         return losses
 
+    def _begin(self) -> None:
+        """Adam for G_z and for D_c: at the first step, when the networks are where they will be trained."""
+        if not self._optimisers:
+            nets = (self.code_generator, self.code_discriminator)
+            self._optimisers = tuple(
+                torch.optim.Adam(net.parameters(), lr, betas=(0.5, 0.999))
+                for net, lr in zip(nets, self.learning_rates, strict=True)
+            )
+
+    def get_extra_state(self) -> list[dict[str, Any]]:
+        """Copies of both optimisers' states (G_z's, D_c's), for ``state_dict``; none before the first step."""
+        return [copy.deepcopy(optimiser.state_dict()) for optimiser in self._optimisers]
+
+    def set_extra_state(self, state: list[dict[str, Any]]) -> None:
+        """Inverse of :meth:`get_extra_state`."""
+        self._optimisers = ()
+        if state:
+            self._begin()
+        for optimiser, saved in zip(self._optimisers, state, strict=True):
+            optimiser.load_state_dict(copy.deepcopy(saved))
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+        # Weights alone, as older versions saved them, are a whole state of a game that begins anew.
+        state_dict.setdefault(f"{prefix}_extra_state", [])
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> AdversarialCodeLearning:
+        """Bring Adam's moments along, where the module moves (``to``, ``cuda``)."""
+        super()._apply(fn, recurse)
+        for optimiser in self._optimisers:
+            for moments in optimiser.state.values():
+                for name in ("exp_avg", "exp_avg_sq"):
+                    moments[name] = fn(moments[name])
+        return self
+
     def noise(self, n: int, generator: Generator | None = None) -> Tensor:
         """z ~ N(0, I): [n, d] on the module's device, drawn on the CPU if ``generator`` is given."""
         device = next(self.parameters()).device
@@ -127,5 +179,21 @@ class AdversarialCodeLearning(nn.Module):
 
     @torch.no_grad()
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
-        """``n`` new codes G_z(z), [n, d], for the model's decoder."""
-        return self.code_generator(self.noise(n, generator))
+        """``n`` new codes G_z(z), [n, d], for the model's decoder.
+
+        Batch norm, where a G_z of your own has it, uses its running statistics and leaves them as they are.
+        """
+        with _evaluating(self.code_generator):
+            return self.code_generator(self.noise(n, generator))
+
+
+@contextlib.contextmanager
+def _evaluating(net: nn.Module) -> Iterator[None]:
+    """A network in evaluation mode; afterwards each of its modules is as before."""
+    training = [m for m in net.modules() if m.training]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

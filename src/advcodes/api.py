@@ -13,10 +13,15 @@ from torch import Tensor
 from advcodes.config.sections import Sampling
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.values import to_float
+from advcodes.data.files import Tree, is_image
+from advcodes.data.folder import decode
+from advcodes.data.view import view_image
 from advcodes.evaluation.sample import generate, shown
+from advcodes.methods.base import ABILITIES
 from advcodes.training.restore import SENTENCES, Restored, restore
 
 AFFECTS_RESULTS = False
+Images = Tensor | np.ndarray
 
 
 class TrainedRun:
@@ -29,6 +34,13 @@ class TrainedRun:
         self._restored, self.directory = restored, directory
         self.method = restored.method
         self.shape, self.value_range, self.config = restored.shape, restored.value_range, restored.config
+
+    def __repr__(self) -> str:
+        restored, able = self._restored, [a for a in ABILITIES if self.method.can(a, self.method.config)]
+        return (
+            f"<TrainedRun {self.method.name}, images {tuple(self.shape)} in {list(self.value_range)}, "
+            f"{restored.images:,} seen; can {', '.join(able)}; {self.directory}>"
+        )
 
     def sample(self, n: int, seed: int = 0) -> Tensor:
         """``n`` generated images, rounded to 8 bits as metrics see them; the same for the same seed."""
@@ -52,17 +64,53 @@ class TrainedRun:
         stored = shown(self._restored, conditions, n, Sampling().model_dump(), seed)
         return to_float(torch.from_numpy(stored), self.value_range).transpose(0, 1)
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Codes [N, latent_dim] of images."""
-        return self._run(self.method.encode, x)
+    def encode(self, x: Images) -> Tensor:
+        """Codes [N, latent_dim] of images; ordinary tensors, for the next model to learn from.
+
+        Here and below images are tensors or arrays [N, C, H, W] of the run's shape: floats in :attr:`value_range`, or
+        uint8, 0 to 255, which are brought to it.
+
+        Raises:
+            AdvcodesError: images of another shape, type or range.
+        """
+        return self._run(self.method.encode, self._images(x))
 
     def decode(self, c: Tensor) -> Tensor:
         """Images of codes [N, latent_dim]."""
         return self._run(self.method.decode, c)
 
-    def reconstruct(self, x: Tensor) -> Tensor:
+    def reconstruct(self, x: Images) -> Tensor:
         """Images of the codes of images."""
-        return self._run(self.method.reconstruct, x)
+        return self._run(self.method.reconstruct, self._images(x))
+
+    def interpolate(self, a: Images, b: Images, steps: int = 9) -> Tensor:
+        """Images of codes on the line from those of ``a`` to those of ``b``: [N, steps, C, H, W], ends included."""
+        if steps < 2:
+            raise AdvcodesError(f"interpolate: expected 2 steps at least, got {steps}")
+        first, last = self.encode(a), self.encode(b)
+        if len(first) != len(last):
+            raise AdvcodesError(f"interpolate: {len(first)} images and {len(last)}; expected as many")
+        share = torch.linspace(0, 1, steps)[None, :, None]
+        codes = first[:, None] * (1 - share) + last[:, None] * share
+        return self.decode(codes.flatten(0, 1)).unflatten(0, (len(first), steps))
+
+    def _images(self, x: Images) -> Tensor:
+        """Images as the networks take them: float32 in the value range."""
+        x = torch.as_tensor(x)
+        if x.ndim != 1 + len(self.shape) or tuple(x.shape[1:]) != tuple(self.shape):
+            raise AdvcodesError(f"images: expected [N, {', '.join(map(str, self.shape))}], got {list(x.shape)}")
+        if x.dtype == torch.uint8:
+            return to_float(x, self.value_range)
+        if not x.is_floating_point():
+            raise AdvcodesError(f"images: expected floats, or uint8 from 0 to 255, got {x.dtype}")
+        low, high = self.value_range
+        slack = 0.01 * (high - low)
+        if len(self.shape) > 1 and x.numel() and not (low - slack <= x.min() and x.max() <= high + slack):
+            raise AdvcodesError(
+                f"images: values from {float(x.min()):.3g} to {float(x.max()):.3g}, but this run's are from {low:g} to "
+                f"{high:g}; scale them, or give uint8 from 0 to 255"
+            )
+        return x.float()
 
     def inpaint(self, x: Tensor, mask: Tensor) -> Tensor:
         """Images filled where ``mask`` is true; elsewhere they stay as they are.
@@ -78,15 +126,37 @@ class TrainedRun:
         """
         return self._run(self.method.inpaint, x, mask)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference mode: its tensors cannot be learned from
     def _run(self, function: Any, *tensors: Tensor) -> Tensor:
         device = next(next(iter(self.method.networks.values())).parameters()).device
-        return function(*(t.to(device) for t in tensors)).cpu()
+        return function(*(torch.as_tensor(t).to(device) for t in tensors)).cpu()
+
+
+def images(folder: str | Path, size: int, channels: int = 3) -> Tensor:
+    """The images of a folder or zip in order of their names, uint8 [N, channels, size, size], for :class:`TrainedRun`.
+
+    Each is cut to its centre square, as ``advcodes train --data`` does.
+
+    Raises:
+        AdvcodesError: there are none, or one does not decode.
+    """
+    root = Path(folder).expanduser()
+    tree = Tree(root) if root.exists() else None
+    names = [name for name in tree.names if is_image(name)] if tree else []
+    if not names:
+        raise AdvcodesError(f"{root}: no images there")
+    view = {"size": size, "keep_aspect": True, "channels": channels}
+    return torch.from_numpy(np.stack([view_image(decode(tree, name), **view) for name in names]))
 
 
 def load(run: str | Path, device: Any = "cpu") -> TrainedRun:
     """See :func:`advcodes.load`."""
-    directory = Path(run)
+    directory = Path(run).expanduser()
     if not directory.is_dir():
         directory = Path("data/runs") / run
+    elif not (directory / "run.json").exists():
+        below = sorted(path.parent for path in directory.glob("runs/*/*/*/seed*/run.json"))
+        if len(below) > 1:
+            raise AdvcodesError(f"{directory}: holds {len(below)} runs; name one: {', '.join(map(str, below))}")
+        directory = below[0] if below else directory
     return TrainedRun(restore(directory, device), directory)

@@ -15,7 +15,7 @@ from PIL import Image
 
 import advcodes
 from advcodes.app.cli import main, parser
-from advcodes.app.train_folder import settings_for
+from advcodes.app.own.settings import settings_for
 from advcodes.config.params import resolve
 from advcodes.core.errors import AdvcodesError
 from advcodes.training.train import train

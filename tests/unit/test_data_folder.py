@@ -17,7 +17,7 @@ from PIL import Image
 from advcodes.config.sections import Machine, View
 from advcodes.core.errors import AdvcodesError
 from advcodes.data import folder
-from advcodes.data.files import Tree
+from advcodes.data.files import OUTPUT, Tree
 from advcodes.data.view import view_image
 
 
@@ -65,6 +65,67 @@ def test_folders_of_splits_and_numbered_classes():
     assert source.splits == {"train": 3, "val": 1, "test": 1} and source.classes == ["9", "10"]
     assert sorted(levels(source)[:3]) == [0, 1, 2] and levels(source)[3:] == [4, 3]
     assert source.labels[3:].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("train", "test"), [("training", "testing"), ("Train", "Test"), ("TRAIN", "val")])
+def test_splits_have_many_names(train, test):
+    for i in range(12):
+        save(f"images/{train if i < 8 else test}/{i % 2}/{i}.png", i)
+    source = read()
+    assert source.splits == {"train": 8, "val" if test == "val" else "test": 4} and source.classes == ["0", "1"]
+    assert sorted(levels(source)[:8]) == list(range(8))
+
+
+def test_a_zip_of_another_system():
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "png")
+    for name, form in (("windows.zip", "data\\{}\\{}\\{}.png"), ("dots.zip", "./{}/{}/{}.png")):
+        with zipfile.ZipFile(name, "w") as z:
+            for i in range(8):
+                z.writestr(form.format("Train" if i < 6 else "Test", i % 2, i), buffer.getvalue())
+        source = read(name)
+        assert source.splits == {"train": 6, "test": 2} and source.classes == ["0", "1"], name
+
+
+def test_classes_of_one_number_have_one_order():
+    for i in range(6):
+        save(f"images/{('1', '01', '2')[i % 3]}/{i}.png", i)
+    code = (
+        "from pathlib import Path; from advcodes.config.sections import Machine; from advcodes.data import folder\n"
+        f"print(folder.read({config()!r}, Machine(), Path('.')).classes)"
+    )
+    for seed in "013":
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+        assert run.stdout.strip() == "['01', '1', '2']"
+
+
+def test_our_own_output_is_no_data():
+    for i in range(4):
+        save(f"images/{i}.png", i)
+    before = folder.fingerprint(Path("images"))
+    save("images/out/grid.png")
+    Path("images/out", OUTPUT).touch()
+    assert folder.fingerprint(Path("images")) == before and len(read()) == 4
+    save("images/out/more.png")
+    assert len(read("images/out")) == 2  # asked for by name it is read
+
+
+def test_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for i in range(2):
+        save(f"images/{i}.png", i)
+    assert len(read("~/images")) == 2
+    assert folder.fingerprint(Path("~/images")) == folder.fingerprint(Path("images"))
+
+
+@pytest.mark.parametrize(("dtype", "what"), [(np.int32, "32-bit integer"), (np.float32, "floating-point")])
+def test_pixels_of_unknown_range_are_refused(dtype, what):
+    Path("images").mkdir()
+    for i in range(2):
+        Image.fromarray(np.full((4, 4), i, dtype)).save(f"images/{i}.tif")
+    with pytest.raises(AdvcodesError, match=f"{what} pixels have no known range; save the image with 8 bits"):
+        levels(read())
 
 
 def test_only_a_train_folder_is_split():
@@ -181,6 +242,16 @@ def test_an_image_that_does_not_decode(size):
             "images",
             r"images: 2 images lie beside the folders of classes \(the first: b.png\)",
         ),
+        (
+            lambda: (save("images/Testing/a.png"), save("images/cat/b.png")),
+            "images",
+            r"images: has Testing/ but no train/, and images for testing are not trained on",
+        ),
+        (
+            lambda: [save(f"images/{c}/{s}/a.png") for c in ("cat", "dog") for s in ("train", "test")],
+            "images",
+            r"images: cat/test/ looks like images for testing inside a class, .* as in test/cat/",
+        ),
     ],
 )
 def test_what_makes_no_dataset(make, path, message):
@@ -249,6 +320,18 @@ def test_fingerprint_follows_names_and_contents(monkeypatch):
     os.rename("images/dog", "images/cat")
     os.remove("images/cat/b.png")
     assert folder.fingerprint(Path("images")) != first
+
+
+def test_files_that_swap_names_are_seen():
+    for name, level in (("cat/a", 1), ("dog/b", 2)):
+        save(f"images/{name}.bmp", level)
+    age("images/cat/a.bmp", "images/dog/b.bmp")
+    os.utime("images/dog/b.bmp", ns=(0, os.stat("images/cat/a.bmp").st_mtime_ns))
+    before = folder.fingerprint(Path("images"))
+    os.rename("images/cat/a.bmp", "t")
+    os.rename("images/dog/b.bmp", "images/cat/a.bmp")
+    os.rename("t", "images/dog/b.bmp")
+    assert folder.fingerprint(Path("images")) != before
 
 
 def test_a_file_that_just_changed_is_not_remembered(monkeypatch):

@@ -281,3 +281,66 @@ def test_the_module_says_what_it_cannot_take():
         AdversarialCodeLearning(3, game="hing")
     with pytest.raises(AdvcodesError, match=r"codes: expected shape \[N, 3\], got \[8, 4\]"):
         AdversarialCodeLearning(3).step(torch.randn(8, 4))
+    with pytest.raises(AdvcodesError, match=r"latent_dim: expected at least 1, the size .* got 0"):
+        AdversarialCodeLearning(0)
+    with pytest.raises(AdvcodesError, match=r"codes: expected floats, got torch.int64"):
+        AdversarialCodeLearning(3).step(torch.zeros(8, 3, dtype=torch.long))
+
+
+def test_codes_that_are_no_numbers_make_no_step():
+    acl = AdversarialCodeLearning(4, width=16)
+    acl.step(torch.randn(64, 4))
+    before = [p.clone() for p in acl.parameters()]
+    bad = torch.randn(64, 4)
+    bad[3, 1] = float("nan")
+    for codes, message in ((bad, r"1 of 64 are not finite \(NaN or infinite\)"), (torch.empty(0, 4), "batch is empty")):
+        with pytest.raises(AdvcodesError, match=f"codes: .*{message}"):
+            acl.step(codes)
+    assert all(torch.equal(a, b) for a, b in zip(before, acl.parameters(), strict=True))
+
+
+def test_codes_of_inference_mode_are_learned_from():
+    with torch.inference_mode():
+        codes = torch.randn(64, 4)
+    assert all(torch.isfinite(loss) for loss in AdversarialCodeLearning(4, width=16).step(codes).values())
+
+
+def test_the_modules_state_is_the_whole_game(tmp_path: Path):
+    torch.manual_seed(0)
+    batches = [torch.randn(64, 4) for _ in range(6)]
+    whole = torch.nn.ModuleDict({"acl": AdversarialCodeLearning(4, width=16)})  # as a part of a model
+    for codes in batches[:3]:
+        whole["acl"].step(codes)
+    torch.save(whole.state_dict(), tmp_path / "state.pt")
+    noise = torch.get_rng_state()
+    for codes in batches[3:]:
+        whole["acl"].step(codes)
+    resumed = torch.nn.ModuleDict({"acl": AdversarialCodeLearning(4, width=16)})
+    resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    torch.set_rng_state(noise)
+    for codes in batches[3:]:
+        resumed["acl"].step(codes)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
+
+    weights = {k: v for k, v in whole.state_dict().items() if "extra" not in k}  # as older versions wrote them
+    resumed.load_state_dict(weights)
+    assert resumed["acl"].state_dict()["_extra_state"] == []
+
+
+def test_the_moments_move_with_the_module():
+    acl = AdversarialCodeLearning(4, width=16)
+    acl.step(torch.randn(64, 4))
+    acl.double()
+    (first, *_), *_ = [list(state["state"].values()) for state in acl.state_dict()["_extra_state"]]
+    assert first["exp_avg"].dtype == torch.float64
+
+
+def test_sampling_leaves_batch_norm_as_it_is():
+    generator = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 4))
+    judge = torch.nn.Sequential(torch.nn.Linear(4, 1), torch.nn.Flatten(0))
+    acl = AdversarialCodeLearning(4, networks=(generator, judge))
+    acl.step(torch.randn(64, 4))
+    before = {k: v.clone() for k, v in generator.state_dict().items()}
+    assert acl.sample(1).shape == (1, 4)
+    assert all(torch.equal(before[k], v) for k, v in generator.state_dict().items())
+    assert all(m.training for m in generator.modules())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 import re
+import signal
 import socket
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +17,7 @@ import pytest
 import torch
 
 from advcodes.config.sections import Machine
-from advcodes.core.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError, Interrupted
 from advcodes.core.progress import Progress, duration
 from advcodes.jobs import checkpoint, device
 from advcodes.jobs.seed import epoch_order, random_state, restore_random_state, seed_all
@@ -88,6 +90,29 @@ def test_a_killed_run_ends_bitwise_where_an_uninterrupted_one_ends(
     assert "resumed at step 15/30" in capsys.readouterr().out
     run(config, prepared, tmp_path / "whole", checkpoint_seconds=1e9)
     assert_same(tmp_path / "killed", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_a_checkpoint_wherever_it_comes(number: int, prepared: Path, tmp_path: Path):
+    before = signal.getsignal(number)
+    config, asked = run_config("acl_gan", budget__images=640), lambda step: os.kill(os.getpid(), number)
+    with pytest.raises(Interrupted, match=r"interrupted at step 6/20; .*checkpoint.pt goes on from there") as raised:
+        run(config, prepared, tmp_path / "stopped", log_every=5, checkpoint_seconds=1e-9, on_checkpoint=asked)
+    assert raised.value.signal == number and signal.getsignal(number) is before
+    run(config, prepared, tmp_path / "stopped", log_every=5)
+    run(config, prepared, tmp_path / "whole", log_every=5)
+    assert_same(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_a_run_is_made_longer(prepared: Path, tmp_path: Path):
+    short, long = (run_config("acl_gan", budget__images=n) for n in (320, 640))
+    run(short, prepared, tmp_path / "a", key="short", whole=True)
+    run(long, prepared, tmp_path / "a", key="long", earlier=["short"])
+    run(long, prepared, tmp_path / "b", key="long")
+    one, two = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert all(torch.equal(one[k], two[k]) for k in one)
+    assert (tmp_path / "a/losses.csv").read_bytes() == (tmp_path / "b/losses.csv").read_bytes()
+    assert [step for step, _ in snapshots(tmp_path / "a")] == [5, 10, 20]
 
 
 def test_a_checkpoint_of_other_parameters_is_not_continued(

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from advcodes import __version__
+from advcodes.app.own.settings import FITS
 from advcodes.build.produce import produce
 from advcodes.build.provenance import Artifact
 from advcodes.build.versions import keep_lock, record
 from advcodes.config.params import SCALES, json_schema, read
-from advcodes.core.errors import AdvcodesError
+from advcodes.core.errors import AdvcodesError, Interrupted
 from advcodes.extractors.registry import EXTRACTORS
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import DATA, Run
@@ -26,6 +27,7 @@ from advcodes.metrics import registry as metrics
 from advcodes.metrics.base import Metric
 
 AFFECTS_RESULTS = False
+IMAGES = 200_000  #: seen in a training on own images, unless --images says otherwise
 SCHEMA = Path("pipeline/params.schema.json")
 
 
@@ -54,20 +56,25 @@ def _extractor(args: argparse.Namespace) -> None:
 
 def _train(args: argparse.Namespace) -> None:
     if args.data is None:
+        own = [f"--{name}" for name in ("set", "images") if getattr(args, name)]
+        if args.what is not None and own:
+            raise AdvcodesError(f"train: {own[0]} goes with --data; what a named run trains with is in params.yaml")
         if args.what is None:
             raise AdvcodesError("train: name a run (demo/digits/gan/seed0), or your images with --data and --method")
         _stage(lambda g, what: g.train(Run.parse(what)))(args)
         return
-    from advcodes.app.train_folder import train_own
+    from advcodes.app.own.train import train_own
 
     train_own(
         args.data,
         args.method,
         args.out,
         size=args.size,
-        images=args.images,
+        images=args.images or IMAGES,
         seed=args.seed,
         settings=args.set,
+        fit=args.fit,
+        replace=args.replace,
     )
 
 
@@ -84,8 +91,9 @@ def _sample(args: argparse.Namespace) -> None:
     run = advcodes.load(args.what)
     images = run.sample(args.n, args.seed) if args.text is None else run.say([args.text], args.n, args.seed)[0]
     side = max(1, int(args.n**0.5))
-    grid(to_stored(images, run.value_range).numpy(), -(-args.n // side), side, Path(args.out))
-    print(args.out)
+    out = Path(args.out).expanduser()
+    grid(to_stored(images, run.value_range).numpy(), -(-args.n // side), side, out, limit=None)
+    print(out)
 
 
 def _inpaint(args: argparse.Namespace) -> None:
@@ -254,11 +262,16 @@ def parser() -> argparse.ArgumentParser:
     sub = stage("train", "train a run, or on your own images", _train, "run", nargs="?", **run_help)
     own = sub.add_argument_group("own images")
     own.add_argument("--data", type=Path, help="folder or zip of images")
-    own.add_argument("--method", default="acl_gan", help="method (see `advcodes list methods`)")
-    own.add_argument("--out", type=Path, default=Path("advcodes-out"), help="folder for checkpoints and grids")
-    own.add_argument("--size", type=int, default=32, help="side of the square images in pixels")
-    own.add_argument("--images", type=int, default=200_000, help="training length in images seen")
-    own.add_argument("--seed", type=int, default=0)
+    own.add_argument("--method", default="acl_gan", help="method, see `advcodes list methods` (default: %(default)s)")
+    own.add_argument("--out", type=Path, default=Path("advcodes-out"),
+                     help="folder for checkpoints and grids (default: %(default)s)")  # fmt: skip
+    own.add_argument("--size", type=int, default=32, help="side of the square images in pixels (default: %(default)s)")
+    own.add_argument("--fit", choices=FITS, default="crop",
+                     help="how they become square: cut to the centre, or squeezed (default: %(default)s)")  # fmt: skip
+    own.add_argument("--images", type=int, help=f"training length in images seen (default: {IMAGES}); raised later, a "
+                     "finished run goes on to the new length")  # fmt: skip
+    own.add_argument("--seed", type=int, default=0, help="of the run (default: %(default)s)")
+    own.add_argument("--replace", action="store_true", help="train anew where --out has a run of other settings")
     own.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                      help="any key of params.yaml: --set architectures.infogan.width=32")  # fmt: skip
     sub = stage("sample", "generate a run's samples, or a grid with --out", _sample, "run", **run_help)
@@ -332,7 +345,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    except Interrupted as interruption:
+        print(f"advcodes: {interruption}", file=sys.stderr)
+        return 128 + interruption.signal
     except KeyboardInterrupt:
-        print("advcodes: interrupted; the next call goes on from the last checkpoint", file=sys.stderr)
+        print("advcodes: interrupted", file=sys.stderr)
         return 130
     return 0

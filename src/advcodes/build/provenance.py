@@ -98,6 +98,13 @@ class Artifact:
 
     @property
     def _lock(self) -> FileLock:
+        """With the project's others; of results elsewhere (an absolute path) beside the manifest.
+
+        So two places may make the same thing at once, each for itself, but not two jobs in one place.
+        """
+        if self.manifest.is_absolute():
+            self.manifest.parent.mkdir(parents=True, exist_ok=True)
+            return FileLock(self.manifest.with_name(f".{self.manifest.name}.lock"))
         LOCKS.mkdir(parents=True, exist_ok=True)
         return FileLock(LOCKS / (self.id.replace("/", "-") + ".lock"))
 

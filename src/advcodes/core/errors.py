@@ -15,6 +15,18 @@ class AdvcodesError(Exception):
     """
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal has ended work that can be taken up again; the text is one line for the user.
+
+    Attributes:
+        signal: its number.
+    """
+
+    def __init__(self, text: str, signal: int):
+        super().__init__(text)
+        self.signal = signal
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest of ``known``, else an empty string."""
     near = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.5)

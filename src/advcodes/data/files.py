@@ -14,6 +14,10 @@ from advcodes.core.errors import AdvcodesError
 IMAGES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
 
 
+#: Marks a folder that advcodes writes to: below a folder of images it is never read as data.
+OUTPUT = ".advcodes-output"
+
+
 def is_image(name: str) -> bool:
     """Whether a relative name looks like an image: a known ending, nothing hidden or outside on its way."""
     odd = (not p or p.startswith((".", "__MACOSX")) for p in name.split("/"))
@@ -21,11 +25,14 @@ def is_image(name: str) -> bool:
 
 
 def walk(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Relative names (with ``/``) and status of all files below a folder; links are followed once."""
+    """Relative names (with ``/``) and status of all files below a folder; links are followed once.
+
+    Folders below it that advcodes wrote itself (:data:`OUTPUT`) are passed over.
+    """
     seen: set[str] = set()
     for here, subfolders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(here)
-        if real in seen:
+        if real in seen or (OUTPUT in names and not os.path.samefile(here, folder)):
             subfolders.clear()
             continue
         seen.add(real)
@@ -62,14 +69,16 @@ class Tree:
                 archive = zipfile.ZipFile(root)
             except (zipfile.BadZipFile, OSError) as error:
                 raise AdvcodesError(f"{root}: not a readable zip ({error}); copy or download it again") from None
-            for name in archive.namelist():
+            for inner in archive.namelist():
+                # Some systems write folders with backslashes, some begin every name with the current folder.
+                name = inner.replace("\\", "/").removeprefix("./")
                 if name.endswith("/"):
                     continue
                 if name in self._names:
-                    raise AdvcodesError(
-                        f"{root}: {name} is also in {self._zips[name].filename}; keep one of the two zips"
-                    )
-                self._names[name], self._zips[name] = name, archive
+                    other = self._zips[name].filename
+                    again = "keep one of the two zips" if other != str(root) else "pack it again, each file once"
+                    raise AdvcodesError(f"{root}: {name} is also in {other}; {again}")
+                self._names[name], self._zips[name] = inner, archive
 
     @property
     def names(self) -> list[str]:
@@ -101,7 +110,7 @@ class Tree:
     def unwrapped(self, keep: tuple[str, ...] = ()) -> Tree:
         """The same files without outer folders that hold nothing but one folder of folders."""
         tops = {name.split("/")[0] for name in self._names if is_image(name)}
-        if len(tops) == 1 and (top := tops.pop()) not in keep:
+        if len(tops) == 1 and (top := tops.pop()).lower() not in keep:
             inner = self._below(top + "/")
             if any("/" in name for name in inner._names if is_image(name)):
                 return inner.unwrapped(keep)

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from advcodes.data.source import Source
 
 CACHE = Path(".snakemake/advcodes/fingerprints.json")
-#: Top folders that are splits, and what the splits are called.
+#: Top folders that are splits (in any case), and what the splits are called.
 SPLITS = {
     "train": "train",
+    "training": "train",
     "val": "val",
     "valid": "val",
     "validation": "val",
     "test": "test",
+    "testing": "test",
     "extra": "extra",
 }
 ORIENTATION = 0x0112  #: EXIF tag; 5 to 8 turn the image by a quarter
@@ -42,11 +44,14 @@ TEST_SHARE = 10  #: without a test/ folder, one image in ten is for testing
 def fingerprint(path: Path) -> str:
     """Identity of the images in a folder or zip: hash of their relative names, sizes and contents.
 
-    Content hashes are remembered by size and modification time, so that a second call only lists the folder.
+    Content hashes are remembered by what changes whenever a file is written, renamed or replaced (size, times and
+    inode), so that a second call only lists the folder. The time of the last change cannot be set: files of one size
+    and time that swap their names are seen.
 
     Raises:
         AdvcodesError: nothing is there, or it cannot be read.
     """
+    path = path.expanduser()
     _check(path)
     root = os.path.abspath(path)
     if path.is_file():
@@ -60,14 +65,15 @@ def fingerprint(path: Path) -> str:
     new, entries = {}, []
     for name in sorted(status):
         size, changed = status[name].st_size, status[name].st_mtime_ns
+        state = [size, changed, status[name].st_ctime_ns, status[name].st_ino]
         known = old.get(name)
-        if known and known[:2] == [size, changed]:
-            content = known[2]
+        if known and known[:-1] == state:
+            content = known[-1]
         else:
             content = _hash(os.path.join(root, name) if name else root)
         entries.append([name, size, content])
         if changed < settled:
-            new[name] = [size, changed, content]
+            new[name] = [*state, content]
     if new != old:
         remember(CACHE, {**cache, root: new})
     return hashlib.sha256(json.dumps(entries).encode()).hexdigest()[:20]
@@ -98,7 +104,7 @@ def read(config: Mapping[str, Any], machine: Machine, scratch: Path) -> Source:
     Raises:
         AdvcodesError: nothing is there, or what is there does not make a dataset.
     """
-    path = Path(config["path"])
+    path = Path(config["path"]).expanduser()
     _check(path)
     tree = Tree(path).unwrapped(tuple(SPLITS))
     names = [n for n in tree.names if is_image(n)]
@@ -109,8 +115,9 @@ def read(config: Mapping[str, Any], machine: Machine, scratch: Path) -> Source:
 def from_tree(tree: Tree, config: Mapping[str, Any], used: list[dict[str, Any]]) -> Source:
     """Make a dataset of the images in a folder or in zips.
 
-    ``train/``, ``val/``, ``test/`` (and ``extra/``) at the top are splits; with none but ``train/`` a tenth
-    of the images, drawn with the seed, is the test split. Below that, the first folder's name is the class.
+    ``train/``, ``val/``, ``test/`` (and ``extra/``; also ``training/``, ``Test/`` ...) at the top are splits; with
+    none but ``train/`` a tenth of the images, drawn with the seed, is the test split. Below that, the first folder's
+    name is the class.
     The rows of a split are in random order (by the seed), since folders are in order of class.
 
     Args:
@@ -120,8 +127,8 @@ def from_tree(tree: Tree, config: Mapping[str, Any], used: list[dict[str, Any]])
         used: provenance.
 
     Raises:
-        AdvcodesError: no images; images beside the folders of splits or classes; sizes that differ, without a
-            size to bring them to; a file that does not decode.
+        AdvcodesError: no images; images beside the folders of splits or classes; a test split without a training
+            split, or below classes; sizes that differ, without a size to bring them to; a file that does not decode.
     """
     import numpy as np
 
@@ -165,13 +172,28 @@ def _splits(names: Sequence[str], where: Path, seed: int) -> list[tuple[str, str
     import numpy as np
 
     tops = {n.split("/")[0] for n in names if "/" in n}
-    if "train" in tops:
-        beside = [n for n in names if n.split("/")[0] not in SPLITS]
+    splits = {top: SPLITS[top.lower()] for top in sorted(tops) if top.lower() in SPLITS}
+    if "train" in splits.values():
+        beside = [n for n in names if n.split("/")[0] not in splits]
         if beside:
-            raise AdvcodesError(f"{where}: has train/, but {beside[0]} lies beside it; move it into train/ or test/")
-        members = [(SPLITS[n.split("/")[0]], n, True) for n in names]
+            train = next(top for top, split in splits.items() if split == "train")
+            raise AdvcodesError(
+                f"{where}: has {train}/, but {beside[0]} lies beside it; move it into {train}/ or into one for testing"
+            )
+        members = [(splits[n.split("/")[0]], n, True) for n in names]
         if {s for s, _, _ in members} != {"train"}:
             return members
+    elif held := [top for top, split in splits.items() if split in ("test", "val")]:
+        raise AdvcodesError(
+            f"{where}: has {held[0]}/ but no train/, and images for testing are not trained on; put the others into "
+            f"train/, or rename {held[0]}/ if that is a class"
+        )
+    elif low := [n for n in names if n.count("/") > 1 and SPLITS.get(n.split("/")[1].lower()) == "test"]:
+        top, below = low[0].split("/")[:2]
+        raise AdvcodesError(
+            f"{where}: {top}/{below}/ looks like images for testing inside a class, and those are not trained on; "
+            f"put splits at the top, as in {below}/{top}/"
+        )
     else:
         members = [("train", n, False) for n in names]
     if len(names) < 2:
@@ -194,7 +216,7 @@ def _classes(members: list[tuple[str, list[str]]], where: Path) -> tuple[list[st
     if loose:
         return [], dict.fromkeys(loose, -1)
     found = {parts[0] for _, parts in members}
-    classes = sorted(found, key=int) if all(c.isdecimal() for c in found) else sorted(found)
+    classes = sorted(found, key=lambda c: (int(c), c)) if all(c.isdecimal() for c in found) else sorted(found)
     number = {c: i for i, c in enumerate(classes)}
     return classes, {name: number[parts[0]] for name, parts in members}
 

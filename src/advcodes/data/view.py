@@ -50,11 +50,12 @@ def to_8bit(image: Image.Image, channels: int | None = None) -> Image.Image:
     Transparent pixels are laid on white, 16-bit grey keeps its upper 8 bits.
 
     Raises:
-        AdvcodesError: floating-point pixels, whose range nothing tells.
+        AdvcodesError: floating-point or 32-bit pixels, whose range nothing tells.
     """
     grey = is_grey(image) if channels is None else channels == 1
-    if image.mode == "F":
-        raise AdvcodesError("floating-point pixels have no known range; save the image with 8 bits a channel")
+    if image.mode in ("F", "I"):
+        what = "floating-point" if image.mode == "F" else "32-bit integer"
+        raise AdvcodesError(f"{what} pixels have no known range; save the image with 8 bits a channel")
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image).clip(0, 65535) // 256).astype(np.uint8))
     if image.has_transparency_data:

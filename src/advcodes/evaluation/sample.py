@@ -21,7 +21,7 @@ from advcodes.jobs import device
 from advcodes.methods.base import Method
 from advcodes.nets.batch_norm import normalised
 from advcodes.text.embeddings import Embeddings
-from advcodes.training.restore import Restored, restore
+from advcodes.training.restore import Restored, normalised_roles, restore
 
 
 def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
@@ -98,6 +98,11 @@ def draw(
     if n < 1 or seed < 0:
         raise AdvcodesError(f"{what}: got {n} images and seed {seed}; expected at least one image and a seed from 0 on")
     method, size = restored.method, config["batch_size"]
+    if size == 1 and config["batch_norm"] != "running" and normalised_roles(method.networks):
+        raise AdvcodesError(
+            f"{what}: sampling.batch_size is 1, and batch norm has no statistics of one image; set 2 or more, or "
+            "sampling.batch_norm to running"
+        )
     points = len(restored.shape) == 1
     for_samples, for_statistics = (
         torch.Generator().manual_seed(int(s)) for s in np.random.SeedSequence(seed).generate_state(2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,7 @@ def resume(
     key: str,
     device: torch.device | str = "cpu",
     check: Callable[[dict[str, Any]], None] = lambda content: None,
+    earlier: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """What to go on from: the newest checkpoint that :func:`keep` wrote, that is whole and of this ``key``.
 
@@ -69,6 +70,7 @@ def resume(
         key: that the content has under ``key``; another's is not continued.
         device: for its tensors.
         check: raises an AdvcodesError where something else is missing without which one cannot go on.
+        earlier: other keys whose checkpoints are continued, too.
 
     Returns:
         Its content; None where one has to start anew.
@@ -78,7 +80,7 @@ def resume(
             continue
         try:
             content = load(candidate, device)
-            if content.get("key") != key:
+            if content.get("key") not in (key, *earlier):
                 continue
             check(content)
         except AdvcodesError as error:

@@ -8,9 +8,19 @@ from typing import Any
 import numpy as np
 import torch
 
+from advcodes.core.errors import AdvcodesError
+
+SEEDS = 2**32  #: numpy's are below it
+
 
 def seed_all(seed: int) -> None:
-    """Seed Python, numpy and torch on every device."""
+    """Seed Python, numpy and torch on every device.
+
+    Raises:
+        AdvcodesError: the seed is no 32-bit number.
+    """
+    if not 0 <= seed < SEEDS:
+        raise AdvcodesError(f"seed {seed}: expected 0 to {SEEDS - 1}")
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)

@@ -158,7 +158,7 @@ class Loop:
         names = list(self._values)
         if not names:
             return {}
-        flat = torch.stack([v for name in names for _, v in self._values[name]]).cpu()
+        flat = torch.stack([v.to(self.device) for name in names for _, v in self._values[name]]).cpu()
         means, position, bad = {}, 0, []
         for name in names:
             steps = [s for s, _ in self._values[name]]
@@ -195,6 +195,7 @@ class Loop:
     def state(self) -> dict[str, Any]:
         """Everything a resumed run needs, but for the random streams."""
         return {
+            "values": {name: [[s, float(v)] for s, v in values] for name, values in self._values.items()},
             "step": self.step,
             "networks": {role: net.state_dict() for role, net in self.method.networks.items()},
             "optimisers": {name: o.state_dict() for name, o in self.optimisers.items()},
@@ -204,6 +205,7 @@ class Loop:
     def load_state(self, state: dict[str, Any]) -> None:
         """Inverse of :meth:`state`."""
         self.step = state["step"]
+        self._values = {name: [(s, torch.tensor(v)) for s, v in rows] for name, rows in state["values"].items()}
         for role, net in self.method.networks.items():
             net.load_state_dict(state["networks"][role])
         for name, optimiser in self.optimisers.items():

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 from pydantic import TypeAdapter
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.jobs import checkpoint
@@ -58,6 +60,11 @@ def build_method(config: Mapping[str, Any], spec: DatasetSpec, device: torch.dev
     if config["training"]["channels_last"] and len(spec.shape) == 3:
         networks = {role: net.to(memory_format=torch.channels_last) for role, net in networks.items()}
     return cls(settings, {role: net.to(device) for role, net in networks.items()}, spec)
+
+
+def normalised_roles(networks: Mapping[str, nn.Module]) -> list[str]:
+    """Roles of networks with batch norm."""
+    return [role for role, net in networks.items() if any(isinstance(m, _BatchNorm) for m in net.modules())]
 
 
 def read_run(directory: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,16 @@ import torch
 
 from advcodes.build.provenance import UNFINISHED, Artifact, write_atomically
 from advcodes.config.sections import Machine
+from advcodes.core.errors import AdvcodesError, Interrupted
 from advcodes.core.progress import Progress, duration
 from advcodes.jobs import checkpoint, device
+from advcodes.jobs.interruptions import deferred
 from advcodes.jobs.precision import used
 from advcodes.jobs.seed import random_state, restore_random_state, seed_all
 from advcodes.training.data import TrainingData
 from advcodes.training.early_stopping import EarlyStopping
 from advcodes.training.loop import Loop, snapshot_steps, total_steps
-from advcodes.training.restore import SENTENCES, build_method
+from advcodes.training.restore import SENTENCES, build_method, normalised_roles
 
 
 def make(
@@ -69,6 +71,8 @@ def train(
     log_every: int = 50,
     checkpoint_seconds: float = 60.0,
     on_checkpoint: Callable[[int], None] | None = None,
+    earlier: Sequence[str] = (),
+    whole: bool = False,
 ) -> tuple[list[str], dict[str, Any]]:
     """Train, or go on from the last checkpoint with the same ``key``; both end bitwise alike on a CPU.
 
@@ -88,12 +92,15 @@ def train(
         log_every: steps between rows of the log; never changes results.
         checkpoint_seconds: wall-clock time between checkpoints; never changes results.
         on_checkpoint: called with the step after each checkpoint.
+        earlier: keys whose checkpoints are continued, too: those of a shorter run that is made longer.
+        whole: write a checkpoint of the last step, too, from which the run can be made longer.
 
     Returns:
         Names of the files written, and facts about the training for the manifest.
 
     Raises:
         AdvcodesError: training diverged (phase and step are named), or a file could not be written.
+        Interrupted: Ctrl-C or SIGTERM; a checkpoint of the step that was reached has been written.
     """
     settings = config["training"]
     stopping = settings.get("early_stopping")
@@ -109,10 +116,10 @@ def train(
 
     def check(state: dict[str, Any]) -> None:
         """Whether the snapshots behind a checkpoint are whole, too."""
-        for step in (s for s in keep[:-1] if s <= state["step"]):
+        for step in (s for s in keep[:-1] if s < state["step"]):
             checkpoint.load(directory / "snapshots" / f"{step:09d}.pt")
 
-    state = checkpoint.resume(latest, key, where, check)
+    state = checkpoint.resume(latest, key, where, check, earlier)
     if state is not None:
         loop.load_state(state)
         log.resume(state["log"])
@@ -134,30 +141,45 @@ def train(
         net.train()
     batch_size, first, started = settings["batch_size"], loop.step, time.monotonic()
     progress, saved = Progress(name, total * batch_size, "images", start=first * batch_size), started
-    while loop.step < total and not (watch and watch.over):
-        logged = (loop.step + 1) % log_every == 0 or loop.step + 1 == total
-        loop.train_step(data.batch(loop.step), logged)
-        step = loop.step
-        if step in keep[:-1]:
-            roles = (*method.sampling_roles, *method.snapshot_roles)
-            weights = {role: method.networks[role].state_dict() for role in roles}
-            snapshot = {"networks": weights, "method": method.state()}
-            checkpoint.save(directory / "snapshots" / f"{step:09d}.pt", snapshot)
+
+    def snapshot() -> None:
+        roles = (*method.sampling_roles, *method.snapshot_roles)
+        weights = {role: method.networks[role].state_dict() for role in roles}
+        content = {"networks": weights, "method": method.state()}
+        checkpoint.save(directory / "snapshots" / f"{loop.step:09d}.pt", content)
+
+    def save() -> None:
+        content = {"key": key, **loop.state(), "random": random_state(), "log": log.text()}
         if watch:
-            watch.check(step)
-        if not logged:
-            continue
-        means = loop.flush()
-        log.write(step, means)
-        progress.at(step * batch_size, " ".join(f"{k} {v:.3g}" for k, v in loop.by_phase(means).items()))
-        if step < total and time.monotonic() - saved >= checkpoint_seconds:
-            content = {"key": key, **loop.state(), "random": random_state(), "log": log.text()}
+            content["early_stopping"] = watch.state()
+        checkpoint.keep(latest, content)
+
+    if first in keep[:-1]:  # where a shorter run ended, its last networks are such
+        snapshot()
+    with deferred() as interrupted:
+        while loop.step < total and not (watch and watch.over):
+            logged = (loop.step + 1) % log_every == 0 or loop.step + 1 == total
+            loop.train_step(data.batch(loop.step), logged)
+            step = loop.step
+            if step in keep[:-1]:
+                snapshot()
             if watch:
-                content["early_stopping"] = watch.state()
-            checkpoint.keep(latest, content)
-            saved = time.monotonic()
-            if on_checkpoint:
-                on_checkpoint(step)
+                watch.check(step)
+            if logged:
+                means = loop.flush()
+                log.write(step, means)
+                progress.at(step * batch_size, " ".join(f"{k} {v:.3g}" for k, v in loop.by_phase(means).items()))
+            if step < total and (number := interrupted()):
+                save()
+                log.close()
+                raise Interrupted(f"interrupted at step {step}/{total}; {latest} goes on from there", number)
+            if logged and step < total and time.monotonic() - saved >= checkpoint_seconds:
+                save()
+                saved = time.monotonic()
+                if on_checkpoint:
+                    on_checkpoint(step)
+    if whole:
+        save()
     if rest := loop.flush():  # stopped between two rows
         log.write(loop.step, rest)
     log.close()
@@ -167,9 +189,11 @@ def train(
     if watch and watch.best:
         final = watch.best
     checkpoint.save(directory / "networks.pt", {k: final[k] for k in ("networks", "method")})
-    for step in (s for s in keep[:-1] if s >= final["step"]):
-        (directory / "snapshots" / f"{step:09d}.pt").unlink(missing_ok=True)
-    keep = [*(s for s in keep[:-1] if s < final["step"]), final["step"]]
+    # Those that are there: of a run that was made longer, the shorter one's until it ended.
+    for path in (directory / "snapshots").glob("*.pt"):
+        if int(path.stem) >= final["step"]:
+            path.unlink()
+    keep = [*sorted(int(path.stem) for path in (directory / "snapshots").glob("*.pt")), final["step"]]
     about = {
         "config": config,
         "examples": asdict(method.spec),
@@ -224,6 +248,11 @@ def begin(
         )
         spec = replace(spec, features=known.size)
     method = build_method(config, spec, where)
+    if settings["batch_size"] == 1 and (roles := normalised_roles(method.networks)):
+        names = ", ".join(roles)
+        raise AdvcodesError(
+            f"training.batch_size: 1, but batch norm of {names} has no statistics of one image; set 2 or more"
+        )
     if "pretrained" in config:
         method.known_features = known
     total = total_steps(config["budget"], settings["batch_size"], data.steps_per_epoch)

@@ -23,11 +23,13 @@ FONT = 15
 _BLANK = 255
 
 
-def grid(images: Any, rows: int, columns: int, path: Path | str, scale: int | None = None) -> None:
+def grid(
+    images: Any, rows: int, columns: int, path: Path | str, scale: int | None = None, limit: int | None = LIMIT
+) -> None:
     """Write images as a PNG of ``rows`` x ``columns``, row by row; missing ones are left white.
 
-    Enlargement is by a whole factor without smoothing. A picture over :data:`LIMIT` bytes is stored with
-    fewer colours, and shrunk only if that is not enough.
+    Enlargement is by a whole factor without smoothing. A picture over ``limit`` bytes is stored with fewer colours,
+    and shrunk only if that is not enough.
 
     Args:
         images: uint8 [N, C, H, W], C = 1 or 3; array or CPU tensor. Those beyond rows x columns are left out.
@@ -35,12 +37,17 @@ def grid(images: Any, rows: int, columns: int, path: Path | str, scale: int | No
         columns: of the grid.
         path: of the PNG.
         scale: enlargement; None enlarges to at least 64 pixels a side.
+        limit: of the file in bytes; None for pictures that do not lie in git.
 
     Raises:
         AdvcodesError: the images have another shape or type.
     """
     picture = tile(checked(images), rows, columns, scale)
-    write(picture, encode(picture), path)
+    data = encode(picture)
+    if limit is None:
+        Path(path).write_bytes(data)
+    else:
+        write(picture, data, path, limit)
 
 
 def sheet(
@@ -127,17 +134,21 @@ def _transitions(blocks: Sequence[tuple[str, Sequence[np.ndarray]]]) -> np.ndarr
     return np.asarray(canvas)
 
 
-def write(picture: np.ndarray, data: bytes, path: Path | str) -> None:
-    """Write a picture as :func:`encode` gave it, or a reduced one of at most :data:`LIMIT` bytes."""
-    if len(data) > PALETTE_SAVES * LIMIT:
-        picture = _shrunk(picture, (3 * LIMIT / len(data)) ** 0.5)
+def write(picture: np.ndarray, data: bytes, path: Path | str, limit: int = LIMIT) -> None:
+    """Write a picture as :func:`encode` gave it, or a reduced one of at most ``limit`` bytes, and say so."""
+    whole = len(data) <= limit
+    if len(data) > PALETTE_SAVES * limit:
+        picture = _shrunk(picture, (3 * limit / len(data)) ** 0.5)
     for colours in (256, 96):
-        if len(data) > LIMIT:
+        if len(data) > limit:
             data = encode(picture, colours)
-    while len(data) > LIMIT:
-        picture = _shrunk(picture, min(0.9, (LIMIT / len(data)) ** 0.5))
+    while len(data) > limit:
+        picture = _shrunk(picture, min(0.9, (limit / len(data)) ** 0.5))
         data = encode(picture, 256)
     Path(path).write_bytes(data)
+    if not whole:
+        height, width = picture.shape[:2]
+        print(f"{path}: reduced to {width}x{height} pixels in few colours, to stay under {limit:,} bytes", flush=True)
 
 
 def _shrunk(picture: np.ndarray, factor: float) -> np.ndarray:

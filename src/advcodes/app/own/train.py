@@ -1,0 +1,216 @@
+"""Train on anyone's own images without editing a file: `advcodes train --data my_folder --method acl_gan`."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from advcodes.app.own.settings import settings_for
+from advcodes.build.produce import produce
+from advcodes.build.provenance import UNFINISHED, Artifact, ancestors_first, write_atomically
+from advcodes.config.params import Params, resolve
+from advcodes.core.errors import AdvcodesError
+from advcodes.data.files import OUTPUT, Tree, is_image
+from advcodes.graph.graph import Graph
+from advcodes.graph.run import Run
+from advcodes.methods import registry
+
+AFFECTS_RESULTS = False
+ABOUT = "own.json"  #: in a run's directory: what it is trained with, for the next call
+HOW = {True: "each cut to its centre square", False: "each squeezed to a square"}
+
+
+def train_own(
+    data: Path,
+    method: str,
+    out: Path,
+    *,
+    size: int = 32,
+    images: int = 200_000,
+    seed: int = 0,
+    settings: list[str] | None = None,
+    fit: str = "crop",
+    replace: bool = False,
+) -> Path:
+    """Prepare the images, train, and draw a grid of samples for every snapshot (of a method that can sample).
+
+    Everything goes to ``out``: ``prepared/``, ``runs/`` (checkpoints, losses) and ``grids/<method>_seed<k>/``. Calling
+    it again goes on where it stopped, and with more ``images`` seen goes on to the new length.
+
+    Args:
+        data: folder or zip of images.
+        method: registered method.
+        out: where to write.
+        size: side of the square images.
+        images: training length in images seen.
+        seed: of the run.
+        settings: ``key.path=value``, keys of params.yaml.
+        fit: how images become square, see :func:`settings_for`.
+        replace: train anew where there is a run of other settings or images.
+
+    Returns:
+        The run's directory, for :func:`advcodes.load`.
+
+    Raises:
+        AdvcodesError: bad images, an unknown method or setting, or a run that is not to be replaced.
+    """
+    from advcodes.evaluation.sample import generate
+    from advcodes.jobs.device import pick
+    from advcodes.pages.pictures.images import grid
+    from advcodes.training.restore import restore, snapshots
+
+    data, out = data.expanduser(), out.expanduser().absolute()
+    params = resolve(settings_for(data, method, size, images, seed, settings or [], fit), "command line")
+    if not data.exists():
+        raise AdvcodesError(f"--data {data}: no such folder or zip of images")
+    _writable(out)
+    graph = Graph(params, data=out, reports=out / "reports")
+    artifact = graph.train(Run(params.scale, "images", method, seed))
+    if not artifact.inputs["data"].fresh():
+        _announce(data, artifact, size)
+    earlier = _earlier(artifact, replace)
+    for needed in ancestors_first([artifact]):
+        if needed is not artifact:
+            produce(needed, params)
+    _train(artifact, params, earlier)
+    load = f"advcodes.load({str(artifact.directory)!r})"
+    if not registry.method(method).can("sample"):
+        print(f"{method} cannot sample, so there is no grid\n{load}")
+        return artifact.directory
+    side, grids = params.sampling.grid, out / "grids" / f"{method}_seed{seed}"
+    grids.mkdir(parents=True, exist_ok=True)
+    for step, seen in snapshots(artifact.directory):
+        restored = restore(artifact.directory, pick(params.machine), step)
+        images_ = generate(restored, side * side, params.sampling.model_dump(), seed)
+        grid(images_, side, side, grids / f"{seen:09d}.png", limit=None)
+    grid(images_, side, side, grids / "samples.png", limit=None)
+    print(f"{grids / 'samples.png'}\n{load}")
+    return artifact.directory
+
+
+def _writable(out: Path) -> None:
+    """Make the folder, and mark it as ours, so that it is never read as data."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / OUTPUT).touch()
+    except OSError as error:
+        raise AdvcodesError(f"--out {out}: cannot be written: {error.strerror}; give a folder that can") from None
+
+
+def _announce(data: Path, artifact: Artifact, size: int) -> None:
+    """Say what there is and what will be done with it, before work begins."""
+    from advcodes.config.sections import Machine
+    from advcodes.data import folder
+
+    config = artifact.inputs["data"].config
+    source = folder.read(config, Machine(), artifact.directory)
+    held = {name: n for name, n in source.splits.items() if name != "train"}
+    total, channels = len(source), config["channels"] or source.channels or 3
+    print(
+        f"{data}: {total:,} images found: {source.splits.get('train', 0):,} to train on, "
+        + ", ".join(f"{n:,} held out ({name})" for name, n in held.items())
+        + (f"; {len(source.classes)} classes" if source.classes else "")
+    )
+    others = Counter(Path(name).suffix.lower() or name for name in Tree(data).names if not is_image(name))
+    if others:
+        what = ", ".join(f"{n} {kind}" for kind, n in others.most_common(5))
+        print(f"skipped: {sum(others.values()):,} files that are no images by their names ({what})")
+    bytes_ = total * channels * size * size
+    print(
+        f"{HOW[config['keep_aspect']]} of {size}x{size} pixels; the prepared array takes {_size(bytes_)} on disk and "
+        "as much memory. How long training takes is said once it runs",
+        flush=True,
+    )
+
+
+def _size(bytes_: int) -> str:
+    return f"{bytes_ / 1e9:.1f} GB" if bytes_ >= 1e9 else f"{bytes_ / 1e6:.1f} MB"
+
+
+def _about(artifact: Artifact) -> dict[str, Any]:
+    """What a run is of, whatever version of advcodes trains it and wherever its images lie."""
+    images = {k: v for k, v in artifact.inputs["data"].config.items() if k != "path"}
+    about = {"config": dict(artifact.config), "images": images}
+    return json.loads(json.dumps(about))
+
+
+def _earlier(artifact: Artifact, replace: bool) -> list[str]:
+    """Keys of the checkpoints that this run goes on from, beside its own.
+
+    Raises:
+        AdvcodesError: there is a run of something else, and it is not to be replaced; or of the same, but it cannot be
+            made longer.
+    """
+    path, now = artifact.directory / ABOUT, _about(artifact)
+    try:
+        before = json.loads(path.read_text())
+    except (OSError, ValueError):
+        before = None
+    if before is None or replace:
+        if replace:
+            for old in (UNFINISHED, "snapshots"):
+                shutil.rmtree(artifact.directory / old, ignore_errors=True)
+            for old in ("checkpoint.pt", "networks.pt", "run.json", "losses.csv", ABOUT, artifact.manifest.name):
+                (artifact.directory / old).unlink(missing_ok=True)
+        return []
+    differs = [f"{part}.{key}" for part in now for key in now[part] if now[part][key] != before[part].get(key)]
+    keys = before["keys"]
+    if not differs:
+        return keys
+    where, instead = artifact.directory, "give another --out, or --replace to train anew"
+    if differs != ["config.budget"]:
+        if differs == ["images.content"]:
+            raise AdvcodesError(f"{where}: was trained on other images than {artifact.id} now finds; {instead}")
+        words = ", ".join(d.removeprefix("config.") for d in differs)
+        raise AdvcodesError(f"{where}: holds a run of other settings ({words}); {instead}")
+    old, new = (about["config"]["budget"]["images"] for about in (before, now))
+    if old is None or new is None or new < old:
+        raise AdvcodesError(f"{where}: holds a run of {old:,} images, longer than --images {new:,}; {instead}")
+    method = now["config"]["method"]
+    decays = {"optimiser.decay": method["optimiser"]["decay"] != "none", "instance_noise": method.get("instance_noise"),
+              "early_stopping": now["config"]["training"].get("early_stopping")}  # fmt: skip
+    for name, on in decays.items():
+        if on:
+            raise AdvcodesError(
+                f"{where}: its {name} follows a schedule over the whole run of {old:,} images; {instead}"
+            )
+    return keys
+
+
+def _train(artifact: Artifact, params: Params, earlier: list[str]) -> None:
+    """Train, or go on; what was finished before stays until the new run is."""
+    from advcodes.jobs import device
+    from advcodes.training.train import train
+
+    lock = artifact.begin()
+    if lock is None:
+        print(f"{artifact.id}: already made", flush=True)
+        return
+    with lock:
+        here, work, about = artifact.directory, artifact.directory / UNFINISHED, _about(artifact)
+        finished = here / "checkpoint.pt"
+        steps = math.ceil((about["config"]["budget"]["images"] or 0) / about["config"]["training"]["batch_size"])
+        if finished.exists() and not (work / "checkpoint.pt").exists():
+            work.mkdir(exist_ok=True)
+            if (here / "snapshots").is_dir():
+                shutil.copytree(here / "snapshots", work / "snapshots", dirs_exist_ok=True)
+            for name in ("losses.csv", "checkpoint.pt"):
+                shutil.copyfile(here / name, work / name)
+        write_atomically(here / ABOUT, json.dumps({**about, "keys": [*earlier, artifact.key]}, indent=1) + "\n")
+        begun = "resuming from the last checkpoint" if (work / "checkpoint.pt").exists() else "from the start"
+        print(f"{artifact.id}: {begun}, to {steps:,} steps")
+        with device.claimed(params.machine) as where:
+            files, facts = train(
+                artifact.config, artifact.inputs["data"].directory, work, where, key=artifact.key,
+                name=artifact.id.removeprefix("train/"), log_every=params.training.log_every,
+                checkpoint_seconds=params.training.checkpoint_seconds, earlier=earlier, whole=True,
+            )  # fmt: skip
+        files = [*files, "checkpoint.pt"]
+        for name in files:
+            (here / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(work / name, here / name)
+        artifact.finish(files, facts=facts)
