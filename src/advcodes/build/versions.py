@@ -14,7 +14,12 @@ from advcodes.build.provenance import write_atomically
 
 AFFECTS_RESULTS = False
 LOCK = Path("dvc.lock")
-_OUTS = {"data": "data/prepared", "train": "data/runs", "evaluate": "data/evaluation"}  # of dvc.yaml
+_OUTS = {  # of dvc.yaml
+    "data": "data/prepared",
+    "train": "data/runs",
+    "evaluate": "data/evaluation",
+    "study": "data/studies",
+}
 
 
 def record(complete: bool) -> None:
