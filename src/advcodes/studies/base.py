@@ -37,7 +37,7 @@ def write(directory: Path, study: Study) -> list[str]:
     for old in directory.glob("*.npy"):  # a cache may hold a hard link to it
         old.unlink()
     told: dict[str, dict[str, Any]] = {}
-    files = []
+    files: list[str] = []
     for (variant, column), cell in study.items():
         places = {name: f"{variant}.{column}.{name}.npy" for name in cell.arrays}
         for name, file in places.items():

@@ -79,8 +79,8 @@ class Request:
         """The request of a `study/<scale>/<item>` artifact."""
         config = artifact.config
         item = artifact.id.split("/", 2)[2]
-        given = (config.get(part, {}) for part in ("options", "splits", "sampling", "masks"))
-        return cls(item, config["kind"], config["cells"], *given, artifact.inputs)
+        options, splits, sampling, masks = (config.get(k, {}) for k in ("options", "splits", "sampling", "masks"))
+        return cls(item, config["kind"], config["cells"], options, splits, sampling, masks, artifact.inputs)
 
     def places(self) -> Iterator[Place]:
         """Every row and column that has runs, row by row."""
