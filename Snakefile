@@ -26,6 +26,7 @@ include: "pipeline/rules/text.smk"
 include: "pipeline/rules/train.smk"
 include: "pipeline/rules/sample.smk"
 include: "pipeline/rules/evaluate.smk"
+include: "pipeline/rules/study.smk"
 include: "pipeline/rules/report.smk"
 
 

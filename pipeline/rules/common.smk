@@ -87,6 +87,11 @@ def item_of(wildcards):
     return GRAPH.item(f"{wildcards.paper}/{wildcards.item}")
 
 
+def study_of(wildcards):
+    GRAPH.check_scale(wildcards.scale, f"data/studies/{wildcards.scale}/{wildcards.paper}/{wildcards.item}")
+    return GRAPH.study(f"{wildcards.paper}/{wildcards.item}")
+
+
 def inputs_of(find):
     """Inputs of a rule whose artifact `find(wildcards)` gives.
 

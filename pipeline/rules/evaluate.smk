@@ -1,6 +1,8 @@
 rule evaluate_all:
     input:
         lambda w: manifests(GRAPH.metrics(r) for r in GRAPH.all_runs()),
+        # Classifiers, too, that studies alone look through: they lie beside the metrics.
+        lambda w: manifests(a for s in GRAPH.studies() for a in s.inputs.values()),
 
 
 for KIND in EXTRACTORS.values():

@@ -15,6 +15,7 @@ rule render:
         "logs/render/{scale}/{paper}/{item}.log",
     conda:
         "../envs/advcodes.yaml"
+    threads: 1
     params:
         key=key_of(item_of),
     shell:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from pages_fakes import SAMPLING, study_request
 from torch import nn
 
 from advcodes.methods.base import Conditional, Method, MethodConfig
@@ -18,14 +21,13 @@ from advcodes.nets.spec import DatasetSpec
 from advcodes.pages.request import Request
 from advcodes.pages.results import Result
 from advcodes.papers.items import Item
+from advcodes.studies import base
 from advcodes.training.restore import Restored, snapshots
 from advcodes.training.train import train
 from conftest import run_config
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-SAMPLING = {"batch_norm": "reestimate", "batch_size": 50, "reestimate_batches": 4}
 
 
 class Coder(Method):
@@ -152,6 +154,22 @@ def request(
         )  # fmt: skip
     served = dataset if runs else None
     return Request(item, "demo", list(item.rows), {item.columns[0]: served}, {}, made, results)
+
+
+def studied(asked: Request, directory: Path) -> Request:
+    """The request with its study made, and left in a directory."""
+    made = importlib.import_module(f"advcodes.studies.{asked.item.kind}").study(
+        study_request(asked.item, asked.inputs, asked.columns)
+    )
+    directory.mkdir(parents=True, exist_ok=True)
+    base.write(directory, made)
+    return dataclasses.replace(asked, study=base.read(directory))
+
+
+def render(asked: Request, directory: Path, name: str) -> list[str]:
+    """Study a figure and render it; returns the names of its files, which are in ``directory``."""
+    kind = importlib.import_module(f"advcodes.pages.kinds.{asked.item.kind}")
+    return kind.render(studied(asked, directory / "study"), directory, name)
 
 
 def would_be_saved(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], object]) -> Figure:

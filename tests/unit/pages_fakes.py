@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ import numpy as np
 from advcodes.build.provenance import Artifact
 from advcodes.pages.request import Request
 from advcodes.papers.items import Item
+from advcodes.studies import base
+from advcodes.studies.request import Request as StudyRequest
 
+MASKS = {"smallest": 0.25, "largest": 0.75, "seed": 5}
+SAMPLING = {"batch_norm": "reestimate", "batch_size": 50, "reestimate_batches": 4}
 METRICS = ("fd_classifier", "score_classifier", "kd_classifier", "precision_classifier", "recall_classifier")
 PROTOCOL = {
     "n_generated": 2000,
@@ -105,8 +110,36 @@ def run(
     return made
 
 
+def study_request(
+    item: Item,
+    inputs: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    rows: Iterable[str] | None = None,
+) -> StudyRequest:
+    """What the study of a figure is asked for, on the CPU.
+
+    Args:
+        item: the figure.
+        inputs: artifacts by role; none without.
+        columns: the dataset that serves each; none without.
+        rows: variants; those of the paper's rows unless given.
+    """
+    served = {c: d for c, d in (columns or {}).items() if d is not None}
+    said = item.declaration()
+    return StudyRequest(
+        item.id,
+        item.kind,
+        {v: {c: d for c, d in served.items() if item.trains(v, c)} for v in rows or item.variants},
+        {key: said[key] for key in item.declares.study_options()},
+        dict.fromkeys(served.values(), "test"),
+        SAMPLING,
+        MASKS,
+        inputs or {},
+    )
+
+
 def render_artifact(root: Path, declared: Item, inputs: Mapping[str, Artifact], **config: Any) -> Artifact:
-    """The artifact of an item at scale demo, in the place that the graph gives it."""
+    """The artifact of an item at scale demo, in the place that the graph gives it, with its study made."""
     settings = {
         "scale": "demo",
         "item": declared.declaration(),
@@ -115,6 +148,13 @@ def render_artifact(root: Path, declared: Item, inputs: Mapping[str, Artifact], 
         "whole": {},
         **config,
     }
+    inputs = dict(inputs)
+    if declared.declares.needs:
+        made = importlib.import_module(f"advcodes.studies.{declared.kind}").study(
+            study_request(declared, inputs, settings["columns"], settings["rows"])
+        )
+        inputs["study"] = artifact(root / "study", f"study/{settings['scale']}/{declared.id}")
+        base.write(inputs["study"].directory, made)
     paper, _, name = declared.id.partition("/")
     directory = root / "reports" / settings["scale"] / paper
     return artifact(

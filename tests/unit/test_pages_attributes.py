@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, coder, pretend, request
+from figure_fakes import SAMPLING, coder, pretend, render, request, study_request
 from PIL import Image
 from torch import nn
 
@@ -19,9 +19,10 @@ from advcodes.data.prepared import load
 from advcodes.extractors.features import Extractor
 from advcodes.graph.graph import Graph
 from advcodes.methods.base import Method
-from advcodes.pages.kinds import attributes
-from advcodes.pages.kinds.attributes import MEASURED, ROWS, Edits
+from advcodes.pages.kinds import attributes as page_of
 from advcodes.papers.items import Item
+from advcodes.studies import attributes, networks
+from advcodes.studies.attributes import MEASURED, ROWS
 from evaluation_fakes import write_prepared
 
 SHAPE = (1, 1, 3)  #: an image is three pixels, each of which is bright where it has an attribute
@@ -193,8 +194,9 @@ def test_exclusive_groups():
 
 def test_images_that_have_an_attribute_leave_white():
     pictures = [np.full((2, *SHAPE), level, np.uint8) for level in (1, 2, 3, 4)]
-    edits = Edits(*pictures[:2], {"Pale_Skin": pictures[2], "Bald": pictures[3]}, np.array([[0, 1], [0, 0]]) > 0)
-    block = attributes.block(edits, "t")
+    has = np.array([[0, 1], [0, 0]]) > 0
+    images = {"real": pictures[0], "plain": pictures[1], "edited": np.stack(pictures[2:]), "has": has}
+    block = page_of.block(images, ["Pale_Skin", "Bald"], "t")
     assert block.images[:, :, 0, 0, 0].tolist() == [[1, 2, 3, 255], [1, 2, 3, 4]]
     assert block.heads == ["image", "reconstruction", "Pale Skin", "Bald"]
 
@@ -212,12 +214,12 @@ def figure(tmp_path, monkeypatch):
         data = prepared_at(tmp_path / "drawn", every, every if test is None else test)
         runs = pretend(tmp_path / "runs", [f"aaae/seed{s}" for s in seeds])
         # The second seed decodes half of what is added.
-        networks = {"seed0": run or linear(), "seed1": linear([[-0.6, 0, 0], [0] * 3, [0] * 3])}
-        monkeypatch.setattr(attributes, "restore", lambda directory: networks[directory.name])
-        monkeypatch.setattr(attributes, "load_extractor", lambda directory, kind: eye(blind))
+        fakes = {"seed0": run or linear(), "seed1": linear([[-0.6, 0, 0], [0] * 3, [0] * 3])}
+        monkeypatch.setattr(networks, "restore", lambda directory, _: fakes[directory.name])
+        monkeypatch.setattr(networks, "load_extractor", lambda *_: eye(blind))
         classifier = {"statements/drawn": SimpleNamespace(directory=tmp_path)}
         found = request({**FIGURE, **declared}, data, runs, np.zeros(0), **classifier)
-        assert sorted(attributes.render(found, tmp_path, "f")) == ["f.json", "f.md", "f.png"]
+        assert sorted(render(found, tmp_path, "f")) == ["f.json", "f.md", "f.png"]
         with Image.open(tmp_path / "f.png") as picture:
             grey = np.asarray(picture.convert("L")).astype(int)
         return (tmp_path / "f.md").read_text(), json.loads((tmp_path / "f.json").read_text()), grey
@@ -280,7 +282,7 @@ def test_runs_without_codes_are_refused(figure):
     class Plain(Method):
         name = "plain"
 
-    message = "^aaae/fig8, AAAE: plain does not both encode and decode, so there are no codes to add to; take its"
+    message = "^aaae/fig8, aaae: plain does not both encode and decode, so there are no codes to add to; take its"
     with pytest.raises(AdvcodesError, match=message):
         figure(run=SimpleNamespace(method=Plain(None, {}, None)))
 
@@ -296,23 +298,23 @@ def declared(**keys) -> Item:
 
 def test_attributes_are_those_of_the_dataset_that_serves(data):
     by_dataset = declared(attributes={"celeba": ["Bald"], "drawn": ["a2"]})
-    assert attributes.wanted(by_dataset, data, "drawn") == ["a2"]
-    assert attributes.wanted(by_dataset, data, "shapes") == NAMES  # all where nothing is said
-    assert attributes.wanted(declared(attributes=["a1", "a0"]), data, "drawn") == ["a1", "a0"]
-    assert attributes.wanted(declared(), data, "drawn") == NAMES
+    assert attributes.wanted(study_request(by_dataset), data, "drawn") == ["a2"]
+    assert attributes.wanted(study_request(by_dataset), data, "shapes") == NAMES  # all where nothing is said
+    assert attributes.wanted(study_request(declared(attributes=["a1", "a0"])), data, "drawn") == ["a1", "a0"]
+    assert attributes.wanted(study_request(declared()), data, "drawn") == NAMES
 
 
 def test_an_unknown_attribute_is_refused(data):
     message = r"^unknown attribute of 'drawn' in aaae/fig8: 'a2x'; did you mean 'a2'\? \(known: a0, a1, a2\)$"
     with pytest.raises(AdvcodesError, match=message):
-        attributes.wanted(declared(attributes={"celeba": ["a0"], "drawn": ["a0", "a2x"]}), data, "drawn")
+        attributes.wanted(study_request(declared(attributes={"celeba": ["a0"], "drawn": ["a0", "a2x"]})), data, "drawn")
 
 
 def test_a_dataset_without_attributes_is_refused(tmp_path):
     bare = load(write_prepared(tmp_path / "bare", np.zeros((4, *SHAPE), np.uint8), {"train": 2, "test": 2}))
     message = r"aaae/fig8: 'bare' has no attributes; serve its column by a dataset that has \(`stand_ins`\)"
     with pytest.raises(AdvcodesError, match=message):
-        attributes.wanted(declared(), bare, "bare")
+        attributes.wanted(study_request(declared()), bare, "bare")
 
 
 @pytest.mark.parametrize(
@@ -340,7 +342,7 @@ def test_only_this_figure_needs_the_classifier_of_attributes(tree, tmp_path):
         rows = {"acl_gan": {"label": "ACL-GAN"}}
         graph.items = {"acl/table1": Item.model_validate({**usual, "id": "acl/table1", "kind": kind, "rows": rows})}
         graph.params.stand_ins["celeba"] = "shapes"
-        made[kind] = {role: a for role, a in graph.item("acl/table1").inputs.items() if not role.startswith("demo/")}
+        made[kind] = graph.study("acl/table1").inputs
     assert made["attributes"]["statements/shapes"].config["task"] == "statements"
     assert set(made["attributes"]) - set(made["reconstructions"]) == {"statements/shapes"}
     assert "data/shapes" in made["reconstructions"]

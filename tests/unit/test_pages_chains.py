@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, coder, few_steps, pretend, request
+from figure_fakes import SAMPLING, coder, few_steps, pretend, render, request, studied
 from PIL import Image
 from torch import nn
 
@@ -15,9 +15,10 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
 from advcodes.evaluation.sample import generate
 from advcodes.metrics.reconstruction import reconstructions
-from advcodes.pages.kinds import chains
-from advcodes.pages.kinds.chains import IMAGES, PRIOR, ROWS, TURNS
+from advcodes.pages.kinds import chains as page_of
 from advcodes.pages.pictures import images
+from advcodes.studies import chains, networks
+from advcodes.studies.chains import IMAGES, PRIOR, ROWS, TURNS
 from advcodes.training.restore import restore
 from evaluation_fakes import write_prepared
 
@@ -132,10 +133,12 @@ def figure(drawn, tmp_path, monkeypatch):
     def make(seeds=(0, 1)):
         runs = pretend(tmp_path / "runs", [f"gali_4/seed{s}" for s in seeds])
         monkeypatch.setattr(
-            chains, "restore", lambda directory: coder(nn.Flatten(), Darker(5 + int(directory.name[4:])), 0.5, SHAPE)
+            networks,
+            "restore",
+            lambda directory, _: coder(nn.Flatten(), Darker(5 + int(directory.name[4:])), 0.5, SHAPE),
         )
         found = request(FIGURE, drawn, runs, np.zeros((64, *SHAPE), np.uint8))
-        assert sorted(chains.render(found, tmp_path, "f")) == ["f.json", "f.md", "f.png"]
+        assert sorted(render(found, tmp_path, "f")) == ["f.json", "f.md", "f.png"]
         with Image.open(tmp_path / "f.png") as picture:
             grey = np.asarray(picture.convert("L")).astype(int)
         return (tmp_path / "f.md").read_text(), json.loads((tmp_path / "f.json").read_text()), grey
@@ -181,11 +184,11 @@ def trained(prepared, tmp_path_factory):
     return {method: few_steps(prepared, tmp_path_factory.mktemp(method), method) for method in ("acl_gan", "gan")}
 
 
-def test_chains_of_a_trained_run(prepared, trained):
+def test_chains_of_a_trained_run(prepared, trained, tmp_path):
     asked = request(
         FIGURE, prepared / "digits", {"gali_4/seed1": trained["acl_gan"]}, np.zeros((64, 1, 8, 8), np.uint8)
     )
-    figure, [[left, right]] = chains.content(asked)
+    figure, [[left, right]] = page_of.content(studied(asked, tmp_path))
     assert left.title == "GALI-4, CelebA-64 (served by digits): from real images"
     data, restored = load(prepared / "digits"), restore(trained["acl_gan"])
     real, training = data.split("test").images[:ROWS], data.split("train").images
@@ -202,13 +205,13 @@ def test_chains_of_a_trained_run(prepared, trained):
 def test_runs_without_chains_are_refused(prepared, trained, tmp_path):
     asked = request(FIGURE, prepared / "digits", {"gali_4/seed0": trained["gan"]}, np.zeros(0))
     with pytest.raises(AdvcodesError) as error:
-        chains.render(asked, tmp_path, "f")
+        render(asked, tmp_path, "f")
     assert str(error.value) == (
-        "gali/fig1a, GALI-4: gan does not encode, decode and draw codes, so it has no chains; take its variant out"
+        "gali/fig1a, gali_4: gan does not encode, decode and draw codes, so it has no chains; take its variant out"
     )
 
 
 def test_points_are_refused(prepared, trained, tmp_path):
     asked = request(FIGURE, prepared / "gaussians", {"gali_4/seed0": trained["acl_gan"]}, np.zeros(0))
     with pytest.raises(AdvcodesError, match="gali/fig1a: 'gaussians' has points, no images; serve 'celeba_64' by"):
-        chains.render(asked, tmp_path, "f")
+        render(asked, tmp_path, "f")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, Asked, Clustered, asked_run, coder, few_steps, request, would_be_saved
+from figure_fakes import SAMPLING, Asked, Clustered, asked_run, coder, few_steps, render, request, would_be_saved
 from torch import nn
 
 from advcodes.core.errors import AdvcodesError
@@ -21,8 +21,10 @@ from advcodes.methods.base import MethodConfig
 from advcodes.methods.gan import GAN
 from advcodes.nets.spec import DatasetSpec
 from advcodes.pages.kinds import codes
-from advcodes.pages.pictures import clouds, scatter
-from advcodes.pages.pictures.clouds import Codes
+from advcodes.pages.pictures import scatter
+from advcodes.studies import codes as clouds
+from advcodes.studies import networks
+from advcodes.studies.codes import Codes
 from advcodes.training.restore import restore
 from evaluation_fakes import write_prepared
 
@@ -163,9 +165,9 @@ def test_limits_hold_all_but_outlying_points():
 
 
 def test_coordinates_keep_four_digits_of_the_largest():
-    assert scatter.coordinates(np.array([[123.4567, 0.07], [1.0, -2.0]])) == {"x": [123.5, 1.0], "y": [0.1, -2.0]}
-    assert scatter.coordinates(np.array([[0.00123456, 0.0]])) == {"x": [0.001235], "y": [0.0]}
-    assert scatter.coordinates(np.zeros((1, 2))) == {"x": [0.0], "y": [0.0]}
+    assert networks.coordinates(np.array([[123.4567, 0.07], [1.0, -2.0]])) == {"x": [123.5, 1.0], "y": [0.1, -2.0]}
+    assert networks.coordinates(np.array([[0.00123456, 0.0]])) == {"x": [0.001235], "y": [0.0]}
+    assert networks.coordinates(np.zeros((1, 2))) == {"x": [0.0], "y": [0.0]}
 
 
 def test_json_keeps_lists_of_numbers_on_one_line():
@@ -176,10 +178,10 @@ def test_json_keeps_lists_of_numbers_on_one_line():
 
 def test_methods_without_codes_are_refused():
     run = coder(nn.Identity(), nn.Identity())
-    scatter.check(run, "acl/fig1")
+    networks.check_codes(run, "acl/fig1")
     gan = GAN(MethodConfig(latent_dim=2), {"generator": nn.Linear(2, 2)}, DatasetSpec((2,)))
     with pytest.raises(AdvcodesError, match="acl/fig1: gan does not both encode and sample"):
-        scatter.check(dataclasses.replace(run, method=gan), "acl/fig1")
+        networks.check_codes(dataclasses.replace(run, method=gan), "acl/fig1")
 
 
 FIGURE = {
@@ -204,10 +206,10 @@ def asked(prepared, tmp_path_factory):
 
 
 def test_files_of_a_figure(asked, tmp_path):
-    assert sorted(codes.render(asked, tmp_path, "fig1")) == ["fig1.json", "fig1.md", "fig1.png"]
+    assert sorted(render(asked, tmp_path, "fig1")) == ["fig1.json", "fig1.md", "fig1.png"]
     assert all(0 < (tmp_path / f"fig1.{end}").stat().st_size < 300_000 for end in ("json", "md", "png"))
     found = json.loads((tmp_path / "fig1.json").read_text())["rows"]["acl_ae_2d"]["codes"]["mnist"]
-    test = asked.prepared("mnist").split("test")
+    test = load(asked.inputs["data/digits"].directory).split("test")
     assert found["real"]["label"] == test.labels[: clouds.DRAWN].tolist() and found["classes"] == list("0123456789")
     extractor = load_extractor(asked.inputs["extractor/digits"].directory, "classifier")
     expected = clouds.codes_of(restore(asked.run(asked.results[0])), test, extractor, SAMPLING, 0)
@@ -224,11 +226,11 @@ def test_a_dataset_without_classes_is_refused(asked, tmp_path):
     checkpoint.save(tmp_path / "classifier.pt", {**content, "task": "rotations"})
     inputs = {**asked.inputs, "extractor/digits": SimpleNamespace(directory=tmp_path)}
     with pytest.raises(AdvcodesError, match="acl/fig1: 'digits' has no classes to colour codes by; serve 'mnist'"):
-        codes.render(dataclasses.replace(asked, inputs=inputs), tmp_path, "fig1")
+        render(dataclasses.replace(asked, inputs=inputs), tmp_path, "fig1")
 
 
 def test_a_page_without_runs(asked, tmp_path):
-    codes.render(dataclasses.replace(asked, columns={"mnist": None}, results=[]), tmp_path, "fig1")
+    render(dataclasses.replace(asked, columns={"mnist": None}, results=[]), tmp_path, "fig1")
     assert "**Not run** at this scale: MNIST." in (tmp_path / "fig1.md").read_text()
 
 
@@ -246,7 +248,7 @@ def test_colours_of_what_was_asked_need_no_classifier(points, kind, choices):
     drawn = torch.Generator().manual_seed(3)
     np.testing.assert_array_equal(run.method.codes(1000, drawn), found.generated)
     alone = clouds.codes_of(run, test, None, SAMPLING, 3, ["generated"])
-    assert alone.real.shape == (0, 2) and len(alone.labels) == 0 and len(alone.generated) == scatter.MEASURED
+    assert alone.real.shape == (0, 2) and len(alone.labels) == 0 and len(alone.generated) == networks.MEASURED
 
 
 def test_generated_codes_are_normalised_as_samples_are(points):
@@ -375,7 +377,7 @@ def test_files_of_codes_by_label(prepared, tmp_path, monkeypatch, sides, panels)
     declared = {**FIGURE, "sides": sides, "rows": {"lpaae": {"label": "LPAAE"}}}
     extractor = {"extractor/digits": SimpleNamespace(directory=tmp_path)}
     made = request(declared, prepared / "digits", {"lpaae/seed0": tmp_path / "run"}, np.zeros(0), **extractor)
-    codes.render(made, tmp_path, "fig11")
+    render(made, tmp_path, "fig11")
     found = json.loads((tmp_path / "fig11.json").read_text())["rows"]["lpaae"]["codes"]["mnist"]
     assert found["asks"] == "labels" and found["choices"] == list("0123456789")
     assert ("real" in found) == (panels == 2) and len(found["generated"]["x"]) == 120 / panels

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, Asked, Clustered, Told, asked_run, coder, pretend, request
+from figure_fakes import SAMPLING, Asked, Clustered, Told, asked_run, coder, pretend, render, request
 from PIL import Image
 from torch import nn
 
@@ -17,8 +17,8 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation.sample import shown
 from advcodes.extractors.features import Extractor
 from advcodes.pages import given
-from advcodes.pages.kinds import conditional
-from advcodes.pages.kinds.conditional import SHOWN
+from advcodes.studies import conditional, networks
+from advcodes.studies.conditional import SHOWN
 from evaluation_fakes import write_prepared
 
 SHAPE = (1, 16, 16)
@@ -68,8 +68,8 @@ def figure(bright, tmp_path, monkeypatch):
     def make(runs, extractor=EXTRACTOR, **declared):
         directories = pretend(tmp_path / "runs", runs)
         fakes = {directories[name]: run for name, (run, _) in runs.items()}
-        monkeypatch.setattr(conditional, "restore", lambda directory: fakes[directory])
-        monkeypatch.setattr(conditional, "load_extractor", lambda *args: extractor)
+        monkeypatch.setattr(networks, "restore", lambda directory, _: fakes[directory])
+        monkeypatch.setattr(networks, "load_extractor", lambda *args: extractor)
         inputs = {"extractor/bright": SimpleNamespace(directory=tmp_path)}
         found = request({**ITEM, **declared}, bright, directories, np.zeros(0), **inputs)
         for name, (run, missed) in runs.items():
@@ -92,7 +92,7 @@ def figure(bright, tmp_path, monkeypatch):
         ]
         found = dataclasses.replace(found, results=results)
         (tmp_path / "out").mkdir(exist_ok=True)
-        assert sorted(conditional.render(found, tmp_path / "out", "f")) == ["f.json", "f.md", "f.png"]
+        assert sorted(render(found, tmp_path / "out", "f")) == ["f.json", "f.md", "f.png"]
         assert (tmp_path / "out" / "f.png").stat().st_size < 300_000
         return (tmp_path / "out" / "f.md").read_text(), json.loads((tmp_path / "out" / "f.json").read_text())
 
@@ -211,7 +211,7 @@ def test_nothing_ran(figure):
 )  # fmt: skip
 def test_runs_that_cannot_be_shown_are_refused(run, message):
     with pytest.raises(AdvcodesError, match=message):
-        given.check(run, ("labels", "clusters"), "lpaae/fig10, LPAAE")
+        networks.check_asked(run, ("labels", "clusters"), "lpaae/fig10, LPAAE")
 
 
 def test_scores_are_the_items_and_those_that_belong_to_it():

@@ -7,13 +7,14 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import few_steps, pretend, request
+from figure_fakes import few_steps, pretend, render, request, studied
 from PIL import Image
 from torch import nn
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.nets.spec import DatasetSpec
-from advcodes.pages.kinds import energies
+from advcodes.pages.kinds import energies as page_of
+from advcodes.studies import energies, networks
 from advcodes.training.restore import Restored, build_method, restore
 from conftest import run_config
 from evaluation_fakes import write_prepared
@@ -68,9 +69,9 @@ def figure(tmp_path, monkeypatch):
 
     def make(seeds=(0, 1)):
         runs = pretend(tmp_path / "runs", [f"began/seed{s}" for s in seeds])
-        monkeypatch.setattr(energies, "restore", lambda directory: brighter(0.2 * (1 + int(directory.name[4:]))))
+        monkeypatch.setattr(networks, "restore", lambda directory, _: brighter(0.2 * (1 + int(directory.name[4:]))))
         found = request(FIGURE, drawn, runs, np.full((64, *SHAPE), 40, np.uint8))
-        assert sorted(energies.render(found, tmp_path, "f")) == ["f.json", "f.md", "f.png"]
+        assert sorted(render(found, tmp_path, "f")) == ["f.json", "f.md", "f.png"]
         with Image.open(tmp_path / "f.png") as picture:
             grey = np.asarray(picture.convert("L")).astype(int)
         return (tmp_path / "f.md").read_text(), json.loads((tmp_path / "f.json").read_text()), grey
@@ -102,9 +103,8 @@ def test_a_trained_run_and_one_that_redraws_nothing(prepared, tmp_path):
     for method, nets in (("began", {"family": "began", "width": 4}), ("gan", None)):
         few_steps(prepared, tmp_path / method, method, architecture=nets)
     samples = np.zeros((64, *SHAPE), np.uint8)
-    content, shown = energies.content(
-        request(FIGURE, prepared / "digits", {"began/seed0": tmp_path / "began"}, samples)
-    )
+    asked = request(FIGURE, prepared / "digits", {"began/seed0": tmp_path / "began"}, samples)
+    content, shown = page_of.content(studied(asked, tmp_path))
     restored = restore(tmp_path / "began")
     assert [[images.shape for _, images in line] for line in shown] == [[(64, *SHAPE)] * 2] * 2
     again, energy = energies.redrawn(restored, samples)

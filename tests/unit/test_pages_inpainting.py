@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, coder, few_steps, pretend, request
+from figure_fakes import SAMPLING, coder, few_steps, pretend, render, request, studied
 from PIL import Image
 from torch import nn
 
@@ -17,9 +17,11 @@ from advcodes.data.prepared import load
 from advcodes.methods.masks import mixed, occlude
 from advcodes.metrics.inpainting import completed, drawn_masks
 from advcodes.pages.kinds import inpainting
-from advcodes.pages.kinds.inpainting import STEPS, Shown
+from advcodes.pages.kinds.inpainting import Shown
 from advcodes.pages.pictures import images
 from advcodes.papers.items import Item
+from advcodes.studies import networks
+from advcodes.studies.shared import INPAINTED_STEPS as STEPS
 from advcodes.training.restore import restore
 from evaluation_fakes import write_prepared
 
@@ -90,10 +92,10 @@ def figure(tmp_path, monkeypatch):
         data = write_prepared(tmp_path / "drawn", np.tile(pixels, (1, *SHAPE)), {"train": 300, "test": 20})
         runs = pretend(tmp_path / "runs", [f"{v}/seed{s}" for v in variants for s in seeds])
         monkeypatch.setattr(
-            inpainting, "restore", lambda directory: filler(BY[directory.parent.name] + int(directory.name[4:]))
+            networks, "restore", lambda directory, _: filler(BY[directory.parent.name] + int(directory.name[4:]))
         )
         found = measured(request({**FIGURE, **declared}, data, runs, np.zeros((1, *SHAPE), np.uint8)))
-        assert sorted(inpainting.render(found, tmp_path, "f")) == ["f.json", "f.md", "f.png"]
+        assert sorted(render(found, tmp_path, "f")) == ["f.json", "f.md", "f.png"]
         with Image.open(tmp_path / "f.png") as picture:
             grey = np.asarray(picture.convert("L")).astype(int)
         return (tmp_path / "f.md").read_text(), json.loads((tmp_path / "f.json").read_text()), grey
@@ -177,9 +179,9 @@ def trained(prepared, tmp_path_factory):
     }
 
 
-def test_images_are_those_that_the_metrics_are_of(prepared, trained):
+def test_images_are_those_that_the_metrics_are_of(prepared, trained, tmp_path):
     asked = measured(request(FIGURE, prepared / "digits", {"ali_masked/seed1": trained["ali_masked"]}, np.zeros(0)))
-    _, [run] = inpainting.content(asked)
+    _, [run] = inpainting.content(studied(asked, tmp_path))
     data = load(prepared / "digits")
     real, training = data.split("test").images[:12], data.split("train").images
     missing = drawn_masks(500, SHAPE, 0.25, 0.75, 5)[:12]
@@ -191,8 +193,8 @@ def test_images_are_those_that_the_metrics_are_of(prepared, trained):
 
 def test_runs_that_do_not_inpaint_are_refused(prepared, trained, tmp_path):
     asked = measured(request(FIGURE, prepared / "digits", {"gali_mix/seed0": trained["gali_mix"]}, np.zeros(0)))
-    with pytest.raises(AdvcodesError, match=r"^gali/fig4, GALI-MIX: ali as it was trained does not inpaint; take its"):
-        inpainting.render(asked, tmp_path, "f")
+    with pytest.raises(AdvcodesError, match=r"^gali/fig4, gali_mix: ali as it was trained does not inpaint; take its"):
+        render(asked, tmp_path, "f")
 
 
 @pytest.mark.parametrize(

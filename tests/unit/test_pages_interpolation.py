@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, Coder, coder, few_steps, request
+from figure_fakes import SAMPLING, Coder, coder, few_steps, render, request
 from PIL import Image
 from torch import nn
 
@@ -16,9 +16,10 @@ from advcodes.data.prepared import load
 from advcodes.methods.base import Method, MethodConfig
 from advcodes.nets.spec import DatasetSpec
 from advcodes.pages import given, text
-from advcodes.pages.kinds import interpolation
-from advcodes.pages.kinds.interpolation import ROWS, STEPS, Transitions
+from advcodes.pages.kinds import interpolation as page_of
 from advcodes.pages.pictures import images
+from advcodes.studies import interpolation
+from advcodes.studies.interpolation import ROWS, STEPS, Transitions
 from advcodes.training.restore import Restored, restore
 from evaluation_fakes import write_prepared
 
@@ -107,7 +108,7 @@ def test_a_model_without_an_encoder_goes_between_two_samples(data):
     name = ["ACL-GAN", "CelebA (served by shapes)"]
     (cells,) = lines(figure(found))
     assert cells[:4] == [*name, "1", text.DASH] and text.DASH not in cells[4:]
-    drawn = interpolation._rows(found)
+    drawn = page_of.with_ends(found.generated, found.real)
     assert (drawn[:, [0, -1]] == 255).all() and (drawn[:, 1:-1] == found.generated).all()
 
 
@@ -123,7 +124,7 @@ def figure(*seeds: Transitions, **changes):
 
 
 def lines(content) -> list[list[str]]:
-    return [interpolation._line(*entry) for entry in given.shown(content, "interpolation")]
+    return [page_of._line(*entry) for entry in given.shown(content, "interpolation")]
 
 
 def test_table_of_numbers():
@@ -229,7 +230,7 @@ def run(prepared, tmp_path_factory):
 def test_files_of_a_figure(prepared, run, tmp_path):
     runs = {"acl_gan/seed0": run, "acl_gan/seed2": run}
     asked = request(FIGURE, prepared / "digits", runs, np.zeros(0))
-    assert sorted(interpolation.render(asked, tmp_path, "fig10")) == ["fig10.json", "fig10.md", "fig10.png"]
+    assert sorted(render(asked, tmp_path, "fig10")) == ["fig10.json", "fig10.md", "fig10.png"]
     row = json.loads((tmp_path / "fig10.json").read_text())["rows"]["acl_gan"]["interpolation"]["celeba"]
     expected = interpolation.interpolate(restore(run), load(prepared / "digits"), "test", SAMPLING)
     assert row["runs"]["0"] == row["runs"]["2"] == interpolation.measure(expected) and len(row["runs"]["0"]) == ROWS
@@ -245,7 +246,7 @@ def test_a_page_says_whose_ends_are_samples(prepared, run, tmp_path):
     other = few_steps(prepared, tmp_path / "run", "gan")
     declared = {**FIGURE, "rows": {"acl_gan": {"label": "ACL-GAN"}, "gan": {"label": "GAN"}}}
     asked = request(declared, prepared / "digits", {"acl_gan/seed0": run, "gan/seed0": other}, np.zeros(0))
-    interpolation.render(asked, tmp_path, "fig7")
+    render(asked, tmp_path, "fig7")
     page = (tmp_path / "fig7.md").read_text()
     assert "are the two reconstructions. GAN cannot encode: there the ends are two samples. Small images" in page
     assert f"| GAN | CelebA (served by digits) | 1 | {text.DASH} |" in page
@@ -254,10 +255,10 @@ def test_a_page_says_whose_ends_are_samples(prepared, run, tmp_path):
 def test_points_are_refused(prepared, run, tmp_path):
     asked = request(FIGURE, prepared / "gaussians", {"acl_gan/seed0": run}, np.zeros(0))
     with pytest.raises(AdvcodesError, match="acl/fig10: 'gaussians' has points, no images; serve 'celeba' by images"):
-        interpolation.render(asked, tmp_path, "fig10")
+        render(asked, tmp_path, "fig10")
 
 
 def test_a_figure_without_runs(prepared, tmp_path):
-    interpolation.render(request(FIGURE, prepared / "digits", {}, np.zeros(0)), tmp_path, "fig10")
+    render(request(FIGURE, prepared / "digits", {}, np.zeros(0)), tmp_path, "fig10")
     assert "**Not run** at this scale: CelebA." in (tmp_path / "fig10.md").read_text()
     assert (tmp_path / "fig10.png").exists()

@@ -8,14 +8,14 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import few_steps, request, would_be_saved
+from figure_fakes import few_steps, render, request, would_be_saved
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
 from advcodes.losses.codes import mismatch
 from advcodes.pages import text
-from advcodes.pages.kinds import priors
-from advcodes.pages.pictures import scatter
+from advcodes.pages.kinds import priors as page_of
+from advcodes.studies import networks, priors
 from advcodes.training.restore import restore
 from methods_kit import MLP
 
@@ -74,16 +74,16 @@ def test_a_strip_shows_first_and_last_of_many_snapshots(run, points):
 
 def test_mismatches_are_those_of_all_points(run, points):
     codes = priors.codes_over_training(run, points, 0, "acl/fig11")
-    for (step, images, value), (_, _, real, generated) in zip(priors._mismatches(codes), codes, strict=True):
+    for (step, images, value), (_, _, real, generated) in zip(priors.mismatches(codes), codes, strict=True):
         assert images == 32 * step and value == pytest.approx(mismatch(real, generated).item(), abs=1e-6)
 
 
 def test_numbers_over_seeds():
-    curve = priors._curve({0: [(10, 320, 1.0), (20, 640, 0.5)], 3: [(10, 320, 3.0), (15, 480, 9.0), (20, 640, 0.1)]})
+    curve = page_of._curve({0: [(10, 320, 1.0), (20, 640, 0.5)], 3: [(10, 320, 3.0), (15, 480, 9.0), (20, 640, 0.1)]})
     assert curve[0] == {"step": 10, "images": 320, "mean": 2, "low": 1, "high": 3, "seeds": {"0": 1, "3": 3}}
     assert [p["step"] for p in curve] == [10, 20]  # 15 was not measured with every seed
-    assert priors._final({0: 1.0, 3: 3.0}) == {"mean": 2, "sd": pytest.approx(2**0.5), "seeds": {"0": 1, "3": 3}}
-    assert priors._final({0: 1.0})["sd"] is None
+    assert page_of._final({0: 1.0, 3: 3.0}) == {"mean": 2, "sd": pytest.approx(2**0.5), "seeds": {"0": 1, "3": 3}}
+    assert page_of._final({0: 1.0})["sd"] is None
 
 
 @pytest.mark.parametrize(
@@ -113,10 +113,10 @@ def strip(scale: float, seeds: int, distance: float) -> dict:
     rng = np.random.default_rng(0)
 
     def cloud() -> dict:
-        return scatter.coordinates(scale * rng.uniform(-1, 1, (30, 2)))
+        return networks.coordinates(scale * rng.uniform(-1, 1, (30, 2)))
 
     def curve(last: float) -> list:
-        return priors._curve({s: [(100, 3200, 1.0 + s), (5000, 160000, last + 0.02 * s)] for s in range(seeds)})
+        return page_of._curve({s: [(100, 3200, 1.0 + s), (5000, 160000, last + 0.02 * s)] for s in range(seeds)})
 
     steps = ((100, 3200), (5000, 160000))
     return {
@@ -130,8 +130,8 @@ def strip(scale: float, seeds: int, distance: float) -> dict:
         "mismatch": curve(-0.001),
         "energy_distance": curve(distance),
         "final": {
-            "energy_distance": priors._final({s: distance + 0.02 * s for s in range(seeds)}),
-            "mismatch": priors._final({s: 0.004 for s in range(seeds)}),
+            "energy_distance": page_of._final({s: distance + 0.02 * s for s in range(seeds)}),
+            "mismatch": page_of._final({s: 0.004 for s in range(seeds)}),
         },
     }
 
@@ -152,7 +152,7 @@ def figure():
 @pytest.fixture
 def drawn(monkeypatch):
     """The matplotlib figure that would be saved."""
-    return lambda content: would_be_saved(monkeypatch, lambda: priors.draw(content, None))
+    return lambda content: would_be_saved(monkeypatch, lambda: page_of.draw(content, None))
 
 
 def test_strips_are_in_the_papers_order(figure, drawn):
@@ -194,7 +194,7 @@ def test_one_seed_and_none(figure, drawn):
 
 
 def test_table_has_the_floor(figure):
-    assert list(priors._lines(figure, list(priors._shown(figure)))) == [
+    assert list(page_of._lines(figure, list(page_of._shown(figure)))) == [
         ["1-mode prior", "3", "0.1000 ± 0.0200", "0.00400 ± 0.00000"],
         ["4-mode prior", "3", "0.0500 ± 0.0200", "0.00400 ± 0.00000"],
         ["floor: real training data (5,000)", text.DASH, "0.0005", text.DASH],
@@ -215,13 +215,13 @@ def test_files_of_a_figure(prepared, run, tmp_path):
     runs = {"acl_ae_4mode/seed0": run, "acl_ae_4mode/seed1": other, "acl_ae_1mode/seed1": other}
     samples = np.full((600, 2), 1.5, np.float32)
     asked = request(FIGURE, prepared / "gaussians", runs, samples)
-    assert sorted(priors.render(asked, tmp_path, "fig11")) == ["fig11.json", "fig11.md", "fig11.png"]
+    assert sorted(render(asked, tmp_path, "fig11")) == ["fig11.json", "fig11.md", "fig11.png"]
     assert all(0 < (tmp_path / f"fig11.{end}").stat().st_size < 300_000 for end in ("json", "md", "png"))
     rows = json.loads((tmp_path / "fig11.json").read_text())["rows"]
     one, four = (rows[v]["strips"]["gaussians"] for v in FIGURE["rows"])
     assert four["seed"] == 0 and one["seed"] == 1 and four["generated"]["x"] == [1.5] * priors.DRAWN
     assert four["final"]["energy_distance"]["seeds"] == {"0": 0.25, "1": 1.25}
-    assert four["measured"] == scatter.MEASURED
+    assert four["measured"] == networks.MEASURED
     codes = priors.codes_over_training(other, load(prepared / "gaussians").split("test").images[:2000], 1, "acl/fig11")
     expected = mismatch(codes[-1][2], codes[-1][3]).item()
     assert one["final"]["mismatch"]["mean"] == pytest.approx(expected, abs=1e-5)
@@ -233,6 +233,6 @@ def test_files_of_a_figure(prepared, run, tmp_path):
 
 
 def test_a_figure_without_runs(prepared, tmp_path):
-    priors.render(request(FIGURE, prepared / "gaussians", {}, np.zeros(0)), tmp_path, "fig11")
+    render(request(FIGURE, prepared / "gaussians", {}, np.zeros(0)), tmp_path, "fig11")
     assert "**Not run** at this scale: gaussians." in (tmp_path / "fig11.md").read_text()
     assert (tmp_path / "fig11.png").exists()

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, coder, few_steps, pretend, request
+from figure_fakes import SAMPLING, coder, few_steps, pretend, render, request, studied
 from PIL import Image
 from torch import nn
 
@@ -15,9 +15,11 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
 from advcodes.metrics.reconstruction import reconstructions as reconstructed
 from advcodes.pages.kinds import reconstructions
-from advcodes.pages.kinds.reconstructions import PAIRS, ROWS, Shown
+from advcodes.pages.kinds.reconstructions import PAIRS, Shown
 from advcodes.pages.pictures import images
 from advcodes.papers.items import Item
+from advcodes.studies import networks
+from advcodes.studies.shared import RECONSTRUCTED_ROWS as ROWS
 from advcodes.training.restore import restore
 from evaluation_fakes import write_prepared
 
@@ -54,14 +56,14 @@ def figure(tmp_path, monkeypatch):
         runs = pretend(tmp_path / "runs", [f"{v}/seed{s}" for v in variants for s in seeds])
         by = {"aaae": 3, "wae": 6}
         monkeypatch.setattr(
-            reconstructions,
+            networks,
             "restore",
-            lambda directory: coder(
+            lambda directory, _: coder(
                 nn.Flatten(), Darker(by[directory.parent.name] + int(directory.name[4:])), 0.0, SHAPE
             ),
         )
         found = request({**FIGURE, **declared}, data, runs, SAMPLES)
-        assert sorted(reconstructions.render(found, tmp_path, "f")) == ["f.json", "f.md", "f.png"]
+        assert sorted(render(found, tmp_path, "f")) == ["f.json", "f.md", "f.png"]
         with Image.open(tmp_path / "f.png") as picture:
             grey = np.asarray(picture.convert("L")).astype(int)
         return (tmp_path / "f.md").read_text(), json.loads((tmp_path / "f.json").read_text()), grey
@@ -187,7 +189,7 @@ def trained(prepared, tmp_path_factory):
 
 def test_reconstructions_are_those_that_the_error_is_measured_on(prepared, trained, tmp_path):
     asked = request(FIGURE, prepared / "digits", {"aaae/seed1": trained["acl_gan"]}, np.zeros((64, 1, 8, 8), np.uint8))
-    _, [run] = reconstructions.content(asked)
+    _, [run] = reconstructions.content(studied(asked, tmp_path))
     data = load(prepared / "digits")
     real, training = data.split("test").images[:32], data.split("train").images
     np.testing.assert_array_equal(run.real, real)
@@ -197,14 +199,14 @@ def test_reconstructions_are_those_that_the_error_is_measured_on(prepared, train
 
 def test_runs_that_do_not_reconstruct_are_refused(prepared, trained, tmp_path):
     asked = request(FIGURE, prepared / "digits", {"wae/seed0": trained["gan"]}, np.zeros(0))
-    with pytest.raises(AdvcodesError, match=r"^aaae/fig3, WAE: gan does not reconstruct; take its variant out$"):
-        reconstructions.render(asked, tmp_path, "f")
+    with pytest.raises(AdvcodesError, match=r"^aaae/fig3, wae: gan does not reconstruct; take its variant out$"):
+        render(asked, tmp_path, "f")
 
 
 def test_points_are_refused(prepared, trained, tmp_path):
     asked = request(FIGURE, prepared / "gaussians", {"aaae/seed0": trained["acl_gan"]}, np.zeros(0))
     with pytest.raises(AdvcodesError, match="aaae/fig3: 'gaussians' has points, no images; serve 'celeba' by images"):
-        reconstructions.render(asked, tmp_path, "f")
+        render(asked, tmp_path, "f")
 
 
 @pytest.mark.parametrize(

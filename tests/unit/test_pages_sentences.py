@@ -8,13 +8,15 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, Asked, Told, asked_run, pretend, request
+from figure_fakes import SAMPLING, Asked, Told, asked_run, pretend, render, request, study_request
 from PIL import Image
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation.sample import shown
-from advcodes.pages.kinds import sentences
+from advcodes.pages.kinds import sentences as page_of
+from advcodes.pages.pictures.blocks import blocks
 from advcodes.papers.items import ANY, Item, Swap
+from advcodes.studies import networks, sentences
 from advcodes.text import encoder
 from advcodes.text.encoder import SentenceEncoder
 from evaluation_fakes import write_prepared
@@ -57,7 +59,7 @@ def figure(tmp_path, monkeypatch, speaks):
         directories = pretend(tmp_path / "runs", [f"text/seed{s}" for s in seeds])
         for directory in directories.values():
             encoder.save(speaks, directory / "sentences.pt")
-        monkeypatch.setattr(sentences, "restore", lambda directory: run)
+        monkeypatch.setattr(networks, "restore", lambda *_: run)
         found = request({**ITEM, **declared}, data, directories, np.zeros(0))
         told = {"asks": "text", "statements": list(agreement), "statement_accuracy": 0.95}
         results = [
@@ -71,7 +73,7 @@ def figure(tmp_path, monkeypatch, speaks):
             for r in found.results
         ]
         found = dataclasses.replace(found, results=results)
-        assert sorted(sentences.render(found, tmp_path, "f")) == ["f.json", "f.md", "f.png"]
+        assert sorted(render(found, tmp_path, "f")) == ["f.json", "f.md", "f.png"]
         assert (tmp_path / "f.png").stat().st_size < 300_000
         picture = np.asarray(Image.open(tmp_path / "f.png").convert("L")).astype(int)
         return (tmp_path / "f.md").read_text(), json.loads((tmp_path / "f.json").read_text()), picture
@@ -113,12 +115,22 @@ def test_a_word_is_replaced_column_by_column(figure, speaks):
     )
 
 
-def test_titles_say_the_sentence_with_the_place_of_the_word(speaks):
-    run = asked_run(Told, SHAPE)
-    made = sentences.block(run, speaks, "a red star", Swap(word="red", by=["red", "blue"]), SAMPLING, 0, "LPAAE: title")
-    assert made.title == "LPAAE: title" and made.heads == ["red", "blue"] and made.images.shape == (6, 2, *SHAPE)
-    plain = sentences.block(run, speaks, "a red star", None, SAMPLING, 0, "")
-    assert plain.heads == () and plain.images.shape == (6, 6, *SHAPE)
+def test_images_of_a_sentence_and_of_words_in_it(speaks):
+    run, swap = asked_run(Told, SHAPE), Swap(word="red", by=["red", "blue"])
+    assert sentences.drawn(run, speaks, "a red star", swap, SAMPLING, 0).shape == (6, 2, *SHAPE)
+    assert sentences.drawn(run, speaks, "a red star", None, SAMPLING, 0).shape == (6, 6, *SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("swap", "title", "heads"),
+    [({"word": "red", "by": ["red", "blue"]}, "a [red] star", ["red", "blue"]), ({}, "a red star", ())],
+)
+def test_titles_say_the_sentence_with_the_place_of_the_word(figure, monkeypatch, swap, title, heads):
+    drawn = []
+    monkeypatch.setattr(page_of, "blocks", lambda lines, path: drawn.extend(lines) or blocks(lines, path))
+    figure(sentences=SAID[:1], swap=swap)
+    [[block]] = drawn
+    assert block.title == f"LPAAE, Flowers-102 (served by drawn): \u201c{title}\u201d" and block.heads == heads
 
 
 def test_the_page_says_whose_captions_they_are(figure):
@@ -169,8 +181,8 @@ def declared(**keys):
 def test_a_dataset_of_its_own_goes_before_any():
     swap = {"word": "red", "by": ["a", "b"]}
     item = declared(sentences={ANY: ["a red star"], "drawn": ["red"]}, swap={"drawn": swap})
-    assert sentences.spoken(item, "drawn") == (["red"], Swap(**swap))
-    assert sentences.spoken(item, "shapes") == (["a red star"], None)
+    assert sentences.spoken(study_request(item), "drawn") == (["red"], Swap(**swap))
+    assert sentences.spoken(study_request(item), "shapes") == (["a red star"], None)
 
 
 def test_a_dataset_without_sentences_is_refused(figure):
@@ -181,7 +193,7 @@ def test_a_dataset_without_sentences_is_refused(figure):
 
 def test_runs_that_are_not_asked_in_words_are_refused(figure):
     with pytest.raises(
-        AdvcodesError, match="lpaae/fig14, LPAAE: samples of asked are asked for labels, and this figure"
+        AdvcodesError, match="lpaae/fig14, text: samples of asked are asked for labels, and this figure"
     ):
         figure(run=asked_run(Asked, SHAPE), sentences=SAID)
 

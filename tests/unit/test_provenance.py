@@ -304,7 +304,7 @@ def test_a_learning_rate_touches_exactly_its_variant(tree: dict[str, Any]):
     ids = changed(before, tree)
     runs = {i for i in ids if i.startswith(("train/", "sample/", "evaluate/"))}
     assert runs and all("/gan/" in i for i in runs)
-    assert stages(ids) == {"train", "sample", "evaluate", "item", "front", "summary"}
+    assert stages(ids) == {"train", "sample", "evaluate", "study", "item", "front", "summary"}
 
 
 def test_the_machine_and_the_log_touch_nothing(tree: dict[str, Any]):
@@ -321,10 +321,10 @@ def test_another_metric_retrains_nothing(tree: dict[str, Any]):
     assert stages(changed(before, tree)) == {"reference", "evaluate", "item", "front", "summary"}
 
 
-def test_a_new_variant_row_touches_only_reports(tree: dict[str, Any]):
+def test_a_new_variant_row_touches_only_studies_and_reports(tree: dict[str, Any]):
     before = keys(tree)
     tree["variants"]["gan_z8"] = {"method": "gan", "latent_dim": 8, "items": ["acl/table1"]}
-    assert stages(changed(before, tree)) == {"item", "front", "summary"}
+    assert stages(changed(before, tree)) == {"study", "item", "front", "summary"}
     assert "train/demo/digits/gan_z8/seed0" in keys(tree)
 
 

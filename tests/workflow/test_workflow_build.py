@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import re
 
-from workflow.project import EVERYTHING, NOTHING, ONE_RUN, ONE_VARIANT, REPORTS, Project, hangs_on, jobs, remade
+from workflow.project import (
+    EVERYTHING,
+    MEASURED,
+    NOTHING,
+    ONE_RUN,
+    ONE_VARIANT,
+    REPORTS,
+    Project,
+    hangs_on,
+    jobs,
+    remade,
+)
 
 
 def test_a_clean_clone_builds_table1_with_one_command(built: Project, built_output: str):
@@ -38,7 +49,7 @@ def test_dvc_repro_records_what_is_built_without_making_anything(built: Project)
     (built.root / "dvc.lock").unlink()
     before = built.keys()
     output = built.dvc("repro")
-    assert output.count(NOTHING) == 4, output
+    assert output.count(NOTHING) == 5, output
     assert not jobs(output)
     assert (built.root / "dvc.lock").exists()
     assert built.keys() == before
@@ -53,9 +64,11 @@ def test_dvc_keeps_results_of_a_part_without_taking_them_for_all(built: Project)
     built.params = tree | {"seeds": [2]}
     built.snakemake("data/runs/demo/digits/gan/seed2/manifest.json")
     status = built.dvc("status")
-    assert all(f"{stage}:\n\tchanged deps:" in status for stage in ("data", "train", "evaluate", "reports")), status
+    assert all(f"{stage}:\n\tchanged deps:" in status for stage in ("data", "train", "evaluate", "study", "reports")), (
+        status
+    )
     output = built.dvc("exp", "run")
-    assert jobs(output) == {"sample": 1, "evaluate": 1, **REPORTS}
+    assert jobs(output) == {"sample": 1, "evaluate": 1, **MEASURED}
     assert remade(before, built.keys()) == hangs_on("gan/seed2")
     built.assert_nothing_to_do()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from workflow.project import ONE_RUN, REPORTS, Project, equal, hangs_on, jobs, remade
+from workflow.project import MEASURED, ONE_RUN, Project, equal, hangs_on, jobs, remade
 
 LEARNING_RATE = "variants.gan.optimiser.lr=5e-4"
 
@@ -20,7 +20,7 @@ def test_experiments_retrain_only_what_they_affect(built: Project, changed: Proj
     before, numbers = built.keys(), built.metrics()
     # One seed only, made by a bare snakemake: dvc.lock is recorded, but not committed to git.
     built.set(seeds=[1])
-    assert jobs(built.snakemake()) == REPORTS
+    assert jobs(built.snakemake()) == MEASURED
     params, one_seed = built.params, built.metrics()
 
     built.dvc("exp", "run", "--queue", "--name", "queued", "--set-param", LEARNING_RATE)
@@ -35,7 +35,12 @@ def test_experiments_retrain_only_what_they_affect(built: Project, changed: Proj
     assert jobs(queued) == ONE_RUN, queued
     # The workspace is as it was.
     assert (built.params, built.metrics()) == (params, one_seed)
-    assert remade(before, built.keys()) == {"item/demo/acl/table1", "front/demo", "summary/demo"}
+    assert remade(before, built.keys()) == {
+        "study/demo/acl/table1",
+        "item/demo/acl/table1",
+        "front/demo",
+        "summary/demo",
+    }
     built.assert_nothing_to_do()
 
     here = built.dvc("exp", "run", "--name", "here", "--set-param", LEARNING_RATE)

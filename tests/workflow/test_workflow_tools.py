@@ -14,7 +14,7 @@ import yaml
 from PIL import Image
 
 from advcodes.papers.read import read_items
-from workflow.project import REPORTS, ROOT, Project, jobs
+from workflow.project import MEASURED, ROOT, Project, jobs
 
 
 @pytest.mark.parametrize("how", ["--config", "--configfile"])
@@ -80,7 +80,7 @@ def test_a_plan_of_600_jobs(built: Project, capsys: pytest.CaptureFixture[str]):
     began = time.monotonic()
     plan = built.snakemake("--dry-run")
     seconds = time.monotonic() - began
-    assert jobs(plan) == {"train": 200, "sample": 200, "evaluate": 200, **REPORTS}
+    assert jobs(plan) == {"train": 200, "sample": 200, "evaluate": 200, **MEASURED}
     with capsys.disabled():
         print(f"\na plan of {sum(jobs(plan).values())} jobs took {seconds:.1f} s")
 
@@ -113,7 +113,7 @@ def test_prune_deletes_on_request_only(built: Project):
     del tree["variants"]["acl_gan"]
     built.params = tree
     gone, kept = built.run_directory("acl_gan", 0), built.run_directory("gan", 0)
-    assert jobs(built.snakemake()) == REPORTS
+    assert jobs(built.snakemake()) == MEASURED
     assert gone.exists(), "building deletes nothing"
     listed = built.advcodes("prune")
     assert listed.count("would delete ") == 6

@@ -292,6 +292,7 @@ def parser() -> argparse.ArgumentParser:
                           "statements), that of the MNIST score, of the feature-MSE, or Inception")  # fmt: skip
     stage("reference", "features of the real images", _stage(lambda g, w: g.reference(w)), "dataset")
     stage("evaluate", "measure a run's samples", _stage(lambda g, w: g.metrics(Run.parse(w))), "run", **run_help)
+    stage("study", "compute what a table or figure needs of networks", _stage(lambda g, w: g.study(w)), "item")
     stage("render", "render a table or figure", _stage(lambda g, w: g.item(w)), "item")
     for name, text, find in (
         ("front", "write reports/table1.md", Graph.front),

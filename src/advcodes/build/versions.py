@@ -19,7 +19,12 @@ from advcodes.core.errors import AdvcodesError
 AFFECTS_RESULTS = False
 LOCK = Path("dvc.lock")
 KEPT = STATE / "dvc.lock"  #: copy of the last whole one
-_OUTS = {"data": "data/prepared", "train": "data/runs", "evaluate": "data/evaluation"}  # of dvc.yaml
+_OUTS = {  # of dvc.yaml
+    "data": "data/prepared",
+    "train": "data/runs",
+    "evaluate": "data/evaluation",
+    "study": "data/studies",
+}
 
 
 def record(complete: bool) -> None:

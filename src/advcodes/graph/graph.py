@@ -10,7 +10,7 @@ from advcodes.build.provenance import Artifact, ancestors_first
 from advcodes.core.errors import AdvcodesError, unknown
 from advcodes.data.expected import original_size
 from advcodes.graph.evaluation import EvaluationGraph
-from advcodes.graph.run import Run
+from advcodes.graph.run import Run, plain
 from advcodes.papers.items import FRONT_ITEM, Item
 from advcodes.papers.read import paper_titles, read_claims
 
@@ -59,12 +59,66 @@ class Graph(EvaluationGraph):
         ]
 
     @functools.cache  # noqa: B019
-    def item(self, item_id: str) -> Artifact:
-        """A rendered table or figure: reports/<scale>/<item>.{md,json,...}."""
+    def study(self, item_id: str) -> Artifact:
+        """What a table or figure needs of networks, samples and data: data/studies/<scale>/<item>.
+
+        It depends on none of the item's words and numbers, but for those that say what is to be shown.
+
+        Raises:
+            AdvcodesError: there is no such item, or it is drawn from results alone.
+        """
+        item, p = self._item(item_id), self.params
+        kind, runs = item.declares, self.runs(item)
+        if not kind.needs:
+            raise AdvcodesError(f"study {item_id}: `kind: {kind.name}` is drawn from results alone; render it instead")
+        datasets = dict.fromkeys(r.dataset for r in runs)
+        served = {c: d for c in item.columns if (d := p.served(c, item_id)) in datasets}
+        said = item.declaration()
+        config: dict[str, Any] = {
+            "kind": kind.name,
+            "cells": {
+                v: {c: d for c, d in served.items() if item.trains(v, c)} for v in self.rows(item) if v in p.variants
+            },
+            "options": {key: said[key] for key in kind.study_options()},
+        }
+        inputs: dict[str, Artifact] = {}
+        if "networks" in kind.needs:
+            config["sampling"] = plain(p.sampling)
+            inputs |= {f"run/{r.id}": self.train(r) for r in runs}
+        if "samples" in kind.needs:
+            inputs |= {f"samples/{r.id}": self.samples(r) for r in runs}
+        if "masks" in kind.needs:  # of test images, as the metrics of what was filled in
+            config["masks"] = plain(p.metrics.inpainting)
+            config["splits"] = {d: p.datasets[d].test_split for d in datasets}
+        elif "data" in kind.needs:
+            config["splits"] = {d: self.reference_split(d) for d in datasets}
+        if "data" in kind.needs:
+            inputs |= {f"data/{d}": self.prepared(d) for d in datasets}
+        if "classifier" in kind.needs:
+            inputs |= {f"extractor/{d}": self.classifier(d) for d in datasets}
+        if "statements" in kind.needs:
+            inputs |= {f"statements/{d}": self.classifier(d, "statements") for d in datasets}
+        return Artifact(
+            f"study/{p.scale}/{item_id}",
+            self.data / "studies" / p.scale / item_id / "manifest.json",
+            config,
+            inputs,
+            ("advcodes.studies.make", f"advcodes.studies.{kind.name}"),
+        )
+
+    def studies(self) -> list[Artifact]:
+        """Studies of the chosen items."""
+        return [self.study(i) for i in self.chosen() if self.items[i].declares.needs]
+
+    def _item(self, item_id: str) -> Item:
         if item_id not in self.items:
             raise unknown("item", item_id, self.items)
-        item = self.items[item_id]
-        p = self.params
+        return self.items[item_id]
+
+    @functools.cache  # noqa: B019
+    def item(self, item_id: str) -> Artifact:
+        """A rendered table or figure: reports/<scale>/<item>.{md,json,...}."""
+        item, p = self._item(item_id), self.params
         config = {
             "scale": p.scale,
             "item": item.declaration(),
@@ -72,15 +126,9 @@ class Graph(EvaluationGraph):
             "columns": {c: p.served(c, item_id) for c in item.columns},
             "whole": self._whole(item),
         }
-        inputs = self._results(runs := self.runs(item))
-        datasets = dict.fromkeys(r.dataset for r in runs)
-        if item.kind not in ("curves", "controller", "leaderboard"):  # numbers that other stages wrote
-            inputs |= {f"samples/{r.id}": self.samples(r) for r in runs}
-            inputs |= {f"data/{d}": self.prepared(d) for d in datasets}
-        if item.kind in ("codes", "conditional"):
-            inputs |= {f"extractor/{d}": self.classifier(d) for d in datasets}
-        if item.kind == "attributes":
-            inputs |= {f"statements/{d}": self.classifier(d, "statements") for d in datasets}
+        inputs = self._results(self.runs(item))
+        if item.declares.needs:
+            inputs["study"] = self.study(item_id)
         return Artifact(
             f"item/{p.scale}/{item_id}",
             self.data / "reports" / p.scale / f"{item_id}.manifest.json",

@@ -1,4 +1,4 @@
-"""What figures of images that were asked for or changed share: files, pages, who can be shown, scores beside them."""
+"""What figures of images that were asked for or changed share: files, pages, scores beside them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import mean_sd
 from advcodes.metrics.conditional import CONDITIONAL
 from advcodes.metrics.registry import parse
@@ -14,7 +13,6 @@ from advcodes.pages import text
 from advcodes.pages.content import descriptions, footnotes, head, label, origin, ran, write_pages
 from advcodes.pages.pictures import images, scatter
 from advcodes.pages.results import Result
-from advcodes.training.restore import Restored
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
@@ -101,27 +99,6 @@ def lines(shown: Sequence[Any], upper: Mapping[str, str], made: str) -> tuple[li
     first = [[getattr(by_column[on], part) for on in columns] for part in upper.values()]
     drawn = [*first, *([by_both.get((title, on), "not run") for on in columns] for title in titles)]
     return drawn, [*upper, *titles], columns
-
-
-def check(restored: Restored, wanted: Sequence[str], where: str) -> None:
-    """See that a run makes images of what it is asked to show.
-
-    Args:
-        restored: a trained run.
-        wanted: what it may be asked for: ``labels``, ``clusters``, ``text``.
-        where: the item and row, named in errors.
-
-    Raises:
-        AdvcodesError: it is asked for something else or nothing, or its samples are points.
-    """
-    method = restored.method
-    if method.asks not in wanted:
-        raise AdvcodesError(
-            f"{where}: samples of {method.name} are asked for {method.asks or 'nothing'}, and this figure shows what "
-            f"{' or '.join(wanted)} give; take its variant out"
-        )
-    if len(restored.shape) == 1:
-        raise AdvcodesError(f"{where}: has points, no images; serve its column by images (`stand_ins`)")
 
 
 def scores(results: Sequence[Result], main: str, kinds: Sequence[str] = SCORES) -> dict[str, Any]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from advcodes.build.provenance import Artifact
-from advcodes.core.errors import AdvcodesError
-from advcodes.data.prepared import Prepared, load
 from advcodes.pages.content import frame
 from advcodes.pages.results import Result, of_cell, read_results
 from advcodes.papers.items import Item
+from advcodes.studies.base import Cell, Study, read
 
 
 @dataclass(frozen=True)
@@ -27,8 +24,9 @@ class Request:
         rows: variants that are trained: the paper's, then those that params.yaml adds.
         columns: the paper's columns, and the dataset that served each (None: not run).
         whole: images that a run sees at scale `paper`, by column, as far as known.
-        inputs: artifacts by role: ``<run>`` metrics, ``run/<run>``, ``samples/<run>``, ``data/<dataset>``, ...
+        inputs: artifacts by role: ``<run>`` metrics, ``run/<run>``, and ``study`` where its kind has one.
         results: of all runs.
+        study: what networks, samples and data had to say.
     """
 
     item: Item
@@ -38,6 +36,7 @@ class Request:
     whole: Mapping[str, int]
     inputs: Mapping[str, Artifact]
     results: list[Result]
+    study: Study = field(default_factory=dict)
 
     @classmethod
     def of_artifact(cls, config: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> Request:
@@ -47,7 +46,8 @@ class Request:
             AdvcodesError: an input is missing or malformed.
         """
         own = (config[name] for name in ("scale", "rows", "columns", "whole"))
-        return cls(Item.model_validate(config["item"]), *own, inputs, read_results(inputs))
+        study = read(inputs["study"].directory) if "study" in inputs else {}
+        return cls(Item.model_validate(config["item"]), *own, inputs, read_results(inputs), study)
 
     def frame(self, along_training: bool = False) -> dict[str, Any]:
         """The item's content before its numbers, see :func:`advcodes.pages.content.frame`."""
@@ -73,28 +73,6 @@ class Request:
         """Directory of the trained run."""
         return self.inputs[f"run/{self.id(result)}"].directory
 
-    def samples(self, result: Result) -> np.ndarray:
-        """Generated images uint8 [N, C, H, W], or points float32 [N, D]; a memory map."""
-        path = self.inputs[f"samples/{self.id(result)}"].directory / "samples.npy"
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-
-    def asked(self, result: Result) -> np.ndarray:
-        """What a conditional run's samples were asked to show, int64 [N]: a class, a cluster, or a caption's row."""
-        return np.load(self.inputs[f"samples/{self.id(result)}"].directory / "asked.npy", allow_pickle=False)
-
-    def prepared(self, column: str) -> Prepared:
-        """The dataset that serves a column."""
-        return load(self.inputs[f"data/{self.columns[column]}"].directory)
-
-    def pictured(self, column: str) -> Prepared:
-        """The dataset that serves a column, of images.
-
-        Raises:
-            AdvcodesError: it has points.
-        """
-        if (data := self.prepared(column)).points:
-            raise AdvcodesError(
-                f"{self.item.id}: {self.columns[column]!r} has points, no images; serve {column!r} by images "
-                "(`stand_ins`)"
-            )
-        return data
+    def studied(self, column: str, results: Sequence[Result]) -> Cell:
+        """What the study found of a column and the row of these results."""
+        return self.study[results[0].variant, column]

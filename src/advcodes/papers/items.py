@@ -10,9 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_
 
 from advcodes.core.errors import did_you_mean
 from advcodes.core.schema import Model, Positive, Real
-from advcodes.metrics.inpainting import INPAINTED
 from advcodes.metrics.registry import quantities, quantity
-from advcodes.metrics.settling import SETTLING_IMAGES
+from advcodes.papers.kinds import KINDS, Kind, KindName
 
 AFFECTS_RESULTS = False  # declarations enter a report's key as values
 FRONT_ITEM = "acl/table1"  #: the item shown as reports/table1.md
@@ -28,7 +27,6 @@ def _declared(name: str) -> str:
 
 
 Metric = Annotated[str, AfterValidator(_declared)]  #: name of a number that some metric gives, and items may be about
-LAYOUTS = {"reconstructions": ("pairs", "blocks", "rows"), "inpainting": ("models", "formation")}  #: by kind
 Side = Literal["encoded", "generated"]
 
 
@@ -126,23 +124,7 @@ class Item(Model):
     """One table or figure."""
 
     id: str
-    kind: Literal[
-        "table",
-        "curves",
-        "grids",
-        "codes",
-        "interpolation",
-        "priors",
-        "conditional",
-        "sentences",
-        "reconstructions",
-        "inpainting",
-        "chains",
-        "attributes",
-        "energies",
-        "controller",
-        "leaderboard",
-    ] = Field(description="module of advcodes.pages.kinds that renders it")
+    kind: KindName = Field(description="of advcodes.papers.kinds; the module of advcodes.pages.kinds that renders it")
     title: str
     source: str = Field(description="Table 1, Figure 8: where it stands in the paper")
     reference: str = Field("", description="authors and number of the paper; set from its file")
@@ -183,25 +165,20 @@ class Item(Model):
     @model_validator(mode="after")
     def _agrees(self) -> Item:
         _once("columns", self.columns)
-        if self.kind == "curves" and not quantity(self.metric).over_training:
+        if self.declares.over_training and not quantity(self.metric).over_training:
             raise ValueError(f"metric: {self.metric!r} is not measured over training")
-        if self.kind == "controller" and self.metric != SETTLING_IMAGES:
-            raise ValueError(f"metric: `kind: controller` shows {SETTLING_IMAGES}, not {self.metric!r}")
+        if self.declares.metrics and self.metric not in self.declares.metrics:
+            shown = " or ".join(self.declares.metrics)
+            raise ValueError(f"metric: `kind: {self.kind}` shows {shown}, not {self.metric!r}")
         if self.better != quantity(self.metric).better:
             raise ValueError(
                 f"better: of {self.metric!r}, {quantity(self.metric).better} values are better, not {self.better}"
             )
         if self.paper_measures and not self.in_paper:
             raise ValueError("paper_measures: `true` goes with what is in a paper only, not with `in_paper: false`")
-        if self.kind == "table" and not self.paper_measures:
+        if self.declares.prints and not self.paper_measures:
             raise ValueError("paper_measures: `false` goes with figures only; a table prints the paper's numbers")
-        for key, kind in (("panels", "curves"), ("marks", "table"), ("measures", "table"), ("footnotes", "table"),
-                          ("sides", "codes"), ("sentences", "sentences"),
-                          ("swap", "sentences"), ("samples", "reconstructions"),
-                          ("attributes", "attributes"), ("strength", "attributes")):  # fmt: skip
-            if self.kind != kind and getattr(self, key) != Item.model_fields[key].default:
-                goes = "go" if key.endswith("s") else "goes"
-                raise ValueError(f"{key}: {goes} with `kind: {kind}` only, not with {self.kind!r}")
+        self._options_agree()
         self._layout_agrees()
         for i, panel in enumerate(self.panels):
             _known(f"panels.{i}", "column", [panel.column], self.columns)
@@ -215,8 +192,10 @@ class Item(Model):
         _once("sides", self.sides)
         if "generated" not in self.sides:
             raise ValueError("sides: lack 'generated'; a figure of codes shows the code generator's, at least")
-        if self.kind == "sentences":
-            self._sentences_agree()
+        for key in self.declares.required:
+            if not getattr(self, key):
+                raise ValueError(f"{key}: missing with `kind: {self.kind}`")
+        self._sentences_agree()
         if self.samples and self.layout != "pairs":
             blocks = "; blocks show samples anyway" if self.layout == "blocks" else ""
             raise ValueError(f"samples: goes with `layout: pairs` only{blocks}")
@@ -225,15 +204,21 @@ class Item(Model):
         self._of_every_column("attributes")
         return self
 
+    def _options_agree(self) -> None:
+        """See that the item has no key that goes with other kinds only."""
+        for kind in KINDS.values():
+            for key in (*kind.options, *kind.page_options):
+                if self.kind != kind.name and getattr(self, key) != Item.model_fields[key].default:
+                    goes = "go" if key.endswith("s") else "goes"
+                    raise ValueError(f"{key}: {goes} with `kind: {kind.name}` only, not with {self.kind!r}")
+
     def _layout_agrees(self) -> None:
-        if self.kind not in LAYOUTS:
+        if not (layouts := self.declares.layouts):
             if self.layout != Item.model_fields["layout"].default:
-                raise ValueError(f"layout: goes with `kind: {'` or `'.join(LAYOUTS)}` only, not with {self.kind!r}")
-        elif self.layout not in LAYOUTS[self.kind]:
-            allowed = "` or `".join(LAYOUTS[self.kind])
-            raise ValueError(f"layout: `kind: {self.kind}` has `{allowed}`, not {self.layout!r}")
-        if self.kind == "inpainting" and self.metric not in INPAINTED:
-            raise ValueError(f"metric: `kind: inpainting` shows {' or '.join(INPAINTED)}, not {self.metric!r}")
+                kinds = "` or `".join(kind.name for kind in KINDS.values() if kind.layouts)
+                raise ValueError(f"layout: goes with `kind: {kinds}` only, not with {self.kind!r}")
+        elif self.layout not in layouts:
+            raise ValueError(f"layout: `kind: {self.kind}` has `{'` or `'.join(layouts)}`, not {self.layout!r}")
 
     def _measures_agree(self) -> None:
         _known("measures", "column", self.measures, self.columns, "columns")
@@ -259,7 +244,7 @@ class Item(Model):
             _known(at, "metric", values, measured, "measured")
             for metric, value in values.items():
                 _known(f"{at}.{metric}.mark", "sign", [value.mark] * bool(value.mark), self.footnotes, "footnotes")
-        if row.real and (self.kind != "table" or row.cited is not None):
+        if row.real and (not self.declares.prints or row.cited is not None):
             raise ValueError(f"{here}.real: goes with `kind: table` only, and not with `cited`")
         _known(f"{here}.marks", "mark", row.marks, self.marks, "marks")
         _once(f"{here}.marks", row.marks)
@@ -278,8 +263,6 @@ class Item(Model):
                 raise ValueError(f"{key}: none for column {column!r} (there are: {', '.join(by_dataset)})")
 
     def _sentences_agree(self) -> None:
-        if not self.sentences:
-            raise ValueError("sentences: missing with `kind: sentences`")
         self._of_every_column("sentences")
         for dataset, swap in self.swap.items():
             here = "swap" if dataset == ANY else f"swap.{dataset}"
@@ -289,6 +272,11 @@ class Item(Model):
             for sentence in self.sentences.get(dataset, self.sentences.get(ANY, [])):
                 if not _word(swap.word).search(sentence):
                     raise ValueError(f"{here}.word: {swap.word!r} is no word of {sentence!r}")
+
+    @property
+    def declares(self) -> Kind:
+        """What its kind declares."""
+        return KINDS[self.kind]
 
     def measured(self, column: str) -> list[Metric]:
         """Metrics of a column, in the paper's order."""

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import mean_sd
-from advcodes.extractors.features import load_extractor
 from advcodes.pages import text
 from advcodes.pages.content import footnotes, head, label, origin, write_pages
-from advcodes.pages.pictures import clouds, scatter
-from advcodes.training.restore import restore
+from advcodes.pages.pictures import scatter
+from advcodes.studies.shared import CODES_NEIGHBOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,11 +25,7 @@ _SPARSE = 0.02  #: share of points below which a class gets no name in the pictu
 
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
-    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of codes; returns their names.
-
-    Raises:
-        AdvcodesError: a run has no encoder, or its dataset no classes.
-    """
+    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of codes; returns their names."""
     figure, picture = content(request), directory / f"{name}.png"
     draw(figure, picture)
     files = {"json": scatter.to_json(figure)}
@@ -43,38 +37,12 @@ def content(request: Request) -> dict[str, Any]:
 
     Returns:
         The frame of :func:`~advcodes.pages.content.frame`, with ``codes`` in each row: by column what
-        :func:`~advcodes.pages.pictures.clouds.panel` gives, and ``metric`` of the samples by seed.
+        :mod:`advcodes.studies.codes` found, and ``metric`` of the samples by seed.
     """
-    item = request.item
     figure = request.frame()
     for row, column, results in request.cells(figure, "codes"):
-        dataset = request.columns[column]
-        split = request.prepared(column).split(results[0].protocol["split"])
-        extractor = load_extractor(request.inputs[f"extractor/{dataset}"].directory, "classifier")
-        restored = {r.seed: restore(request.run(r)) for r in results}
-        asks = restored[results[0].seed].method.asks
-        if not extractor.classes and not (asks in clouds.EXACT and "encoded" not in item.sides):
-            raise AdvcodesError(
-                f"{item.id}: {dataset!r} has no classes to colour codes by; serve {column!r} by a dataset that has"
-                " (stand_ins in params.yaml)"
-            )
-        runs = {
-            r.seed: clouds.codes_of(
-                restored[r.seed],
-                split,
-                extractor,
-                request.inputs[f"samples/{request.id(r)}"].config,
-                r.seed,
-                item.sides,
-            )
-            for r in results
-        }
-        names = list(split.classes) or [str(c) for c in range(int(split.labels.max()) + 1)]
-        coloured = {"asks": asks} if asks in clouds.EXACT else {"classifier_accuracy": extractor.about["accuracy"]}
         row["codes"][column] = {
-            "split": results[0].protocol["split"],
-            **coloured,
-            **clouds.panel(runs, names),
+            **request.studied(column, results).numbers,
             "metric": {str(r.seed): r.metrics[figure["columns"][column]["metric"]] for r in results},
         }
     return figure
@@ -266,7 +234,7 @@ def _notes(shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, Any]]]) ->
     if len(plain) < len(shown):
         notes.append(
             "**Neighbours**: how well classes or clusters separate in the codes themselves, not in the picture: share "
-            f"of codes whose label is that of most of their {clouds.NEIGHBOURS} nearest others (leave one out); by "
+            f"of codes whose label is that of most of their {CODES_NEIGHBOURS} nearest others (leave one out); by "
             "chance about the share of the largest."
         )
     if projections := {c["projection"] for _, _, c in shown} - {None}:

@@ -6,30 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
 from advcodes.core.statistics import mean_sd
-from advcodes.evaluation.sample import shown as sampled
-from advcodes.extractors.features import Extractor, load_extractor
 from advcodes.pages import given, text
 from advcodes.pages.content import label, ran
-from advcodes.pages.pictures import scatter
 from advcodes.pages.pictures.blocks import Block, blocks
-from advcodes.training.restore import restore
+from advcodes.studies.shared import CONDITIONAL_SHOWN as SHOWN
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
 
-SHOWN = 10  #: classes or clusters of a grid, at most, and draws of noise
-
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
-    """Write ``<name>.png``, ``.json`` and ``.md``; returns their names.
-
-    Raises:
-        AdvcodesError: a run is not asked for labels or clusters, or makes no images.
-    """
+    """Write ``<name>.png``, ``.json`` and ``.md``; returns their names."""
     figure, grids = content(request)
     draw = (lambda path: blocks(grids, path)) if any(block for line in grids for block in line) else None
     return given.write(request, directory, name, figure, draw, markdown)
@@ -39,79 +27,22 @@ def content(request: Request) -> tuple[dict[str, Any], list[list[Block | None]]]
     """Everything the figure says, as JSON, and the grids of the first seed: a line a row, a block a column that ran.
 
     Returns:
-        The frame of :func:`~advcodes.pages.content.frame`, with ``asked`` in each row: by column ``asks``
-        (``labels`` or ``clusters``), ``choices`` (how many there are), ``order`` (those shown, from left to right) and
-        their ``names``, ``seed``, ``scores``, and what :func:`by_choice` gives.
+        The frame of :func:`~advcodes.pages.content.frame`, with ``asked`` in each row: by column what
+        :mod:`advcodes.studies.conditional` found, and ``scores``.
     """
-    item = request.item
     figure = request.frame()
     grids: list[tuple[dict[str, Any], dict[str, Block]]] = []
     for row, column, results in request.cells(figure, "asked"):
-        served = request.columns[column]
-        restored = restore(request.run(results[0]))
-        given.check(restored, ("labels", "clusters"), f"{item.id}, {label(row)}")
-        method, seed = restored.method, results[0].seed
-        extractor = load_extractor(request.inputs[f"extractor/{served}"].directory, "classifier")
-        classes = list(request.prepared(column).classes)
-        tables = {}
-        if extractor.classes:
-            # Other seeds have other clusters.
-            for result in results if method.asks == "labels" else results[:1]:
-                samples, asked = (a[: scatter.MEASURED] for a in (request.samples(result), request.asked(result)))
-                tables[result.seed] = shares(samples, asked, extractor, method.choices, len(classes))
-        found = by_choice(method.asks, tables, classes)
-        order = found.pop("order", list(range(method.choices)))[:SHOWN]
-        names = [f"cluster {k}" for k in order] if method.asks == "clusters" else [classes[k] for k in order]
-        sampling = request.inputs[f"samples/{request.id(results[0])}"].config
-        row["asked"][column] = {
-            "asks": method.asks, "choices": method.choices, "order": order, "names": names, "seed": seed,
-            "scores": given.scores(results, figure["columns"][column]["metric"]), **found,
-        }  # fmt: skip
-        grid = sampled(restored, torch.tensor(order), SHOWN, sampling, seed)
-        title = f"{label(row)}, {text.column(column, served)}"
+        studied = request.studied(column, results)
+        numbers = dict(studied.numbers)
+        seen = numbers.pop("seen")
+        scores = given.scores(results, figure["columns"][column]["metric"])
+        row["asked"][column] = {**numbers, "scores": scores, **seen}
+        title = f"{label(row)}, {text.column(column, request.columns[column])}"
         if not grids or grids[-1][0] is not row:
             grids.append((row, {}))
-        grids[-1][1][column] = Block(title, grid, names)
+        grids[-1][1][column] = Block(title, studied.arrays["images"], numbers["names"])
     return figure, [[line.get(column) for column in ran(figure)] for _, line in grids]
-
-
-def shares(samples: np.ndarray, asked: np.ndarray, extractor: Extractor, choices: int, classes: int) -> np.ndarray:
-    """Share of samples asked for one thing in which the classifier sees a class, [choices, classes].
-
-    Args:
-        samples: uint8 [N, C, H, W].
-        asked: int64 [N].
-        extractor: a classifier of the dataset's classes.
-        choices: how many things can be asked for.
-        classes: of the dataset.
-    """
-    _, logits = extractor.features(samples, "classes of what was asked for")
-    counts = np.zeros((choices, classes))
-    np.add.at(counts, (np.asarray(asked), logits.argmax(1).numpy()), 1)
-    return counts / np.maximum(counts.sum(1, keepdims=True), 1)
-
-
-def by_choice(asks: str, tables: Mapping[int, np.ndarray], classes: Sequence[str]) -> dict[str, Any]:
-    """What the classifier sees in samples of each class or cluster.
-
-    Args:
-        asks: ``labels`` or ``clusters``.
-        tables: :func:`shares` by seed; none where the dataset has no classes.
-        classes: names by label.
-
-    Returns:
-        For labels ``accuracy``: by seed the share of each class's samples that are taken for it. For clusters
-        ``order``: clusters by the class that is seen most in their samples, and ``most``: in this order that class and
-        its share, of the first seed.
-    """
-    if not tables:
-        return {}
-    if asks == "labels":
-        return {"accuracy": {str(seed): table.diagonal().round(4).tolist() for seed, table in tables.items()}}
-    table = next(iter(tables.values()))
-    order = np.argsort(table.argmax(1), kind="stable").tolist()
-    most = [{"class": classes[table[k].argmax()], "share": round(float(table[k].max()), 4)} for k in order]
-    return {"order": order, "most": most}
 
 
 def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequence[str] = ()) -> str:

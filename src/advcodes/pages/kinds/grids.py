@@ -17,7 +17,6 @@ from advcodes.pages.pictures.blocks import panels
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
 
-_SHOWN = 64  #: images of a grid, at most
 _ACROSS = 2  #: grids side by side where there is one column; several columns have a line each
 
 
@@ -51,14 +50,10 @@ def draw(request: Request, figure: Mapping[str, Any], path: Path) -> int:
     """Write a grid of real images and one for each row; returns the rows and columns of images in a grid."""
     lines: list[list[tuple[str, np.ndarray]]] = []
     for name, column in ran(figure).items():
-        split = column["protocol"]["split"]
-        real = request.prepared(name).split(split).images[:_SHOWN]
         where = "" if len(figure["columns"]) == 1 else f", {text.column(name, column['served_by'])}"
-        line = [(f"Real images{where}", np.array(real))]
-        for variant, row in figure["rows"].items():
-            if name in row["scores"]:
-                samples = request.samples(request.of(name, variant)[0])[:_SHOWN]
-                line.append((f"{label(row)}{where}", np.array(samples)))
+        cells = {v: request.study[v, name].arrays for v, row in figure["rows"].items() if name in row["scores"]}
+        line = [(f"Real images{where}", next(iter(cells.values()))["real"])]
+        line += [(f"{label(figure['rows'][v])}{where}", arrays["samples"]) for v, arrays in cells.items()]
         lines.append(line)
     if not lines or any(images_.ndim != 4 for line in lines for _, images_ in line):
         images.sheet([["not run" if not lines else "no images"]], [""], [request.item.title], path)

@@ -9,21 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from advcodes.core.errors import AdvcodesError
-from advcodes.metrics.inpainting import INPAINTED, completed, drawn_masks
 from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures import images
 from advcodes.pages.pictures.blocks import Block, blocks
-from advcodes.training.restore import restore
+from advcodes.studies.shared import INPAINTED_ACROSS
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
 
-ACROSS = ((1, 12), (1, 10))  #: images of a line of layout `models`: as many as the file's size allows
-STEPS = 6  #: images of a panel of layout `formation`
+ACROSS = ((1, INPAINTED_ACROSS), (1, 10))  #: images of a line of layout `models`: as many as the file's size allows
 FORMED = ("x", "M(x)", "G(E(M(x)))", "mixed")  #: columns of such a panel (GALI figure 2)
-_PROTOCOL = ("inpainting_split", "inpainting_smallest", "inpainting_largest", "inpainting_seed")
 
 
 @dataclass(frozen=True)
@@ -48,11 +44,7 @@ class Shown:
 
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
-    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of inpainting; returns their names.
-
-    Raises:
-        AdvcodesError: a run cannot inpaint, or its dataset has no images.
-    """
+    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of inpainting; returns their names."""
     figure, shown = content(request)
 
     def draw(path: Path) -> int:
@@ -68,40 +60,18 @@ def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
 
     Returns:
         The frame of :func:`~advcodes.pages.content.frame`, with ``layout``, and ``inpainted`` in each row: by
-        column the ``split``, the ``seed`` and number of ``images`` shown, what is missing of each (``masks``: top,
-        left, height, width), and ``scores`` over seeds.
+        column what :mod:`advcodes.studies.inpainting` found, and ``scores`` over seeds.
     """
     item = request.item
     figure = request.frame() | {"layout": item.layout}
-    count, shown = STEPS if item.layout == "formation" else ACROSS[0][1], []
+    shown = []
     for row, column, results in request.cells(figure, "inpainted"):
-        served, data, first = request.columns[column], request.pictured(column), results[0]
-        restored = restore(request.run(first))
-        method, where = restored.method, f"{item.id}, {label(row)}"
-        if not method.can("inpaint", method.config):
-            raise AdvcodesError(f"{where}: {method.name} as it was trained does not inpaint; take its variant out")
-        if item.layout == "formation" and not hasattr(method, "occluded"):
-            raise AdvcodesError(f"{where}: {method.name} does not say how its encoder sees masked images (`occluded`)")
-        split, *masking = (first.protocol[key] for key in _PROTOCOL)
-        real = np.array(data.split(split).images[:count])
-        missing = drawn_masks(len(real), restored.shape, *masking)
-        sampling = request.inputs[f"samples/{request.id(first)}"].config
-        training = data.split(restored.config["view"]["train_split"]).images
-        given_all = (restored, real, missing, sampling, training, first.seed)
-        seen = completed(*given_all, whole=True) if item.layout == "formation" else None
-        masked = np.where(missing.numpy(), np.uint8(0), real)
-        shown.append(Shown(label(row), text.column(column, served), real, masked, seen, completed(*given_all)))
-        row["inpainted"][column] = {
-            "split": split, "seed": first.seed, "images": len(real), "masks": [_box(mask) for mask in missing.numpy()],
-            "scores": given.scores(results, figure["columns"][column]["metric"], INPAINTED),
-        }  # fmt: skip
+        studied = request.studied(column, results)
+        images_ = [studied.arrays.get(name) for name in ("real", "masked", "seen", "filled")]
+        shown.append(Shown(label(row), text.column(column, request.columns[column]), *images_))
+        scores = given.scores(results, figure["columns"][column]["metric"], item.declares.metrics)
+        row["inpainted"][column] = {**studied.numbers, "scores": scores}
     return figure, shown
-
-
-def _box(mask: np.ndarray) -> list[int]:
-    """Top, left, height and width of the rectangle in a mask [1, H, W]."""
-    rows, columns = (np.flatnonzero(mask[0].any(axis)) for axis in (1, 0))
-    return [int(n) for n in (rows[0], columns[0], len(rows), len(columns))]
 
 
 def lines(shown: Sequence[Shown]) -> tuple[list[list[Any]], list[str], list[str]]:

@@ -6,25 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
-from advcodes import losses
-from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import text
 from advcodes.pages.content import footnotes, head, label, origin, write_pages
 from advcodes.pages.pictures import scatter
 from advcodes.pages.results import Result, only
-from advcodes.training.restore import Restored, restore, snapshots
+from advcodes.studies.shared import PRIORS_DRAWN as DRAWN
+from advcodes.studies.shared import PRIORS_PANELS as PANELS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from advcodes.pages.request import Request
 
-DRAWN = 400  #: points of a cloud, at most
-PANELS = 6  #: snapshots shown, at most
 DISTANCE = "energy_distance"
 _LEAST = 1e-4  #: lower end of logarithmic axes: the numbers are unbiased, so that chance takes them below 0
 _COLOURS = {"prior": "0.45", "real": "#7b3fa0", "codes": "#12b5a6", "data": "#d62728", "generated": "#1a1a1a"}
@@ -32,11 +26,7 @@ _LINES = ("#1f77b4", "#e6820e", "#2a9d4a", "#8c564b", "#7f7f7f")
 
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
-    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of priors; returns their names.
-
-    Raises:
-        AdvcodesError: data or codes do not lie in the plane, or snapshots have no encoder.
-    """
+    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of priors; returns their names."""
     figure, picture = content(request), directory / f"{name}.png"
     draw(figure, picture)
     files = {"json": scatter.to_json(figure)}
@@ -51,86 +41,21 @@ def content(request: Request) -> dict[str, Any]:
         the first seed (``prior``, ``snapshots``, ``data``, ``generated``), and over all seeds ``mismatch`` of codes and
         ``energy_distance`` of data at each snapshot, and ``final`` ones.
     """
-    item = request.item
     figure = request.frame()
     for row, column, results in request.cells(figure, "strips"):
-        split = results[0].protocol["split"]
-        data = np.array(request.prepared(column).split(split).images[: scatter.MEASURED])
-        runs = {r.seed: codes_over_training(request.run(r), data, r.seed, item.id) for r in results}
-        points = strip(runs[results[0].seed], restore(request.run(results[0])), results[0].seed)
+        numbers = dict(request.studied(column, results).numbers)
+        mismatches = {int(seed): points for seed, points in numbers.pop("mismatches").items()}
+        where = request.item.id
         row["strips"][column] = {
-            "split": split,
-            "seed": results[0].seed,
-            **points,
-            "data": scatter.coordinates(data[:DRAWN]),
-            "generated": scatter.coordinates(request.samples(results[0])[:DRAWN]),
-            "measured": len(data),
-            "mismatch": _curve({r.seed: _mismatches(runs[r.seed]) for r in results}),
-            DISTANCE: _curve({r.seed: _distances(r, item.id) for r in results}),
+            **numbers,
+            "mismatch": _curve(mismatches),
+            DISTANCE: _curve({r.seed: _distances(r, where) for r in results}),
             "final": {
-                DISTANCE: _final({r.seed: r.metrics[only(DISTANCE, r.metrics, item.id)] for r in results}),
-                "mismatch": _final({s: _mismatches(runs[s])[-1][2] for s in runs}),
+                DISTANCE: _final({r.seed: r.metrics[only(DISTANCE, r.metrics, where)] for r in results}),
+                "mismatch": _final({seed: points[-1][2] for seed, points in mismatches.items()}),
             },
         }
     return figure
-
-
-def codes_over_training(
-    directory: Path, data: np.ndarray, seed: int, where: str
-) -> list[tuple[int, int, torch.Tensor, torch.Tensor]]:
-    """Codes of one run at each of its snapshots.
-
-    Args:
-        directory: of the trained run.
-        data: points to encode, float32 [N, 2].
-        seed: of the noise, the same at each snapshot.
-        where: named in errors.
-
-    Returns:
-        Step, images seen, E(x) and G_z(z), float32 [N, 2] each.
-
-    Raises:
-        AdvcodesError: data or codes do not lie in the plane, or snapshots have no encoder.
-    """
-    found = []
-    for step, images in snapshots(directory):
-        restored = restore(directory, step=step)
-        _check(restored, where)
-        found.append((step, images, scatter.encoded(restored, data), scatter.generated(restored, len(data), seed)))
-    return found
-
-
-def _check(restored: Restored, where: str) -> None:
-    scatter.check(restored, where)
-    method = restored.method
-    if len(restored.shape) != 1 or restored.shape[0] != 2 or method.config.latent_dim != 2:
-        raise AdvcodesError(
-            f"{where}: shows points and codes in the plane, got data of shape {list(restored.shape)} and codes of "
-            f"{method.config.latent_dim} numbers; serve it by `gaussians` and set `latent_dim: 2`"
-        )
-    if "encoder" not in (*method.sampling_roles, *method.snapshot_roles):
-        raise AdvcodesError(
-            f"{where}: snapshots of {method.name} hold no encoder, so its codes during training are lost; add it to "
-            "snapshot_roles of the method"
-        )
-
-
-def strip(
-    codes: Sequence[tuple[int, int, torch.Tensor, torch.Tensor]], restored: Restored, seed: int
-) -> dict[str, Any]:
-    """Points of one run for JSON: ``prior``, and ``snapshots`` with ``step``, ``images``, ``real`` and ``codes``."""
-    shown = np.unique(np.linspace(0, len(codes) - 1, PANELS).round().astype(int))
-    with torch.inference_mode():
-        noise = restored.method.noise(DRAWN, torch.Generator().manual_seed(seed))
-    found = []
-    for step, images, real, generated in (codes[i] for i in shown):
-        clouds = {"real": scatter.coordinates(real[:DRAWN]), "codes": scatter.coordinates(generated[:DRAWN])}
-        found.append({"step": step, "images": images, **clouds})
-    return {"prior": scatter.coordinates(noise), "snapshots": found}
-
-
-def _mismatches(codes: Sequence[tuple[int, int, torch.Tensor, torch.Tensor]]) -> list[tuple[int, int, float]]:
-    return [(step, n, round(float(losses.codes.mismatch(real, fake)), 6)) for step, n, real, fake in codes]
 
 
 def _distances(result: Result, where: str) -> list[tuple[int, int, float]]:

@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from advcodes.core.errors import AdvcodesError
-from advcodes.metrics.reconstruction import reconstructions
 from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures import images
 from advcodes.pages.pictures.blocks import Block, blocks
-from advcodes.training.restore import restore
+from advcodes.studies.shared import RECONSTRUCTED_ACROSS
+from advcodes.studies.shared import RECONSTRUCTED_PAIRS as PAIRS
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
 
-ROWS = 8
-PAIRS = 4  #: side by side in a panel of layout `pairs`
-ACROSS = ((1, 12), (1, 10))  #: images of a line of layout `rows`: as many as the file's size allows
+ACROSS = ((1, RECONSTRUCTED_ACROSS), (1, 10))  #: images of a line of layout `rows`: as many as the file's size allows
 ORIGINALS = "Original"
 _ACROSS = 3  #: panels side by side, at most
 
@@ -36,22 +33,18 @@ class Shown:
         on: its column.
         real: images that are reconstructed.
         made: their reconstructions.
-        samples: of the run.
+        samples: of the run; None where the item shows none.
     """
 
     title: str
     on: str
     real: np.ndarray
     made: np.ndarray
-    samples: np.ndarray
+    samples: np.ndarray | None
 
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
-    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of reconstructions; returns their names.
-
-    Raises:
-        AdvcodesError: a run cannot reconstruct, or its dataset has no images.
-    """
+    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of reconstructions; returns their names."""
     (figure, shown), item = content(request), request.item
 
     def draw(path: Path) -> int:
@@ -67,31 +60,19 @@ def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
 
     Returns:
         The frame of :func:`~advcodes.pages.content.frame`, with ``layout``, ``samples`` (whether some are drawn),
-        and ``reconstructed`` in each row: by column the ``split``, the ``seed`` and number of ``images`` shown, and
+        and ``reconstructed`` in each row: by column what :mod:`advcodes.studies.reconstructions` found, and
         ``scores`` over seeds.
     """
     item = request.item
     figure = request.frame()
     figure |= {"layout": item.layout, "samples": item.samples or item.layout == "blocks"}
-    count, shown = {"pairs": ROWS * PAIRS, "blocks": ROWS, "rows": ACROSS[0][1]}[item.layout], []
+    shown = []
     for row, column, results in request.cells(figure, "reconstructed"):
-        served, data, first = request.columns[column], request.pictured(column), results[0]
-        restored = restore(request.run(first))
-        if not restored.method.can("reconstruct"):
-            raise AdvcodesError(
-                f"{item.id}, {label(row)}: {restored.method.name} does not reconstruct; take its variant out"
-            )
-        split = first.protocol["split"]
-        real = np.array(data.split(split).images[:count])
-        sampling = request.inputs[f"samples/{request.id(first)}"].config
-        training = data.split(restored.config["view"]["train_split"]).images
-        made = reconstructions(restored, real, sampling, training, first.seed)
-        samples = np.array(request.samples(first)[: count if item.layout == "blocks" else 2 * count])
-        shown.append(Shown(label(row), text.column(column, served), real, made, samples))
-        row["reconstructed"][column] = {
-            "split": split, "seed": first.seed, "images": len(real),
-            "scores": given.scores(results, figure["columns"][column]["metric"], given.AUTOENCODED),
-        }  # fmt: skip
+        studied = request.studied(column, results)
+        images_ = [studied.arrays.get(name) for name in ("real", "made", "samples")]
+        shown.append(Shown(label(row), text.column(column, request.columns[column]), *images_))
+        scores = given.scores(results, figure["columns"][column]["metric"], given.AUTOENCODED)
+        row["reconstructed"][column] = {**studied.numbers, "scores": scores}
     return figure, shown
 
 

@@ -6,31 +6,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import mean_sd
-from advcodes.evaluation.sample import shown as sampled
 from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures.blocks import Block, blocks
 from advcodes.pages.results import Result
-from advcodes.papers.items import ANY, Item, Swap
-from advcodes.text import encoder as sentence_encoder
-from advcodes.text.encoder import SentenceEncoder, tokens
-from advcodes.training.restore import SENTENCES, Restored, restore
+from advcodes.studies.shared import SENTENCES_SIDE as SIDE
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
 
-SIDE = 6  #: rows and columns of a sentence's images; rows where a word is replaced
 _ACROSS = 2  #: blocks side by side
 
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
-    """Write ``<name>.png``, ``.json`` and ``.md``; returns their names.
-
-    Raises:
-        AdvcodesError: a run is not asked in words, or no sentence is declared for its dataset.
-    """
+    """Write ``<name>.png``, ``.json`` and ``.md``; returns their names."""
     figure, shown = content(request)
     across = 1 if request.item.swap else _ACROSS
 
@@ -44,30 +34,20 @@ def content(request: Request) -> tuple[dict[str, Any], list[Block]]:
     """Everything the figure says, as JSON, and the images of the first seed.
 
     Returns:
-        The frame of :func:`~advcodes.pages.content.frame`, with ``said`` in each row: by column the
-        ``sentences``, ``words`` that took the place of one of them (None without), words of all these that are
-        ``unknown`` to the sentence encoder, ``source`` of its captions (``original`` or ``template``), ``seed``,
-        ``scores``, and ``agreement``: by statement of captions ``samples``, ``chance`` and ``real``, a value a seed.
+        The frame of :func:`~advcodes.pages.content.frame`, with ``said`` in each row: by column what
+        :mod:`advcodes.studies.sentences` found, ``scores``, and ``agreement``: by statement of captions ``samples``,
+        ``chance`` and ``real``, a value a seed.
     """
-    item = request.item
     figure, shown = request.frame(), []
     for row, column, results in request.cells(figure, "said"):
-        served = request.columns[column]
-        sentences, swap = spoken(item, served)
-        directory, seed = request.run(results[0]), results[0].seed
-        restored, where = restore(directory), f"{item.id}, {label(row)}"
-        given.check(restored, ("text",), where)
-        speaks = sentence_encoder.load(directory / SENTENCES)
-        sampling = request.inputs[f"samples/{request.id(results[0])}"].config
-        on = f"{label(row)}, {text.column(column, served)}"
-        for sentence in sentences:
-            title = sentence if swap is None else swap.marked(sentence)
-            shown.append(block(restored, speaks, sentence, swap, sampling, seed, f"{on}: \u201c{title}\u201d"))
-        said = [s for sentence in sentences for s in (swap.of(sentence) if swap else [sentence])]
+        studied = request.studied(column, results)
+        found = studied.numbers
+        on = f"{label(row)}, {text.column(column, request.columns[column])}"
+        for title, images in zip(found["titles"], studied.arrays["images"], strict=True):
+            shown.append(Block(f"{on}: \u201c{title}\u201d", images, found["words"] or ()))
         row["said"][column] = {
-            "sentences": sentences, "words": swap.by if swap else None, "unknown": unknown(speaks, said),
-            "agreement": _agreement(results),
-            "source": "template" if request.prepared(column).captions is None else "original", "seed": seed,
+            **{key: found[key] for key in ("sentences", "words", "unknown")}, "agreement": _agreement(results),
+            **{key: found[key] for key in ("source", "seed")},
             "scores": given.scores(results, figure["columns"][column]["metric"]),
         }  # fmt: skip
     return figure, shown
@@ -79,42 +59,6 @@ def _agreement(results: Sequence[Result]) -> dict[str, dict[str, list[float]]]:
         return {}
     sides = ("samples", "chance", "real")
     return {s: {side: [r.agreement[s][side] for r in results] for side in sides} for s in results[0].agreement}
-
-
-def spoken(item: Item, dataset: str) -> tuple[list[str], Swap | None]:
-    """An item's sentences for a dataset, and the word to replace in them.
-
-    Raises:
-        AdvcodesError: it has none for this dataset.
-    """
-    sentences = item.sentences.get(dataset, item.sentences.get(ANY))
-    if sentences is None:
-        raise AdvcodesError(
-            f"{item.id}: no sentences for {dataset!r} (there are some for {', '.join(item.sentences)}); say them in "
-            f"its paper's file under `sentences.{dataset}`, or serve its column by another dataset (`stand_ins`)"
-        )
-    return sentences, item.swap.get(dataset, item.swap.get(ANY))
-
-
-def block(
-    restored: Restored,
-    speaks: SentenceEncoder,
-    sentence: str,
-    swap: Swap | None,
-    sampling: Mapping[str, Any],
-    seed: int,
-    title: str,
-) -> Block:
-    """Images of a sentence: of as much noise as there is room for, or of each word in turn and the same noise."""
-    if swap is not None:
-        return Block(title, sampled(restored, speaks.embed(swap.of(sentence)), SIDE, sampling, seed), swap.by)
-    made = sampled(restored, speaks.embed([sentence]), SIDE * SIDE, sampling, seed)
-    return Block(title, made.reshape(SIDE, SIDE, *made.shape[2:]))
-
-
-def unknown(speaks: SentenceEncoder, sentences: Sequence[str]) -> list[str]:
-    """Words of sentences that the encoder has not learnt, in order."""
-    return list(dict.fromkeys(t for s in sentences for t in tokens(s) if t[0].isalnum() and t not in speaks.words))
 
 
 def _by_statement(where: str, agreement: Mapping[str, Mapping[str, Sequence[float]]]) -> str:

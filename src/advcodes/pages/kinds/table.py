@@ -30,7 +30,6 @@ from advcodes.papers.items import Item, PaperValue
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
 
-_SHOWN = 24  #: images in a block of the sheet, at most
 UNTRAINED = ("cited", "real")  #: kinds of rows
 _WIDE = 6  #: most columns of numbers with ours beside the paper's; of more, each has a table
 
@@ -56,7 +55,7 @@ def _samples(table: Mapping[str, Any], request: Request, path: Path) -> str:
             block: np.ndarray | str = "not run"
             if found := request.of(name, variant):
                 seeds.add(found[0].seed)
-                block = request.samples(found[0])[:_SHOWN]
+                block = request.studied(name, found).arrays["samples"]
                 if block.ndim != 4:
                     block = "no images"
             blocks[-1].append(block)

@@ -1,27 +1,20 @@
-"""Clouds of codes: taken from trained runs, rounded for JSON, drawn in the plane."""
+"""Clouds of codes: drawn in the plane, and written as JSON."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import mean_sd
-from advcodes.core.values import to_float
 from advcodes.pages import text
 from advcodes.pages.content import as_json
-from advcodes.training.restore import Restored
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MEASURED = 2000  #: codes a side that numbers are computed from, at most
-BATCH = 250
 MISMATCH = (
     "the energy coefficient (2 E|X-Y| - E|X-X'| - E|Y-Y'|) / 2 E|X-Y| of Székely and Rizzo 2013, unbiased: 0 for equal "
     "distributions (by chance a little below), 1 for such that have nothing in common; the scale of codes, which the "
@@ -29,48 +22,6 @@ MISMATCH = (
 )
 _MARGIN = 0.06  #: of the range, around the points
 _OUTER = 1  #: percent of loose points that may lie beyond a panel, on each of its sides
-_FIRST = 4  #: digits of a coordinate in JSON
-
-
-def check(restored: Restored, where: str) -> None:
-    """See that a run has codes of both kinds.
-
-    Raises:
-        AdvcodesError: it has no encoder, or no codes that are decoded into samples.
-    """
-    method = restored.method
-    if not (method.can("encode") and method.can("sample") and hasattr(method, "codes")):
-        raise AdvcodesError(
-            f"{where}: {method.name} does not both encode and sample, so there are no codes to compare; take its "
-            "variant out of this figure (`items` of the variant in params.yaml)"
-        )
-
-
-def encoded(restored: Restored, images: np.ndarray) -> Tensor:
-    """Codes E(x), float32 [N, d], of stored images uint8 [N, C, H, W] or points float32 [N, D]."""
-    with torch.inference_mode():
-        return torch.cat([restored.method.encode(x).float() for x in batches(restored, images)])
-
-
-def batches(restored: Restored, images: np.ndarray, size: int = BATCH) -> Iterator[Tensor]:
-    """Stored images as networks see them, ``size`` at a time."""
-    for start in range(0, len(images), size):
-        yield to_float(torch.from_numpy(np.array(images[start : start + size])), restored.value_range)
-
-
-def generated(restored: Restored, n: int, seed: int) -> Tensor:
-    """``n`` codes that are decoded into samples, float32 [n, d]; the same noise for every snapshot of a run."""
-    with torch.inference_mode():
-        return restored.method.codes(n, torch.Generator().manual_seed(seed)).float()
-
-
-def coordinates(points: np.ndarray | Tensor) -> dict[str, list[float]]:
-    """Points [N, 2] for JSON: ``x`` and ``y``, rounded to a part in ten thousand of their largest."""
-    array = np.asarray(points, np.float64)
-    largest = float(np.abs(array).max(initial=0))
-    places = max(0, _FIRST - 1 - int(np.floor(np.log10(largest)))) if largest > 0 else 0
-    x, y = array.round(places).T.tolist()
-    return {"x": x, "y": y}
 
 
 def limits(

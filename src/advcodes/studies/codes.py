@@ -1,4 +1,4 @@
-"""Codes of one run and what is measured of them: an encoder's, a code generator's, and their classes."""
+"""Codes of runs and what is measured of them: an encoder's, a code generator's, and their classes."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import numpy as np
 import torch
 
 from advcodes import losses
+from advcodes.core.errors import AdvcodesError
 from advcodes.core.values import to_stored
 from advcodes.data.prepared import Prepared
 from advcodes.evaluation.sample import normalised_for_samples
 from advcodes.extractors.features import Extractor
-from advcodes.pages.pictures import scatter
-from advcodes.papers.items import Side
+from advcodes.studies import networks
+from advcodes.studies.base import Cell, Study
+from advcodes.studies.request import Request
+from advcodes.studies.shared import CODES_NEIGHBOURS as NEIGHBOURS
 from advcodes.training.restore import Restored
 
 DRAWN = 500  #: points of a side, at most; twice as many where there is but one
-NEIGHBOURS = 10
 EXACT = ("labels", "clusters")  #: what is asked of codes and can colour them
 TSNE_ALONE = "t-SNE (Euclidean, perplexity 30, seed 0)"
 TSNE = f"{TSNE_ALONE} fitted on both sides together"
@@ -44,13 +46,39 @@ class Codes:
     choices: tuple[str, ...] | None = None
 
 
+def study(request: Request) -> Study:
+    """Of each row and column the ``split``, and what :func:`panel` gives.
+
+    And what colours generated codes: what ``asks`` for them, or a classifier, with its ``classifier_accuracy``.
+
+    Raises:
+        AdvcodesError: a run has no encoder, or its dataset no classes.
+    """
+    found, sides = {}, request.options["sides"]
+    for place in request.places():
+        split = request.prepared(place).split(request.split(place))
+        extractor = networks.classifier(request, place.dataset)
+        restored = {seed: networks.restored(request, run) for seed, run in place.runs.items()}
+        asks = restored[place.seed].method.asks
+        if not extractor.classes and not (asks in EXACT and "encoded" not in sides):
+            raise AdvcodesError(
+                f"{request.item}: {place.dataset!r} has no classes to colour codes by; serve {place.column!r} by a"
+                " dataset that has (stand_ins in params.yaml)"
+            )
+        runs = {seed: codes_of(run, split, extractor, request.sampling, seed, sides) for seed, run in restored.items()}
+        names = list(split.classes) or [str(c) for c in range(int(split.labels.max()) + 1)]
+        coloured = {"asks": asks} if asks in EXACT else {"classifier_accuracy": extractor.about["accuracy"]}
+        found[place.key] = Cell({"split": request.split(place), **coloured, **panel(runs, names)})
+    return found
+
+
 def codes_of(
     restored: Restored,
     data: Prepared,
     extractor: Extractor,
     sampling: Mapping[str, Any],
     seed: int,
-    sides: Sequence[Side] = ("encoded", "generated"),
+    sides: Sequence[str] = ("encoded", "generated"),
 ) -> Codes:
     """Encode images of a split, generate as many codes, and classify what these are decoded into.
 
@@ -64,22 +92,22 @@ def codes_of(
         seed: of the noise.
         sides: those wanted; without ``encoded`` there are 2,000 generated codes, whatever the split has.
     """
-    images, method = data.images[: scatter.MEASURED], restored.method
-    n, points = len(images) if "encoded" in sides else scatter.MEASURED, data.points
-    real = scatter.encoded(restored, images) if "encoded" in sides else torch.zeros(0, method.config.latent_dim)
+    images, method = data.images[: networks.MEASURED], restored.method
+    n, points = len(images) if "encoded" in sides else networks.MEASURED, data.points
+    real = networks.encoded(restored, images) if "encoded" in sides else torch.zeros(0, method.config.latent_dim)
     labels = data.labels[: len(real)]
     # A code generator may have batch norm, too.
     with torch.inference_mode(), normalised_for_samples(method, sampling, torch.Generator().manual_seed(seed)):
         if method.asks in EXACT:
             generator = torch.Generator().manual_seed(seed)
             asked = method.conditions(n, generator)
-            generated = method.codes_given(asked, method.noise(n, generator)).float()
+            generated = method.codes_given(asked, method.noise(n, generator)).float().cpu()
             names = data.classes if method.asks == "labels" else map(str, range(method.choices))
-            return Codes(real.numpy(), labels, generated.numpy(), asked.numpy(), tuple(names))
-        generated = scatter.generated(restored, n, seed)
-        decoded = [to_stored(method.decode(c), restored.value_range, points) for c in generated.split(scatter.BATCH)]
+            return Codes(real.numpy(), labels, generated.numpy(), asked.cpu().numpy(), tuple(names))
+        generated = networks.generated(restored, n, seed)
+        decoded = [to_stored(method.decode(c), restored.value_range, points) for c in generated.split(networks.BATCH)]
     _, logits = extractor.features(torch.cat(decoded).cpu().numpy(), "classes of decoded codes")
-    return Codes(real.numpy(), labels, generated.numpy(), logits.argmax(1).numpy())
+    return Codes(real.numpy(), labels, generated.cpu().numpy(), logits.argmax(1).numpy())
 
 
 def panel(runs: Mapping[int, Codes], classes: Sequence[str]) -> dict[str, Any]:
@@ -110,7 +138,7 @@ def panel(runs: Mapping[int, Codes], classes: Sequence[str]) -> dict[str, Any]:
         "dimensions": dimensions,
         "projection": (TSNE if len(left) else TSNE_ALONE) if dimensions > 2 else None,
         "seed": seed,
-        **{k: {**scatter.coordinates(xy), "label": labels.tolist()} for k, (xy, labels) in clouds.items()},
+        **{k: {**networks.coordinates(xy), "label": labels.tolist()} for k, (xy, labels) in clouds.items()},
         "runs": {str(s): _numbers(codes, len(classes)) for s, codes in runs.items()},
     }
 

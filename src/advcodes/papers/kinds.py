@@ -1,0 +1,77 @@
+"""The kinds of tables and figures: what each may say of itself, and what it needs of trained runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+AFFECTS_RESULTS = False  # what is declared enters keys as values
+#: Of a study: trained networks (and how samples of theirs are decoded), generated images, prepared data, a classifier
+#: of the dataset's classes or of what its captions say, and the rectangles that are missing of images.
+Need = Literal["networks", "samples", "data", "classifier", "statements", "masks"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of tables or figures.
+
+    Attributes:
+        name: that of the modules that draw it, in advcodes.pages.kinds, and study it, in advcodes.studies.
+        needs: what its study is made from; a kind that needs nothing is drawn from results alone, without a study.
+        options: keys of an item that this kind alone may have and its study depends on.
+        page_options: such keys that its page alone depends on.
+        required: those of them that it must have.
+        layouts: values that its `layout` may have; a kind without has none.
+        metrics: that it may show; any if none are named.
+        over_training: whether it shows a metric over training.
+        prints: whether the paper's numbers stand in it beside ours, and what real images score.
+    """
+
+    name: str
+    needs: tuple[Need, ...] = ()
+    options: tuple[str, ...] = ()
+    page_options: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    layouts: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    over_training: bool = False
+    prints: bool = False
+
+    def study_options(self) -> tuple[str, ...]:
+        """Keys of an item that its study depends on."""
+        return (*self.options, *(("layout",) if self.layouts else ()))
+
+
+_DECLARED = (
+    Kind("table", needs=("samples",), page_options=("marks", "measures", "footnotes"), prints=True),
+    Kind("curves", page_options=("panels",), over_training=True),
+    Kind("grids", needs=("samples", "data")),
+    Kind("codes", needs=("networks", "data", "classifier"), options=("sides",)),
+    Kind("interpolation", needs=("networks", "data")),
+    Kind("priors", needs=("networks", "samples", "data")),
+    Kind("conditional", needs=("networks", "samples", "data", "classifier")),
+    Kind("sentences", needs=("networks", "data"), options=("sentences", "swap"), required=("sentences",)),
+    Kind(
+        "reconstructions",
+        needs=("networks", "samples", "data"),
+        options=("samples",),
+        layouts=("pairs", "blocks", "rows"),
+    ),
+    Kind(
+        "inpainting",
+        needs=("networks", "data", "masks"),
+        layouts=("models", "formation"),
+        metrics=("inpainted_pixel_mse", "inpainted_feature_mse", "inpainted_seam"),
+    ),
+    Kind("chains", needs=("networks", "data")),
+    Kind("attributes", needs=("networks", "data", "statements"), options=("attributes", "strength")),
+    Kind("energies", needs=("networks", "samples", "data")),
+    Kind("controller", metrics=("settling_images",)),
+    Kind("leaderboard"),
+)
+KINDS = {kind.name: kind for kind in _DECLARED}
+
+if TYPE_CHECKING:
+    KindName = str
+else:
+    KindName = Literal[tuple(KINDS)]

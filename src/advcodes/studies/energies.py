@@ -1,0 +1,80 @@
+"""Energies: images and what a discriminator that is an autoencoder makes of them (Khan figure 4)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from advcodes.core.errors import AdvcodesError
+from advcodes.core.values import to_float, to_stored
+from advcodes.studies import networks
+from advcodes.studies.base import Cell, Study
+from advcodes.studies.request import Request
+from advcodes.studies.shared import ENERGIES_SHOWN as SHOWN
+from advcodes.training.restore import Restored
+
+MEASURED = 1000  #: images of each kind that energies are means over, at most
+BATCH = 100
+FAKE, REAL = "generated", "real"
+
+
+def study(request: Request) -> Study:
+    """Of the first seed of each row and column ``generated`` and ``real`` images, and how each was ``..._redrawn``.
+
+    Images are uint8 [N, C, H, W]. Numbers are the ``split``, the ``seed`` and number of ``images`` shown, how many are
+    ``measured``, and ``runs`` by seed: the mean ``generated`` and ``real`` energy, and their ``ratio``.
+
+    Raises:
+        AdvcodesError: a run's discriminator is no autoencoder, or its dataset has no images.
+    """
+    found = {}
+    for place in request.places():
+        data, runs, arrays = request.pictured(place), {}, {}
+        real = np.array(data.split(request.split(place)).images[:MEASURED])
+        for seed, run in place.runs.items():
+            restored = networks.restored(request, run)
+            check(restored, request.where(place))
+            fakes = np.array(request.samples(run)[:MEASURED])
+            (again_fake, of_fake), (again_real, of_real) = (redrawn(restored, some) for some in (fakes, real))
+            runs[str(seed)] = {FAKE: of_fake, REAL: of_real, "ratio": of_fake / of_real}
+            if seed == place.seed:
+                arrays = {FAKE: fakes[:SHOWN], f"{FAKE}_redrawn": again_fake[:SHOWN]}
+                arrays |= {REAL: real[:SHOWN], f"{REAL}_redrawn": again_real[:SHOWN]}
+        about = {"split": request.split(place), "seed": place.seed}
+        counts = {"images": len(real[:SHOWN]), "measured": len(real)}
+        found[place.key] = Cell({**about, **counts, "runs": runs}, arrays)
+    return found
+
+
+def check(restored: Restored, where: str) -> None:
+    """See that a run's discriminator redraws images.
+
+    Raises:
+        AdvcodesError: it does not.
+    """
+    if not hasattr(restored.method, "energy"):
+        raise AdvcodesError(
+            f"{where}: the discriminator of {restored.method.name} is no autoencoder, so it redraws nothing; take its "
+            "variant out"
+        )
+
+
+@torch.inference_mode()
+def redrawn(restored: Restored, stored: np.ndarray) -> tuple[np.ndarray, float]:
+    """What a run's discriminator makes of images, and their mean absolute error on [0, 1].
+
+    Args:
+        restored: a trained run.
+        stored: uint8 [N, C, H, W].
+
+    Returns:
+        uint8 [N, C, H, W], clamped; and the energy of these images, before clamping and rounding.
+    """
+    low, high = restored.value_range
+    method, made, total = restored.method, [], 0.0
+    for start in range(0, len(stored), BATCH):
+        x = to_float(torch.from_numpy(stored[start : start + BATCH]).to(method.device), restored.value_range)
+        again = method.discriminator(x).float()
+        total += float((again - x).abs().double().sum()) / (high - low)
+        made.append(to_stored(again.clamp(low, high), restored.value_range).cpu().numpy())
+    return np.concatenate(made), total / stored.size

@@ -1,0 +1,51 @@
+"""Images with a piece missing, and what trained runs put there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from advcodes.core.errors import AdvcodesError
+from advcodes.metrics.inpainting import completed, drawn_masks
+from advcodes.studies import networks
+from advcodes.studies.base import Cell, Study
+from advcodes.studies.request import Request
+from advcodes.studies.shared import INPAINTED_ACROSS, INPAINTED_STEPS
+
+
+def study(request: Request) -> Study:
+    """Of the first seed of each row and column ``real``, ``masked`` and ``filled`` images, uint8 [N, C, H, W].
+
+    They are images, the same with black where a piece is missing, and the same with what the run puts there. With
+    layout `formation` also ``seen``, the whole image that the run makes of what is left. Numbers are the ``split``, the
+    ``seed``, how many ``images`` there are, and what is missing of each (``masks``: top, left, height, width).
+
+    Raises:
+        AdvcodesError: a run cannot inpaint, or its dataset has no images.
+    """
+    found, formation = {}, request.options["layout"] == "formation"
+    count = INPAINTED_STEPS if formation else INPAINTED_ACROSS
+    for place in request.places():
+        data, where = request.pictured(place), request.where(place)
+        restored = networks.restored(request, place.first)
+        method = restored.method
+        if not method.can("inpaint", method.config):
+            raise AdvcodesError(f"{where}: {method.name} as it was trained does not inpaint; take its variant out")
+        if formation and not hasattr(method, "occluded"):
+            raise AdvcodesError(f"{where}: {method.name} does not say how its encoder sees masked images (`occluded`)")
+        real = np.array(data.split(request.split(place)).images[:count])
+        missing = drawn_masks(len(real), restored.shape, **request.masks)
+        training = data.split(restored.config["view"]["train_split"]).images
+        given = (restored, real, missing, request.sampling, training, place.seed)
+        arrays = {"real": real, "masked": np.where(missing.numpy(), np.uint8(0), real), "filled": completed(*given)}
+        if formation:
+            arrays["seen"] = completed(*given, whole=True)
+        boxes = [_box(mask) for mask in missing.numpy()]
+        numbers = {"split": request.split(place), "seed": place.seed, "images": len(real), "masks": boxes}
+        found[place.key] = Cell(numbers, arrays)
+    return found
+
+
+def _box(mask: np.ndarray) -> list[int]:
+    """Top, left, height and width of the rectangle in a mask [1, H, W]."""
+    rows, columns = (np.flatnonzero(mask[0].any(axis)) for axis in (1, 0))
+    return [int(n) for n in (rows[0], columns[0], len(rows), len(columns))]
