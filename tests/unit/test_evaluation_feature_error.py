@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from advcodes.config.sections import FeatureNetwork as Settings
+from advcodes.config.sections import FeatureNetworkSettings as Settings
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
