@@ -285,7 +285,7 @@ def test_the_original_files_to_a_classifier(tree: dict[str, Any], tmp_path: Path
     found = graph.mnist_score()
     produce_all(found, graph.params)
     assert found.fresh() and sorted(p.name for p in found.directory.iterdir()) == [
-        "about.json", "manifest.json", "network.pt",
+        ".manifest.json.lock", "about.json", "finished", "manifest.json", "network.pt",
     ]  # fmt: skip
     assert found.directory.parent == tmp_path / "data/evaluation/extractors/mnist_score"
     about = json.loads((found.directory / "about.json").read_text())

@@ -218,9 +218,14 @@ def test_a_checkpoint_of_something_else_is_not_continued(tmp_path: Path, capsys:
     one, _ = straight(Plan(8, 2, epochs=1), resume=Resume(path, "another"))
     assert torch.equal(one.weight, straight(Plan(8, 2, epochs=1))[0].weight)
     assert "resumed" not in capsys.readouterr().out
+
+
+def test_a_damaged_checkpoint_is_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture):
+    path = tmp_path / "checkpoint.pt"
     path.write_bytes(b"half")
-    with pytest.raises(AdvcodesError, match=r"checkpoint.pt: not a readable checkpoint"):
-        straight(Plan(8, 2, epochs=1), resume=Resume(path, "one"))
+    one, _ = straight(Plan(8, 2, epochs=1), resume=Resume(path, "one"))
+    assert torch.equal(one.weight, straight(Plan(8, 2, epochs=1))[0].weight)
+    assert "not a readable checkpoint" in capsys.readouterr().out and path.with_suffix(".damaged").exists()
 
 
 def test_a_training_that_diverges_leaves_no_checkpoint_of_it(tmp_path: Path):

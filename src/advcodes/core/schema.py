@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 AFFECTS_RESULTS = False
+SEEDS = 2**32  #: seeds are below it, as numpy's
 
 
 class Model(BaseModel):

@@ -20,6 +20,7 @@ from advcodes.build.provenance import UNFINISHED, Artifact
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.progress import Progress
 from advcodes.jobs import checkpoint
+from advcodes.jobs.precision import autocast, used
 from advcodes.jobs.seed import epoch_order
 
 
@@ -95,8 +96,7 @@ class Resume:
 
     def load(self) -> dict[str, Any] | None:
         """The checkpoint, on the CPU; None where there is none, or another's."""
-        state = checkpoint.load(self.path) if self.path.exists() else None
-        return state if state is not None and state["key"] == self.key else None
+        return checkpoint.resume(self.path, self.key)
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,7 @@ def fit(
     """
     where = next(network.parameters()).device
     on_gpu = [where] if where.type == "cuda" else []
+    precision = used(plan.precision, where)
     steps, per_epoch, size = plan.steps, plan.steps_per_epoch, plan.size
     random = Generator().manual_seed(plan.seed)
     first, numbers, best, worse = 0, torch.empty(0, dtype=torch.int64), dict[str, Any](), 0
@@ -176,7 +177,7 @@ def fit(
                 numbers = order(plan.examples, random) if order else epoch_order(plan.examples, plan.seed, epoch)
             network.train()
             x, targets = batch(numbers[position * size :][:size], random)
-            with torch.autocast(where.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
+            with autocast(precision, where):
                 output = network(x)
             loss = loss_of(output, targets)
             optimiser.zero_grad(set_to_none=True)
@@ -206,7 +207,7 @@ def fit(
                     "gpu": [torch.cuda.get_rng_state(device) for device in on_gpu],
                 }  # fmt: skip
                 resume.path.parent.mkdir(exist_ok=True)
-                checkpoint.save(resume.path, content)
+                checkpoint.keep(resume.path, content)
                 saved = time.monotonic()
     _check(loss, step, what, advice)
     if best:

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from advcodes.core.errors import AdvcodesError
-
-SEEDS = 2**32  #: numpy's are below it
+from advcodes.core.schema import SEEDS
 
 
 def seed_all(seed: int) -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from advcodes.config.params import merge
 from advcodes.core.errors import AdvcodesError
-from advcodes.jobs.seed import SEEDS
+from advcodes.core.schema import SEEDS
 from advcodes.methods import registry
 
 AFFECTS_RESULTS = False
