@@ -67,7 +67,8 @@ class AdversarialCodeLearning(nn.Module):
         self.latent_dim, self.game, self.learning_rates = latent_dim, game, learning_rates
         if networks is None:
             settings = SimpleNamespace(code=CodeNets(width=width, hidden_layers=hidden_layers))
-            networks = tuple(net(settings, DatasetSpec(), latent_dim) for net in (CodeGenerator, CodeDiscriminator))
+            points = DatasetSpec()
+            networks = CodeGenerator(settings, points, latent_dim), CodeDiscriminator(settings, points, latent_dim)
         self.code_generator, self.code_discriminator = networks
         self._optimisers: tuple[torch.optim.Optimizer, ...] = ()
 
@@ -140,11 +141,14 @@ class AdversarialCodeLearning(nn.Module):
     def _begin(self) -> None:
         """Adam for G_z and for D_c: at the first step, when the networks are where they will be trained."""
         if not self._optimisers:
-            nets = (self.code_generator, self.code_discriminator)
-            self._optimisers = tuple(
-                torch.optim.Adam(net.parameters(), lr, betas=(0.5, 0.999))
-                for net, lr in zip(nets, self.learning_rates, strict=True)
-            )
+            self._optimisers = self._fresh_optimisers()
+
+    def _fresh_optimisers(self) -> tuple[torch.optim.Optimizer, ...]:
+        nets = (self.code_generator, self.code_discriminator)
+        return tuple(
+            torch.optim.Adam(net.parameters(), lr, betas=(0.5, 0.999))
+            for net, lr in zip(nets, self.learning_rates, strict=True)
+        )
 
     def get_extra_state(self) -> list[dict[str, Any]]:
         """Copies of both optimisers' states (G_z's, D_c's), for ``state_dict``; none before the first step."""
@@ -152,9 +156,7 @@ class AdversarialCodeLearning(nn.Module):
 
     def set_extra_state(self, state: list[dict[str, Any]]) -> None:
         """Inverse of :meth:`get_extra_state`."""
-        self._optimisers = ()
-        if state:
-            self._begin()
+        self._optimisers = self._fresh_optimisers() if state else ()
         for optimiser, saved in zip(self._optimisers, state, strict=True):
             optimiser.load_state_dict(copy.deepcopy(saved))
 

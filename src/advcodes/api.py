@@ -145,10 +145,10 @@ def images(folder: str | Path, size: int, channels: int = 3) -> Tensor:
     root = Path(folder).expanduser()
     tree = Tree(root) if root.exists() else None
     names = [name for name in tree.names if is_image(name)] if tree else []
-    if not names:
+    if tree is None or not names:
         raise AdvcodesError(f"{root}: no images there")
-    view = {"size": size, "keep_aspect": True, "channels": channels}
-    return torch.from_numpy(np.stack([view_image(decode(tree, name), **view) for name in names]))
+    views = [view_image(decode(tree, name), size=size, keep_aspect=True, channels=channels) for name in names]
+    return torch.from_numpy(np.stack(views))
 
 
 def load(run: str | Path, device: Any = "cpu") -> TrainedRun:

@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,10 @@ def _stage(find: Callable[[Graph, str], Artifact]) -> Callable[[argparse.Namespa
         produce(find(graph, args.what), graph.params, args.key)
 
     return command
+
+
+def _of_graph(find: Callable[[Graph], Artifact], graph: Graph, _: str) -> Artifact:
+    return find(graph)
 
 
 def _extractor(args: argparse.Namespace) -> None:
@@ -117,7 +122,7 @@ def _list(args: argparse.Namespace) -> None:
         for name in p.datasets:
             served = p.served(name)
             state = "not run at this scale" if served is None else f"served by {served}" if served != name else ""
-            built = "prepared" if _status(lambda n=name: graph.prepared(n)) == "built" else ""
+            built = "prepared" if _status(partial(graph.prepared, name)) == "built" else ""
             print(f"  {name:<{wide_data}}{p.source(name):<{wide_data}}{'; '.join(filter(None, [state, built]))}")
     if args.what in ("methods", "all"):
         print("methods:")
@@ -127,8 +132,8 @@ def _list(args: argparse.Namespace) -> None:
         print("metrics:")
         every = metrics.metrics()
         wide_key, wide_names = widest(*every), widest(*(_numbers(cls) for cls in every.values()))
-        for key, cls in every.items():
-            print(f"  {key:<{wide_key}}{_numbers(cls):<{wide_names}}{_about(cls)}")
+        for key, metric in every.items():
+            print(f"  {key:<{wide_key}}{_numbers(metric):<{wide_names}}{_about(metric)}")
     if args.what in ("variants", "all"):
         print("variants:")
         for name, v in p.variants.items():
@@ -136,13 +141,13 @@ def _list(args: argparse.Namespace) -> None:
     if args.what in ("items", "all"):
         print("items:")
         for name, item in graph.items.items():
-            print(f"  {name:<{wide_item}}{_status(lambda n=name: graph.item(n)):<9}{item.title} ({item.source})")
+            print(f"  {name:<{wide_item}}{_status(partial(graph.item, name)):<9}{item.title} ({item.source})")
     if args.what in ("runs", "all"):
         print("runs:")
         runs = graph.all_runs()
         wide = widest(*(run.id for run in runs))
         for run in runs:
-            stages = {s: _status(lambda f=f, r=run: f(r)) for s, f in
+            stages = {s: _status(partial(f, run)) for s, f in
                       (("train", graph.train), ("sample", graph.samples), ("evaluate", graph.metrics))}  # fmt: skip
             print(f"  {run.id:<{wide}}" + "  ".join(f"{s}: {state}" for s, state in stages.items()))
 
@@ -299,7 +304,7 @@ def parser() -> argparse.ArgumentParser:
         ("claims", "write reports/<scale>/claims.md", Graph.claims),
         ("summary", "write what dvc compares", Graph.summary),
     ):
-        stage(name, text, _stage(lambda g, w, find=find: find(g)), None).set_defaults(what=None)
+        stage(name, text, _stage(partial(_of_graph, find)), None).set_defaults(what=None)
     add("list", "what there is, what is built and what is stale", _list, "what", nargs="?", default="all",
         choices=["all", "datasets", "methods", "metrics", "variants", "items", "runs"])  # fmt: skip
     sub = add("resolve", "what variants are at a scale, and where each value comes from, as YAML", _resolve, "variant",

@@ -100,7 +100,9 @@ def _section(cls: type[Method]) -> Iterator[str]:
 def _hyperparameters(cls: type[Method]) -> str:
     """Where a method differs from those that it extends, or else from every method."""
     own = _settings(cls.Config())
-    kin = [base for base in cls.__mro__[1:] if vars(base).get("name") in registry.methods()]
+    kin = [
+        base for base in cls.__mro__[1:] if issubclass(base, Method) and vars(base).get("name") in registry.methods()
+    ]
     # The next of kin only: what they have of their own parents is in their sections.
     kin = [base for base in kin if not any(issubclass(other, base) for other in kin if other is not base)]
     inherited = {f"[{base.name}](#{base.name})": _settings(base.Config()) for base in kin}
@@ -129,7 +131,7 @@ def _phase(cls: type[Method], phase: Phase) -> str:
 
 def _settings(config: Model, prefix: str = "", about_all: str = "") -> dict[str, tuple[str, str]]:
     """Default and description of every key, nested ones by dotted name."""
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         if isinstance(value, Model):
@@ -326,7 +328,9 @@ def _inputs(net: Net, built: dict[str, nn.Module], shown: Shown) -> list[Tensor]
     if net.kind in ("joint_discriminator", "tuple_discriminator"):
         shapes = [shown.spec.shape, (shown.latent_dim,)]
     if net.kind == "recogniser":
-        shapes = [(built["discriminator"].head.in_features,)]
+        head = built["discriminator"].get_submodule("head")
+        assert isinstance(head, torch.nn.Linear)  # of every discriminator with a recogniser
+        shapes = [(head.in_features,)]
     elif told:
         shapes.append((told,))
     return [torch.empty(1, *shape, device="meta") for shape in shapes]

@@ -64,6 +64,7 @@ def fill(
     if box is not None:
         of_mask, missing = f"--box {' '.join(map(str, box))}", _boxed(box, image.size)
     else:
+        assert mask is not None  # as one of them is given
         of_mask, missing = str(mask), _painted(mask)
         missing = missing.resize(image.size, Image.Resampling.NEAREST)
     x, lines = _fitted(image, picture, trained)
@@ -129,7 +130,7 @@ def _painted(path: Path) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image).convert("RGB")
     image = to_8bit(image, 1)
-    if image.getextrema()[1] <= _WHITE:
+    if np.asarray(image).max() <= _WHITE:
         raise AdvcodesError(f"{path}: marks nothing; paint what is missing white (over {_WHITE})")
     return image
 

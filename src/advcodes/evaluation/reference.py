@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def measure_floor(
     chosen: np.ndarray,
     reference: Reference,
     extractor: Extractor,
-    config: dict[str, Any],
+    config: Mapping[str, Any],
     what: str,
 ) -> dict[str, Any]:
     """Metrics of real training images that are not in the reference; empty where fewer than two are left."""
@@ -99,7 +100,7 @@ def measure_floor(
 def save(directory: Path, reference: Reference) -> None:
     """Write ``reference.npz``."""
     s = reference.statistics
-    points = {} if reference.points is None else {"points": reference.points}
+    points: dict[str, Any] = {} if reference.points is None else {"points": reference.points}
     # A new file: a cache may hold a hard link to the old one.
     (directory / "reference.npz").unlink(missing_ok=True)
     np.savez(

@@ -114,7 +114,8 @@ def draw(
             # their own.
             batch, shown = _batch(method, start, size, for_samples, given)
             batch = batch[: n - start]
-            asked.append(shown)
+            if shown is not None:
+                asked.append(shown)
             finite = torch.isfinite(batch.flatten(1)).all(1)
             if not finite.all():
                 bad = start + int((~finite).nonzero()[0])
@@ -124,7 +125,7 @@ def draw(
                 )
             images.append(to_stored(batch, restored.value_range, points).cpu().numpy())
             progress.at(min(start + size, n))
-    return np.concatenate(images), None if asked[0] is None else torch.cat(asked)[:n].cpu().numpy()
+    return np.concatenate(images), torch.cat(asked)[:n].cpu().numpy() if asked else None
 
 
 def _batch(

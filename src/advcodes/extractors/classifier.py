@@ -127,6 +127,9 @@ class Classifier(nn.Module):
         width: channels of the first layer; there are ``4 * width`` features.
     """
 
+    mean: Tensor
+    sd: Tensor
+
     def __init__(self, shape: tuple[int, ...], outputs: int, width: int):
         super().__init__()
         dims, features = [1, -1] + [1] * (len(shape) - 1), 4 * width
@@ -153,8 +156,8 @@ class Classifier(nn.Module):
         return features, self.head(features)
 
 
-def _on(network: nn.Module, where: torch.device | str) -> nn.Module:
-    return network.to(where, memory_format=torch.channels_last)
+def _on(network: Classifier, where: torch.device | str) -> Classifier:
+    return network.to(where).to(memory_format=torch.channels_last)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -208,10 +211,12 @@ def _examples(data: Prepared, task: Task) -> tuple[np.ndarray, np.ndarray | None
     if task.name == "classes":
         known = data.labels >= 0
         return (data.images, data.labels) if known.all() else (data.images[known], data.labels[known])
-    if task.name == "statements" and (classes := task.outputs - data.attributes.shape[1]):
-        known = data.labels >= 0
-        told = np.hstack([data.attributes, data.labels[:, None] == np.arange(classes)]).astype(np.uint8)
-        return (data.images, told) if known.all() else (data.images[known], told[known])
+    if task.name == "statements":
+        assert data.attributes is not None  # or task_of had not said so
+        if classes := task.outputs - data.attributes.shape[1]:
+            known = data.labels >= 0
+            told = np.hstack([data.attributes, data.labels[:, None] == np.arange(classes)]).astype(np.uint8)
+            return (data.images, told) if known.all() else (data.images[known], told[known])
     return data.images, data.attributes if task.binary else None
 
 

@@ -109,7 +109,7 @@ def _fresh(kind: str, channels: int, outputs: int, config: Mapping[str, Any]) ->
 
 
 def _on(network: FeatureNetwork, where: torch.device | str) -> FeatureNetwork:
-    return network.to(where, memory_format=torch.channels_last)
+    return network.to(where).to(memory_format=torch.channels_last)
 
 
 # ------------------------------------------------------------------------------------------------------------
@@ -152,6 +152,7 @@ def task_of(data: Prepared) -> tuple[str, int]:
 def examples(data: Prepared, kind: str) -> LabelledImages:
     """Those images of a split of which it is known."""
     if kind == "attributes":
+        assert data.attributes is not None  # or task_of had not said so
         return LabelledImages(data.images, data.attributes)
     known = data.labels >= 0
     return (
@@ -252,7 +253,7 @@ def _loss(logits: Tensor, targets: Tensor) -> Tensor:
 def accuracy_of(network: nn.Module, part: LabelledImages) -> float:
     """Share of right answers, one an image or one an attribute; leaves the network in evaluation mode."""
     network.eval()
-    where, right = network.head.weight.device, 0
+    where, right = next(network.parameters()).device, 0
     for start in range(0, len(part.images), BATCH):
         batch, target = (torch.from_numpy(np.array(a[start : start + BATCH])) for a in (part.images, part.targets))
         logits = network(to_float(batch.to(where), UNIT))[1].cpu()

@@ -160,7 +160,7 @@ def load(directory: Path, where: torch.device | str) -> Extractor:
 
 
 def _on(net: Inception, where: torch.device | str) -> Inception:
-    return net.to(where, memory_format=torch.channels_last)  # a third faster on a CPU
+    return net.to(where).to(memory_format=torch.channels_last)  # a third faster on a CPU
 
 
 def check_cifar10_is(

@@ -139,7 +139,7 @@ class Network(nn.Module):
             nn.init.trunc_normal_(layer.weight, 0, 0.01, -0.02, 0.02)
         for layer in (conv2, self.head):  # the default of their layers
             nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+            nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, stored: Tensor) -> tuple[Tensor, Tensor]:
         x = ((stored.float() - 127.5) / 255).contiguous(memory_format=torch.channels_last)
@@ -161,7 +161,7 @@ def _fresh() -> Network:
 
 
 def _on(network: Network, where: torch.device | str) -> Network:
-    return network.to(where, memory_format=torch.channels_last)
+    return network.to(where).to(memory_format=torch.channels_last)
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ class EvaluationGraph(TrainingGraph):
         for metric in self.measured_by(run):
             modules.append(metric.__module__)
             if (settings := metric.settings(candidate)) is not None:
-                config[metric.entry] = settings
+                config[metric.entry or metric.key] = settings
             for role in metric.inputs_of(candidate):
                 inputs[role] = self._input(role, run.dataset)
                 if role != "data":  # networks are loaded by name

@@ -15,6 +15,7 @@ from advcodes.papers.items import FRONT_ITEM, Item
 from advcodes.papers.read import paper_titles, read_claims
 
 AFFECTS_RESULTS = False
+MASKED_BY = "inpainting"  #: the metric whose settings say what is missing of an image
 
 
 class Graph(EvaluationGraph):
@@ -88,7 +89,7 @@ class Graph(EvaluationGraph):
         if "samples" in kind.needs:
             inputs |= {f"samples/{r.id}": self.samples(r) for r in runs}
         if "masks" in kind.needs:  # of test images, as the metrics of what was filled in
-            config["masks"] = plain(p.metrics.inpainting)
+            config["masks"] = plain(getattr(p.metrics, MASKED_BY))
             config["splits"] = {d: p.datasets[d].test_split for d in datasets}
         elif "data" in kind.needs:
             config["splits"] = {d: self.reference_split(d) for d in datasets}
@@ -146,7 +147,7 @@ class Graph(EvaluationGraph):
         for column in item.columns if item.in_paper and p.scale != "paper" else ():
             budget = p.budget_of(column, paper=True)
             if (size := original_size(p, column)) is not None:
-                found[column] = budget.images or round(budget.epochs * size)
+                found[column] = budget.images or round((budget.epochs or 0) * size)  # it has one of the two
         return found
 
     def _results(self, runs: list[Run]) -> dict[str, Artifact]:

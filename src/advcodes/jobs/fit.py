@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Generator, Tensor, nn
@@ -22,6 +22,8 @@ from advcodes.core.progress import Progress
 from advcodes.jobs import checkpoint
 from advcodes.jobs.precision import autocast, used
 from advcodes.jobs.seed import epoch_order
+
+Targets = TypeVar("Targets", Tensor, None)  #: of a batch; None where images alone make the loss
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,8 @@ class Fitted:
 def fit(
     network: nn.Module,
     plan: Plan,
-    batch: Callable[[Tensor, Generator], tuple[Tensor, Tensor | None]],
-    loss_of: Callable[[Any, Tensor | None], Tensor],
+    batch: Callable[[Tensor, Generator], tuple[Tensor, Targets]],
+    loss_of: Callable[[Any, Targets], Tensor],
     optimiser: torch.optim.Optimizer,
     schedule: LRScheduler | None = None,
     *,

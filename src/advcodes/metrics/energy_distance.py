@@ -40,7 +40,9 @@ class EnergyDistance(Compared):
 
     @classmethod
     def values(cls, compared: Comparison) -> dict[str, tuple[float, float | None]]:
-        return {NAME: (energy_distance(compared.points, compared.reference.points), None)}
+        points, real = compared.points, compared.reference.points
+        assert points is not None and real is not None  # or it were not possible
+        return {NAME: (energy_distance(points, real), None)}
 
     @classmethod
     def sentence(cls, name: str, protocol: Mapping[str, Any]) -> str:

@@ -304,4 +304,5 @@ def represent(
                 made = np.empty((len(rows), features.shape[1]), np.float32)
             made[start : start + n] = features.cpu().numpy()
             progress.at(start + n)
+    assert made is not None  # there is a row at least
     return made

@@ -124,11 +124,12 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
     for run in [*losers, *winners]:  # a row can lack a metric of its column
         values = run.curve[-1] if claim.kind == "falls" else run.metrics
         metric = only(wanted, values, f"{claim.item}, {served}, {run.variant}")
+    name = metric or wanted  # without runs there is nothing to look up
     if claim.kind == "falls":
-        sides = {"winner": [r.curve[-1][metric] for r in winners], "loser": [r.curve[0][metric] for r in winners]}
+        sides = {"winner": [r.curve[-1][name] for r in winners], "loser": [r.curve[0][name] for r in winners]}
         labels = ("at the end", "at the first snapshot")
     else:
-        sides = {"winner": [r.metrics[metric] for r in winners], "loser": [r.metrics[metric] for r in losers]}
+        sides = {"winner": [r.metrics[name] for r in winners], "loser": [r.metrics[name] for r in losers]}
         labels = (item.rows[claim.winner].label, item.rows[claim.loser or claim.winner].label)
     found = verdict(sides["winner"], sides["loser"], quantity(wanted).better, claim.kind, claim.margin)
     for side, variant, label in zip(sides, (claim.winner, claim.loser), labels, strict=True):

@@ -45,9 +45,10 @@ class Request:
         Raises:
             AdvcodesError: an input is missing or malformed.
         """
-        own = (config[name] for name in ("scale", "rows", "columns", "whole"))
+        scale, rows, columns, whole = (config[name] for name in ("scale", "rows", "columns", "whole"))
         study = read(inputs["study"].directory) if "study" in inputs else {}
-        return cls(Item.model_validate(config["item"]), *own, inputs, read_results(inputs), study)
+        item = Item.model_validate(config["item"])
+        return cls(item, scale, rows, columns, whole, inputs, read_results(inputs), study)
 
     def frame(self, along_training: bool = False) -> dict[str, Any]:
         """The item's content before its numbers, see :func:`advcodes.pages.content.frame`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
@@ -91,7 +91,8 @@ class Swap(Model):
 
     def of(self, sentence: str) -> list[str]:
         """The sentence with each of the words in that place."""
-        return [_word(self.word).sub(lambda _, w=word: w, sentence) for word in self.by]
+        # As it stands: a backslash would be an escape.
+        return [_word(self.word).sub(word.replace("\\", r"\\"), sentence) for word in self.by]
 
     def marked(self, sentence: str) -> str:
         """The sentence with that place in brackets."""
@@ -183,9 +184,9 @@ class Item(Model):
         for i, panel in enumerate(self.panels):
             _known(f"panels.{i}", "column", [panel.column], self.columns)
             _known(f"panels.{i}", "row", panel.rows, self.rows)
-            for row in panel.rows:
-                if not self.trains(row, panel.column):
-                    raise ValueError(f"panels.{i}: row {row!r} is not trained for column {panel.column!r}")
+            for variant in panel.rows:
+                if not self.trains(variant, panel.column):
+                    raise ValueError(f"panels.{i}: row {variant!r} is not trained for column {panel.column!r}")
         self._measures_agree()
         for name, row in self.rows.items():
             self._row_agrees(f"rows.{name}", row)
@@ -243,7 +244,7 @@ class Item(Model):
             values = {measured[0]: found} if isinstance(found, PaperValue) else found
             _known(at, "metric", values, measured, "measured")
             for metric, value in values.items():
-                _known(f"{at}.{metric}.mark", "sign", [value.mark] * bool(value.mark), self.footnotes, "footnotes")
+                _known(f"{at}.{metric}.mark", "sign", [value.mark] if value.mark else [], self.footnotes, "footnotes")
         if row.real and (not self.declares.prints or row.cited is not None):
             raise ValueError(f"{here}.real: goes with `kind: table` only, and not with `cited`")
         _known(f"{here}.marks", "mark", row.marks, self.marks, "marks")
@@ -311,7 +312,7 @@ def _known(here: str, what: str, names: Collection[str], known: Collection[str],
             raise ValueError(f"{here}: unknown {what} {name!r}{near} ({label}: {', '.join(known) or 'none'})")
 
 
-def _once(here: str, names: list[str]) -> None:
+def _once(here: str, names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ValueError(f"{here}: {name!r} stands there twice")

@@ -73,7 +73,7 @@ def study(request: Request) -> Study:
             "split": split,
             "seed": place.seed,
             "attributes": names,
-            "groups": exclusive(data.attributes, data.attribute_names),
+            "groups": exclusive(_attributes(data), data.attribute_names),
             "classifier": checked(extractor, data.split(split), names),
             "runs": runs,
         }
@@ -97,6 +97,12 @@ def wanted(request: Request, data: Prepared, dataset: str) -> list[str]:
         if name not in data.attribute_names:
             raise unknown(f"attribute of {dataset!r} in {request.item}:", name, data.attribute_names)
     return list(names)
+
+
+def _attributes(data: Prepared) -> np.ndarray:
+    """Those of images, uint8 0/1 [N, A]."""
+    assert data.attributes is not None  # see wanted
+    return data.attributes
 
 
 def check(restored: Restored, where: str) -> None:
@@ -161,7 +167,7 @@ def edit(
     names: Sequence[str],
     strength: float,
     seed: int,
-) -> tuple[dict[str, dict[str, Any]], Edits]:
+) -> tuple[dict[str, dict[str, Any] | None], Edits]:
     """Add attributes to codes of test images that lack them, and see what a classifier reads from the decoded images.
 
     Batch norm is re-estimated on reconstructions of training images, as for interpolations.
@@ -190,7 +196,7 @@ def edit(
     chosen = np.sort(order[:ENCODED])
     normalising = training.images[order[: sampling["reestimate_batches"] * sampling["batch_size"]]]
     lacking, having = (
-        {name: np.flatnonzero(test.attributes[:, known.index(name)] == held)[:MEASURED] for name in names}
+        {name: np.flatnonzero(_attributes(test)[:, known.index(name)] == held)[:MEASURED] for name in names}
         for held in (0, 1)
     )
     rows = np.unique(np.concatenate([np.arange(min(ROWS, len(test))), *lacking.values(), *having.values()]))
@@ -207,7 +213,8 @@ def edit(
     def read(pictures: np.ndarray) -> np.ndarray:
         return extractor.features(pictures, f"attributes of {data.dataset}")[1][:, : len(known)].numpy() > 0
 
-    found, edited = {}, {}
+    found: dict[str, dict[str, Any] | None] = {}
+    edited = {}
     with (
         torch.random.fork_rng(devices=[]),
         torch.inference_mode(),
@@ -222,7 +229,7 @@ def edit(
         seen = read(plain)
         for name in names:
             a = known.index(name)
-            step = strength * direction(means, training.attributes[chosen, a], f"{name!r} of {data.dataset!r}")
+            step = strength * direction(means, _attributes(training)[chosen, a], f"{name!r} of {data.dataset!r}")
             edited[name] = decoded(codes[: min(ROWS, len(rows))] + step)
             these, those = (np.searchsorted(rows, of[name]) for of in (lacking, having))
             if not len(these):
@@ -231,13 +238,14 @@ def edit(
             loose = torch.randn((len(these), len(step)), generator=random).to(step)
             loose *= step.norm() / loose.norm(dim=1, keepdim=True)
             sides = {"": step.expand_as(loose), "random_": loose}
-            found[name] = {"images": len(these), "before": _share(seen[these, a])}
-            found[name]["true"] = _share(seen[those, a]) if len(those) else None
+            of_name: dict[str, Any] = {"images": len(these), "before": _share(seen[these, a])}
+            of_name["true"] = _share(seen[those, a]) if len(those) else None
             for prefix, added in sides.items():
                 changed = decoded(codes[torch.from_numpy(these)] + added)
-                found[name] |= _difference(prefix, a, plain[these], changed, seen[these], read(changed))
+                of_name |= _difference(prefix, a, plain[these], changed, seen[these], read(changed))
+            found[name] = of_name
     first = np.arange(min(ROWS, len(test)))
-    has = test.attributes[first][:, [known.index(name) for name in names]] > 0
+    has = _attributes(test)[first][:, [known.index(name) for name in names]] > 0
     return found, Edits(np.array(test.images[first]), plain[first], edited, has)
 
 
@@ -263,7 +271,7 @@ def checked(extractor: Extractor, test: Prepared, names: Sequence[str]) -> dict[
     A share is None where there are no such images.
     """
     every = slice(None, None, -(-len(test) // CHECKED))
-    real, holds = test.images[every], test.attributes[every] > 0
+    real, holds = test.images[every], _attributes(test)[every] > 0
     logits = extractor.features(np.array(real), f"attributes of {test.dataset}")[1].numpy()
     found = {}
     for name in names:

@@ -181,7 +181,7 @@ def follow(
     codes = torch.cat(all_codes)
     if z is not None:
         codes = torch.cat([z[:, None].float().cpu(), codes[:, :-1]], 1)
-    codes = codes.double() / max(variance, np.finfo(np.float32).tiny) ** 0.5
+    codes = codes.double() / max(variance, float(np.finfo(np.float32).tiny)) ** 0.5
     numbers = {
         IMAGES: _rounded(to_start / count, to_previous / count, _unrelated(torch.from_numpy(start).flatten(1) / 255)),
         "codes": _rounded(

@@ -147,7 +147,7 @@ def _numbers(codes: Codes, classes: int) -> dict[str, Any]:
     real, generated = torch.from_numpy(codes.real), torch.from_numpy(codes.generated)
     sides = [("real", real, codes.labels), ("generated", generated, codes.seen)]
     sides = [side for side in sides if len(side[1])]
-    found = {"measured": len(generated)}
+    found: dict[str, Any] = {"measured": len(generated)}
     if len(sides) == 2:
         found["mismatch"] = round(float(losses.codes.mismatch(real, generated)), 5)
     found |= {f"rank_{k}": round(float(losses.codes.effective_rank(c)), 3) for k, c, _ in sides}

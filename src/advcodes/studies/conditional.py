@@ -30,6 +30,7 @@ def study(request: Request) -> Study:
         restored = networks.restored(request, place.first)
         networks.check_asked(restored, ("labels", "clusters"), request.where(place))
         method = restored.method
+        assert method.asks is not None  # as checked
         extractor = networks.classifier(request, place.dataset)
         classes = list(request.prepared(place).classes)
         tables = {}

@@ -234,9 +234,13 @@ def train(
         pair = torch.cat([first[index] + offset for offset in _two_of(count[index], random)])
         return _dropped(numbers[pair.to(where)], config["word_dropout"], random), None
 
+    def loss_of(output: Tensor, _: None) -> Tensor:
+        a, b = output.chunk(2)
+        return info_nce(a, b, config["temperature"])
+
     optimiser = torch.optim.Adam(encoder.parameters(), lr=config["lr"])
     fitted = fit(
-        encoder, plan, batch, lambda output, _: info_nce(*output.chunk(2), config["temperature"]),
+        encoder, plan, batch, loss_of,
         optimiser, OneCycleLR(optimiser, config["lr"], total_steps=plan.steps), what=what,
         advice=f"lower text.lr ({config['lr']}) or raise text.temperature", resume=resume,
     )  # fmt: skip

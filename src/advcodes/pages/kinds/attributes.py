@@ -189,5 +189,5 @@ def _notes(shown: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[str]:
 
 
 def _blind(right: Mapping[str, float | None]) -> bool:
-    sides = [right[side] for side in ("with", "without") if right[side] is not None]
+    sides = [share for side in ("with", "without") if (share := right[side]) is not None]
     return 100 * fmean(sides) < BLIND

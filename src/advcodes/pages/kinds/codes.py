@@ -105,7 +105,7 @@ def _draw_generated(shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, A
 
 def _legend(beside: Axes, of: Axes, title: str | None = None) -> None:
     handles, names = of.get_legend_handles_labels()
-    place = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
+    place: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5), "frameon": False}
     beside.legend(handles, names, markerscale=2.5, title=title, **place)
 
 
@@ -118,11 +118,11 @@ def _cloud(panel: Axes, cloud: Mapping[str, Any], classes: Sequence[str]) -> Non
     xy, labels = np.array([cloud["x"], cloud["y"]]).T, np.array(cloud["label"])
     for i, name in enumerate(classes):
         these = xy[labels == i]
-        panel.scatter(*these.T, s=9, color=colours(i), alpha=0.75, linewidth=0, label=name)
+        panel.scatter(these[:, 0], these[:, 1], s=9, color=colours(i), alpha=0.75, linewidth=0, label=name)
         if len(these) > _SPARSE * len(xy):
-            centre = these[np.square(these - np.median(these, 0)).sum(1).argmin()]
+            x, y = these[np.square(these - np.median(these, 0)).sum(1).argmin()]
             outline = [withStroke(linewidth=3, foreground="white")]
-            panel.text(*centre, name, ha="center", va="center", weight="bold", path_effects=outline)
+            panel.text(x, y, name, ha="center", va="center", weight="bold", path_effects=outline)
 
 
 def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:

@@ -102,11 +102,11 @@ def _rounded(value: float) -> float:
 def draw(figure: Mapping[str, Any], path: Path) -> None:
     """Write the figure as PNG: for each column that ran a line of panels, in each a line and a band for each row."""
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
     from PIL import Image
 
     shown = list(ran(figure)) or list(figure["columns"])[:1]
-    drawing = Figure(figsize=(12.6, 3.4 * len(shown) + 0.7), dpi=100, layout="constrained")
-    drawing.get_layout_engine().set(wspace=0.03)
+    drawing = Figure(figsize=(12.6, 3.4 * len(shown) + 0.7), dpi=100, layout=ConstrainedLayoutEngine(wspace=0.03))
     entries: dict[str, Any] = {}  # of the legend
     for name, panels in zip(shown, drawing.subplots(len(shown), len(QUANTITIES), squeeze=False), strict=True):
         column = figure["columns"][name]

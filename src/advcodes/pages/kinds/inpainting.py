@@ -67,8 +67,9 @@ def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
     shown = []
     for row, column, results in request.cells(figure, "inpainted"):
         studied = request.studied(column, results)
-        images_ = [studied.arrays.get(name) for name in ("real", "masked", "seen", "filled")]
-        shown.append(Shown(label(row), text.column(column, request.columns[column]), *images_))
+        arrays, on = studied.arrays, text.column(column, request.columns[column])
+        real, masked, filled = (arrays[name] for name in ("real", "masked", "filled"))
+        shown.append(Shown(label(row), on, real, masked, arrays.get("seen"), filled))
         scores = given.scores(results, figure["columns"][column]["metric"], item.declares.metrics)
         row["inpainted"][column] = {**studied.numbers, "scores": scores}
     return figure, shown

@@ -95,7 +95,8 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
     shown = list(_shown(figure))
     wide = max([len(s["snapshots"]) for _, _, s in shown], default=PANELS) + 2
     drawing = Figure(figsize=(1.55 * wide, 1.95 * max(1, len(shown)) + 3.1), dpi=100, layout="constrained")
-    top, bottom = drawing.subfigures(2, 1, height_ratios=(1.95 * max(1, len(shown)), 3.1))
+    heights = (1.95 * max(1, len(shown)), 3.1)
+    (top,), (bottom,) = drawing.subfigures(2, 1, squeeze=False, height_ratios=heights)
     panels = top.subplots(max(1, len(shown)), wide, squeeze=False)
     for line in panels:
         for panel in line:

@@ -69,14 +69,14 @@ def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
     shown = []
     for row, column, results in request.cells(figure, "reconstructed"):
         studied = request.studied(column, results)
-        images_ = [studied.arrays.get(name) for name in ("real", "made", "samples")]
-        shown.append(Shown(label(row), text.column(column, request.columns[column]), *images_))
+        arrays, on = studied.arrays, text.column(column, request.columns[column])
+        shown.append(Shown(label(row), on, arrays["real"], arrays["made"], arrays.get("samples")))
         scores = given.scores(results, figure["columns"][column]["metric"], given.AUTOENCODED)
         row["reconstructed"][column] = {**studied.numbers, "scores": scores}
     return figure, shown
 
 
-def pairs(shown: Sequence[Shown], samples: bool = False) -> list[list[Block | None]]:
+def pairs(shown: Sequence[Shown], samples: bool = False) -> list[list[Block]]:
     """A panel for each run: images in odd columns, each with its reconstruction to the right.
 
     Args:
@@ -105,7 +105,12 @@ def _alternating(run: Shown) -> tuple[np.ndarray, list[str]]:
 
 
 def _square(run: Shown) -> Block:
-    return Block(f"{run.title}, {run.on}: samples", _rows(run.samples, 2 * PAIRS))
+    return Block(f"{run.title}, {run.on}: samples", _rows(_samples(run), 2 * PAIRS))
+
+
+def _samples(run: Shown) -> np.ndarray:
+    assert run.samples is not None  # or the item would not show them
+    return run.samples
 
 
 def _rows(flat: np.ndarray, across: int) -> np.ndarray:
@@ -115,12 +120,12 @@ def _rows(flat: np.ndarray, across: int) -> np.ndarray:
     return np.concatenate([flat, white]).reshape(-1, across, *flat.shape[1:])
 
 
-def sweep(shown: Sequence[Shown]) -> list[list[Block | None]]:
+def sweep(shown: Sequence[Shown]) -> list[list[Block]]:
     """Three blocks: inputs, reconstructions, samples, with a column for each run; a line for each column of the item.
 
     A row of the first two is about one test image.
     """
-    lines: list[list[Block | None]] = []
+    lines: list[list[Block]] = []
     places = list(dict.fromkeys(run.on for run in shown))
     for on in places:
         runs = [run for run in shown if run.on == on]
@@ -129,7 +134,7 @@ def sweep(shown: Sequence[Shown]) -> list[list[Block | None]]:
             [
                 Block("Inputs", runs[0].real[:, None]),
                 Block(f"Reconstructions{where}", np.stack([run.made for run in runs], axis=1), heads),
-                Block(f"Samples{where}", np.stack([run.samples for run in runs], axis=1), heads),
+                Block(f"Samples{where}", np.stack([_samples(run) for run in runs], axis=1), heads),
             ]
         )
     return lines

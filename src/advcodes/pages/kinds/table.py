@@ -48,7 +48,7 @@ def _samples(table: Mapping[str, Any], request: Request, path: Path) -> str:
     rows = {v: row for v, row in table["rows"].items() if row["kind"] not in UNTRAINED}
     columns = ran(table) or table["columns"]
     seeds = set()
-    blocks = []
+    blocks: list[list[np.ndarray | str]] = []
     for variant in rows:
         blocks.append([])
         for name in columns:
@@ -175,8 +175,8 @@ def tex(table: Mapping[str, Any]) -> str:
     for block in _blocks(table, bold="\0{}\0", quote="{}"):
         heads, rules, first = [], [], 2 + len(marks)
         lines += ["", f"% {block.title.replace('**', '')}"] if block.title else []
-        for name, group in itertools.groupby(block.columns, key=lambda c: c.name):
-            group = list(group)
+        for name, alike in itertools.groupby(block.columns, key=lambda c: c.name):
+            group = list(alike)
             over = text.latex(text.column(name, group[0].served_by))
             heads.append(rf" & \multicolumn{{{len(group)}}}{{c}}{{{over}}}")
             rules.append(rf"\cmidrule(lr){{{first}-{first + len(group) - 1}}}")
@@ -249,7 +249,7 @@ def _blocks(table: Mapping[str, Any], bold: str, quote: str) -> list[_Block]:
     seeds = {o["seeds"] for row in rows for cell in row["cells"].values() for o in (cell["ours"] or {}).values()} - {0}
     alike = len(seeds) == 1
     ours = [c for c in (_columns(table, bold, quote, seeds=False) if alike else columns) if c.whose == "ours"]
-    title = f"**Ours**, {text.count(*seeds, 'seed')} each" if alike else "**Ours**"
+    title = f"**Ours**, {text.count(next(iter(seeds)), 'seed')} each" if alike else "**Ours**"
     trained = [i for i, row in enumerate(rows) if row["kind"] != "cited"]
     printed = [i for i, row in enumerate(rows) if any(cell["paper"] for cell in row["cells"].values())]
     paper = [c for c in columns if c.whose == "paper"]

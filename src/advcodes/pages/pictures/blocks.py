@@ -13,7 +13,7 @@ from advcodes.pages.pictures.images import FONT, GAP, LIMIT, MARGIN, PALETTE_SAV
 
 if TYPE_CHECKING:
     from PIL import Image
-    from PIL.ImageFont import FreeTypeFont
+    from PIL import ImageFont as Fonts
 
 _SMALL = 12  #: font size of heads
 _LEADING = FONT + 5  #: from one line of a title to the next
@@ -50,7 +50,7 @@ def blocks(lines: Sequence[Sequence[Block | None]], path: Path | str) -> int:
     """
     most = max(len(block.images) for line in lines for block in line if block)
     for shown, side in ((most, SIDE), (most, SIDE // 2), ((most + 1) // 2, SIDE // 2)):
-        picture = _arranged([[block and _tiled(block, shown, side) for block in line] for line in lines])
+        picture = _arranged([[_tiled(block, shown, side) if block else None for block in line] for line in lines])
         data = encode(picture)
         if LIMIT < len(data) <= PALETTE_SAVES * LIMIT:
             data = encode(picture, 256)
@@ -99,7 +99,7 @@ def _tiled(block: Block, rows: int, side: int) -> _Tile:
     images = checked(shown.reshape(-1, *shown.shape[2:]))
     height, width = images.shape[2:]
     scale = max(1, -(-side // max(height, width)))
-    return _Tile(block.title, block.heads, tile(images, *shown.shape[:2], scale), width * scale + GAP)
+    return _Tile(block.title, block.heads, tile(images, shown.shape[0], shown.shape[1], scale), width * scale + GAP)
 
 
 def _arranged(lines: Sequence[Sequence[_Tile | None]]) -> np.ndarray:
@@ -108,19 +108,19 @@ def _arranged(lines: Sequence[Sequence[_Tile | None]]) -> np.ndarray:
 
     font, small = ImageFont.load_default(FONT), ImageFont.load_default(_SMALL)
     across = range(max(map(len, lines)))
-    columns = [[line[j] for line in lines if j < len(line) and line[j]] for j in across]
+    columns = [[there for line in lines if j < len(line) and (there := line[j])] for j in across]
     widths = [max((found.picture.shape[1] for found in column), default=0) for column in columns]
     drawn = []  # the tiles of each line, with their titles and heads
     for line in lines:
-        there = [(j, found) for j, found in enumerate(line) if found]
-        drawn.append([(j, found, _wrapped(found.title, widths[j], font), _heads(found, small)) for j, found in there])
+        tiles = [(j, found) for j, found in enumerate(line) if found]
+        drawn.append([(j, found, _wrapped(found.title, widths[j], font), _heads(found, small)) for j, found in tiles])
     tops = [_top(line) for line in drawn]
     heights = [max((found.picture.shape[0] for _, found, *_ in line), default=0) for line in drawn]
     size = (MARGIN + sum(w + MARGIN for w in widths), sum(tops) + sum(h + MARGIN for h in heights))
     canvas = Image.new("RGB", size, "white")
     pen, y = ImageDraw.Draw(canvas), 0
-    for line, top, height in zip(drawn, tops, heights, strict=True):
-        for j, found, title, heads in line:
+    for parts, top, height in zip(drawn, tops, heights, strict=True):
+        for j, found, title, heads in parts:
             x = MARGIN + sum(w + MARGIN for w in widths[:j])
             for i, words in enumerate(title):
                 pen.text((x, y + MARGIN + i * _LEADING), words, fill="black", font=font)
@@ -139,7 +139,7 @@ def _top(line: Sequence[tuple[int, _Tile, Sequence[str], Sequence[Image.Image]]]
     return FONT + 2 * MARGIN + (titles - 1) * _LEADING + heads
 
 
-def _wrapped(title: str, width: int, font: FreeTypeFont) -> list[str]:
+def _wrapped(title: str, width: int, font: Fonts.FreeTypeFont | Fonts.ImageFont) -> list[str]:
     """A title in lines that are not wider than its images, if its words allow."""
     lines = [""]
     for word in title.split():
@@ -151,7 +151,7 @@ def _wrapped(title: str, width: int, font: FreeTypeFont) -> list[str]:
     return lines
 
 
-def _heads(found: _Tile, font: FreeTypeFont) -> list[Image.Image]:
+def _heads(found: _Tile, font: Fonts.FreeTypeFont | Fonts.ImageFont) -> list[Image.Image]:
     """Pictures of the heads of columns, upright where one of them is wider than its column."""
     from PIL import Image, ImageDraw
 

@@ -116,7 +116,7 @@ def _transitions(blocks: Sequence[tuple[str, Sequence[np.ndarray]]]) -> np.ndarr
     for title, rows in blocks:
         for i, row in enumerate(rows):
             parts = [tile(part, 1, len(part), None) for part in (row[:1], row[1:-1], row[-1:])]
-            tiled.append((title if i == 0 else None, parts))
+            tiled.append((title if i == 0 else "", parts))
     height = sum(parts[0].shape[0] + GAP + (FONT + 2 * MARGIN if title else 0) for title, parts in tiled) + MARGIN
     widths = [sum(p.shape[1] for p in parts) + 4 * MARGIN for _, parts in tiled]
     widths += [int(font.getlength(title)) + 2 * MARGIN for title, _ in tiled if title]
