@@ -72,7 +72,7 @@ def serves(family: str, method: str) -> bool:
 
     cls = registry.method(method)
     asked = {net.kind for net in cls.nets(cls.Config()).values()}
-    return asked <= set(importlib.import_module(f"advcodes.nets.{family}").KINDS)
+    return asked <= set(importlib.import_module(f"advcodes.nets.families.{family}").KINDS)
 
 
 def architecture_for(method: str) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def request(
 
 def studied(asked: Request, directory: Path) -> Request:
     """The request with its study made, and left in a directory."""
-    made = importlib.import_module(f"advcodes.studies.{asked.item.kind}").study(
+    made = importlib.import_module(f"advcodes.studies.kinds.{asked.item.kind}").study(
         study_request(asked.item, asked.inputs, asked.columns)
     )
     directory.mkdir(parents=True, exist_ok=True)

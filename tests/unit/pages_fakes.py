@@ -150,7 +150,7 @@ def render_artifact(root: Path, declared: Item, inputs: Mapping[str, Artifact], 
     }
     inputs = dict(inputs)
     if declared.declares.needs:
-        made = importlib.import_module(f"advcodes.studies.{declared.kind}").study(
+        made = importlib.import_module(f"advcodes.studies.kinds.{declared.kind}").study(
             study_request(declared, inputs, settings["columns"], settings["rows"])
         )
         inputs["study"] = artifact(root / "study", f"study/{settings['scale']}/{declared.id}")

@@ -30,7 +30,7 @@ def forget() -> None:
 
 def code_of(method: str) -> dict[str, str]:
     forget()
-    return keys.code("advcodes.training.train", f"advcodes.methods.{method}", "advcodes.nets.infogan")
+    return keys.code("advcodes.training.train", f"advcodes.methods.{method}", "advcodes.nets.families.infogan")
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -75,7 +75,7 @@ def test_messages_and_configuration_models_do_not_count(package: Path):
     }
     assert {
         "advcodes.training.loop",
-        "advcodes.nets.infogan",
+        "advcodes.nets.families.infogan",
         "advcodes.nets.code",
         "advcodes.core.values",
     } <= modules

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.nets import aaae
 from advcodes.nets.build import build
 from advcodes.nets.config import Aaae
+from advcodes.nets.families import aaae
 from advcodes.nets.layers import layers
 from advcodes.nets.spec import DatasetSpec, Net
 from nets_kit import assert_padding_does_not_leak, parameters, sizes

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.nets.ali import Maxout
 from advcodes.nets.build import build
 from advcodes.nets.config import Ali
+from advcodes.nets.families.ali import Maxout
 from advcodes.nets.spec import DatasetSpec, Net
 from nets_kit import INVISIBLE, parameters, sizes
 

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.nets.alice import Noise
 from advcodes.nets.build import build
 from advcodes.nets.config import Alice
+from advcodes.nets.families.alice import Noise
 from advcodes.nets.spec import DatasetSpec, Net
 from nets_kit import INVISIBLE, parameters, sizes
 

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.nets import common, residual
+from advcodes.nets import common
 from advcodes.nets.build import build
 from advcodes.nets.config import Residual
+from advcodes.nets.families import residual
 from advcodes.nets.spec import DatasetSpec, Net
 from nets_kit import assert_padding_does_not_leak, parameters, sizes
 

@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, conv2d, interpolate
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.nets import resnet
 from advcodes.nets.build import build
 from advcodes.nets.config import Resnet
+from advcodes.nets.families import resnet
 from advcodes.nets.spec import DatasetSpec, Net
 from nets_kit import INVISIBLE, parameters, sizes
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.nets import wae
 from advcodes.nets.config import Wae
+from advcodes.nets.families import wae
 from advcodes.nets.spec import DatasetSpec
 
 FULL = Wae(family="wae")

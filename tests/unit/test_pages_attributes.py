@@ -21,8 +21,9 @@ from advcodes.graph.graph import Graph
 from advcodes.methods.base import Method
 from advcodes.pages.kinds import attributes as page_of
 from advcodes.papers.items import Item
-from advcodes.studies import attributes, networks
-from advcodes.studies.attributes import MEASURED, ROWS
+from advcodes.studies import networks
+from advcodes.studies.kinds import attributes
+from advcodes.studies.kinds.attributes import MEASURED, ROWS
 from evaluation_fakes import write_prepared
 
 SHAPE = (1, 1, 3)  #: an image is three pixels, each of which is bright where it has an attribute

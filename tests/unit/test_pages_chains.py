@@ -17,8 +17,9 @@ from advcodes.evaluation.sample import generate
 from advcodes.metrics.reconstruction import reconstructions
 from advcodes.pages.kinds import chains as page_of
 from advcodes.pages.pictures import images
-from advcodes.studies import chains, networks
-from advcodes.studies.chains import IMAGES, PRIOR, ROWS, TURNS
+from advcodes.studies import networks
+from advcodes.studies.kinds import chains
+from advcodes.studies.kinds.chains import IMAGES, PRIOR, ROWS, TURNS
 from advcodes.training.restore import restore
 from evaluation_fakes import write_prepared
 

@@ -22,9 +22,9 @@ from advcodes.methods.gan import GAN
 from advcodes.nets.spec import DatasetSpec
 from advcodes.pages.kinds import codes
 from advcodes.pages.pictures import scatter
-from advcodes.studies import codes as clouds
 from advcodes.studies import networks
-from advcodes.studies.codes import Codes
+from advcodes.studies.kinds import codes as clouds
+from advcodes.studies.kinds.codes import Codes
 from advcodes.training.restore import restore
 from evaluation_fakes import write_prepared
 

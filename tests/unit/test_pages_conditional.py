@@ -17,8 +17,9 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation.sample import shown
 from advcodes.extractors.features import Extractor
 from advcodes.pages import given
-from advcodes.studies import conditional, networks
-from advcodes.studies.conditional import SHOWN
+from advcodes.studies import networks
+from advcodes.studies.kinds import conditional
+from advcodes.studies.kinds.conditional import SHOWN
 from evaluation_fakes import write_prepared
 
 SHAPE = (1, 16, 16)

@@ -14,7 +14,8 @@ from torch import nn
 from advcodes.core.errors import AdvcodesError
 from advcodes.nets.spec import DatasetSpec
 from advcodes.pages.kinds import energies as page_of
-from advcodes.studies import energies, networks
+from advcodes.studies import networks
+from advcodes.studies.kinds import energies
 from advcodes.training.restore import Restored, build_method, restore
 from conftest import run_config
 from evaluation_fakes import write_prepared

@@ -18,8 +18,8 @@ from advcodes.nets.spec import DatasetSpec
 from advcodes.pages import given, text
 from advcodes.pages.kinds import interpolation as page_of
 from advcodes.pages.pictures import images
-from advcodes.studies import interpolation
-from advcodes.studies.interpolation import ROWS, STEPS, Transitions
+from advcodes.studies.kinds import interpolation
+from advcodes.studies.kinds.interpolation import ROWS, STEPS, Transitions
 from advcodes.training.restore import Restored, restore
 from evaluation_fakes import write_prepared
 

@@ -15,7 +15,8 @@ from advcodes.data.prepared import load
 from advcodes.losses.codes import mismatch
 from advcodes.pages import text
 from advcodes.pages.kinds import priors as page_of
-from advcodes.studies import networks, priors
+from advcodes.studies import networks
+from advcodes.studies.kinds import priors
 from advcodes.training.restore import restore
 from methods_kit import MLP
 

@@ -16,7 +16,8 @@ from advcodes.evaluation.sample import shown
 from advcodes.pages.kinds import sentences as page_of
 from advcodes.pages.pictures.blocks import blocks
 from advcodes.papers.items import ANY, Item, Swap
-from advcodes.studies import networks, sentences
+from advcodes.studies import networks
+from advcodes.studies.kinds import sentences
 from advcodes.text import encoder
 from advcodes.text.encoder import SentenceEncoder
 from evaluation_fakes import write_prepared

@@ -62,7 +62,7 @@ def test_an_unreadable_study_is_said_in_one_line(tmp_path, damage):
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_a_kind_has_modules_and_names_keys_of_items(kind):
     assert (ROOT / f"src/advcodes/pages/kinds/{kind.name}.py").exists()
-    assert (ROOT / f"src/advcodes/studies/{kind.name}.py").exists() == bool(kind.needs)
+    assert (ROOT / f"src/advcodes/studies/kinds/{kind.name}.py").exists() == bool(kind.needs)
     assert {*kind.study_options(), *kind.page_options, *kind.required} <= Item.model_fields.keys()
     assert {*kind.required} <= {*kind.options, *kind.page_options}
 
@@ -175,7 +175,8 @@ def test_pages_are_imported_and_rendered_without_torch(tmp_path):
     assert set(CELLS) < {m.rpartition(".")[2] for m in modules}
     script = textwrap.dedent(f"""
         import importlib, pathlib, pickle, sys
-        for module in [*{modules!r}, "advcodes.studies.make", "advcodes.studies.table", "advcodes.studies.grids"]:
+        studies = ["advcodes.studies.make", "advcodes.studies.kinds.table", "advcodes.studies.kinds.grids"]
+        for module in [*{modules!r}, *studies]:
             importlib.import_module(module)
         here = pathlib.Path({str(tmp_path)!r})
         for asked in pickle.loads((here / "requests.pickle").read_bytes()):

@@ -104,7 +104,7 @@ class Graph(EvaluationGraph):
             self.data / "studies" / p.scale / item_id / "manifest.json",
             config,
             inputs,
-            ("advcodes.studies.make", f"advcodes.studies.{kind.name}"),
+            ("advcodes.studies.make", f"advcodes.studies.kinds.{kind.name}"),
         )
 
     def studies(self) -> list[Artifact]:

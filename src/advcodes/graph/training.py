@@ -42,7 +42,7 @@ class TrainingGraph(ExtractorGraph):
             "seed": run.seed,
         }
         method = registry.method(variant.method)
-        modules = ["advcodes.training.train", method.__module__, f"advcodes.nets.{architecture.family}"]
+        modules = ["advcodes.training.train", method.__module__, f"advcodes.nets.families.{architecture.family}"]
         inputs = {"data": self.prepared(run.dataset)} | self._captions(run)
         if asked := method.pretrained(variant):
             of_metrics = asked == "extractor"

@@ -32,7 +32,7 @@ def build(
     Raises:
         AdvcodesError: the family has no network of that kind, or cannot serve the shape.
     """
-    family = importlib.import_module(f"advcodes.nets.{architecture.family}")
+    family = importlib.import_module(f"advcodes.nets.families.{architecture.family}")
     family.check(spec.shape)
     networks = {}
     for role, net in nets.items():

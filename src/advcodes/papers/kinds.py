@@ -16,7 +16,7 @@ class Kind:
     """One kind of tables or figures.
 
     Attributes:
-        name: that of the modules that draw it, in advcodes.pages.kinds, and study it, in advcodes.studies.
+        name: that of the modules that draw it, in advcodes.pages.kinds, and study it, in advcodes.studies.kinds.
         needs: what its study is made from; a kind that needs nothing is drawn from results alone, without a study.
         options: keys of an item that this kind alone may have and its study depends on.
         page_options: such keys that its page alone depends on.

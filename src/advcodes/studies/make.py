@@ -27,7 +27,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     request = Request.of_artifact(artifact)
     with _claimed(request.kind, machine) as where:
         # By name: how other kinds are studied is not part of this study's key.
-        study = importlib.import_module(f"advcodes.studies.{request.kind}").study(replace(request, device=where))
+        study = importlib.import_module(f"advcodes.studies.kinds.{request.kind}").study(replace(request, device=where))
     return write(artifact.directory, study), {}
 
 

@@ -34,7 +34,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[Block]]:
 
     Returns:
         The frame of :func:`~advcodes.pages.content.frame`, with ``strength``, and ``edited`` in each row: by column
-        what :mod:`advcodes.studies.attributes` found, and ``scores`` over seeds.
+        what :mod:`advcodes.studies.kinds.attributes` found, and ``scores`` over seeds.
     """
     figure, shown = request.frame() | {"strength": request.item.strength}, []
     for row, column, results in request.cells(figure, "edited"):

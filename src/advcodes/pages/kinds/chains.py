@@ -33,7 +33,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[list[Block | None]]]
 
     Returns:
         The frame of :func:`~advcodes.pages.content.frame`, with ``chains`` in each row: by column what
-        :mod:`advcodes.studies.chains` found, and ``scores`` over seeds. And two blocks for each run, one for each
+        :mod:`advcodes.studies.kinds.chains` found, and ``scores`` over seeds. And two blocks for each run, one for each
         chain.
     """
     figure, shown = request.frame(), []

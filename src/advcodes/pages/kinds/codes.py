@@ -37,7 +37,7 @@ def content(request: Request) -> dict[str, Any]:
 
     Returns:
         The frame of :func:`~advcodes.pages.content.frame`, with ``codes`` in each row: by column what
-        :mod:`advcodes.studies.codes` found, and ``metric`` of the samples by seed.
+        :mod:`advcodes.studies.kinds.codes` found, and ``metric`` of the samples by seed.
     """
     figure = request.frame()
     for row, column, results in request.cells(figure, "codes"):

@@ -28,7 +28,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[list[Block | None]]]
 
     Returns:
         The frame of :func:`~advcodes.pages.content.frame`, with ``asked`` in each row: by column what
-        :mod:`advcodes.studies.conditional` found, and ``scores``.
+        :mod:`advcodes.studies.kinds.conditional` found, and ``scores``.
     """
     figure = request.frame()
     grids: list[tuple[dict[str, Any], dict[str, Block]]] = []

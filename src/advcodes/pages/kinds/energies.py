@@ -31,7 +31,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[list[tuple[str, np.n
 
     Returns:
         The frame of :func:`~advcodes.pages.content.frame`, with ``energies`` in each row: by column what
-        :mod:`advcodes.studies.energies` found, and ``scores`` over seeds. And four panels a run, two a line.
+        :mod:`advcodes.studies.kinds.energies` found, and ``scores`` over seeds. And four panels a run, two a line.
     """
     figure, shown = request.frame(), []
     for row, column, results in request.cells(figure, "energies"):

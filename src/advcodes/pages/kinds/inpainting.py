@@ -60,7 +60,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
 
     Returns:
         The frame of :func:`~advcodes.pages.content.frame`, with ``layout``, and ``inpainted`` in each row: by
-        column what :mod:`advcodes.studies.inpainting` found, and ``scores`` over seeds.
+        column what :mod:`advcodes.studies.kinds.inpainting` found, and ``scores`` over seeds.
     """
     item = request.item
     figure = request.frame() | {"layout": item.layout}

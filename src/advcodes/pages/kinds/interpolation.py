@@ -35,7 +35,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[tuple[str, np.ndarra
 
     Returns:
         The frame of :func:`~advcodes.pages.content.frame`, with ``interpolation`` in each row: by column what
-        :mod:`advcodes.studies.interpolation` found, and ``metric`` of the samples by seed.
+        :mod:`advcodes.studies.kinds.interpolation` found, and ``metric`` of the samples by seed.
     """
     figure = request.frame()
     blocks = []

@@ -60,7 +60,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
 
     Returns:
         The frame of :func:`~advcodes.pages.content.frame`, with ``layout``, ``samples`` (whether some are drawn),
-        and ``reconstructed`` in each row: by column what :mod:`advcodes.studies.reconstructions` found, and
+        and ``reconstructed`` in each row: by column what :mod:`advcodes.studies.kinds.reconstructions` found, and
         ``scores`` over seeds.
     """
     item = request.item

@@ -35,8 +35,8 @@ def content(request: Request) -> tuple[dict[str, Any], list[Block]]:
 
     Returns:
         The frame of :func:`~advcodes.pages.content.frame`, with ``said`` in each row: by column what
-        :mod:`advcodes.studies.sentences` found, ``scores``, and ``agreement``: by statement of captions ``samples``,
-        ``chance`` and ``real``, a value a seed.
+        :mod:`advcodes.studies.kinds.sentences` found, ``scores``, and ``agreement``: by statement of captions
+        ``samples``, ``chance`` and ``real``, a value a seed.
     """
     figure, shown = request.frame(), []
     for row, column, results in request.cells(figure, "said"):

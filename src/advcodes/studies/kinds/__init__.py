@@ -1,0 +1,1 @@
+"""What figures of each kind need of networks, one file a kind."""
