@@ -151,10 +151,10 @@ def test_training_on_a_folder_of_images_needs_no_edited_file(built: Project, tmp
     assert f"advcodes.load('{run}')" in output
     assert (run / "networks.pt").exists()
     grids = out / "grids/acl_gan_seed0"
-    for grid in (*sorted(grids.glob("grid_*.png")), grids / "samples.png"):
+    for grid in (*sorted(grids.glob("0*.png")), grids / "samples.png"):
         picture = Image.open(grid)
         assert picture.mode == "RGB" and picture.width >= 4 * 16
-    assert [p.name for p in sorted(grids.glob("grid_*.png"))] == ["grid_000000320.png", "grid_000000640.png"]
+    assert [p.name for p in sorted(grids.glob("0*.png"))] == ["000000320.png", "000000640.png"]
     assert built.git("status", "--porcelain") == ""
     again = built.advcodes(*command)
     assert "train/laptop/images/acl_gan/seed0: already made" in again
