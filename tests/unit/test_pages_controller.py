@@ -20,11 +20,12 @@ from advcodes.config.params import resolve
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.graph.graph import Graph
-from advcodes.metrics import settling
+from advcodes.metrics.settling import SettlingTime
 from advcodes.pages import render
 from advcodes.pages.kinds import controller
 from advcodes.papers.items import Item
 from advcodes.training.train import LossLog
+from evaluation_fakes import measured_by
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,9 +61,10 @@ def measured(root: Path, name: str, errors: Sequence[float], real: float = 0.5) 
         values = {"real": real, "k": 0.25 * i, "balance": e, "convergence": real + abs(e)}
         log.write(50 * i, {f"discriminate/{k}": v for k, v in values.items()})
     log.close()
-    evaluated = SimpleNamespace(config={"settling": {"band": 0.1, "window": 2}}, inputs={"run": made[f"run/{name}"]})
+    inputs = {"run": made[f"run/{name}"]}
+    evaluated = SimpleNamespace(id=name, config={"settling": {"band": 0.1, "window": 2}}, inputs=inputs)
     method = SimpleNamespace(config=SimpleNamespace(diversity=0.5))
-    found = settling.measure(evaluated, SimpleNamespace(method=method), "cpu")
+    found = measured_by(SettlingTime, evaluated, SimpleNamespace(method=method))
     path = made[name].directory / "metrics.json"
     content = json.loads(path.read_text())
     for part in ("metrics", "protocol"):
