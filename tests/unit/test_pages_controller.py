@@ -237,5 +237,5 @@ def test_it_is_made_from_runs_alone(tree: dict[str, Any], monkeypatch: pytest.Mo
     made = graph.item("khan/controller")
     runs = [f"demo/digits/{variant}/seed{seed}" for variant in FIGURE["rows"] for seed in (0, 1, 2)]
     assert set(made.inputs) == {*runs, *(f"run/{run}" for run in runs)}
-    assert made.modules == ("advcodes.pages.render", "advcodes.pages.kinds.controller")
+    assert made.modules[:2] == ("advcodes.pages.render", "advcodes.pages.kinds.controller")
     assert all("settling" in made.inputs[run].config for run in runs)
