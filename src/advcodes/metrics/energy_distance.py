@@ -40,7 +40,9 @@ class EnergyDistance(Compared):
 
     @classmethod
     def values(cls, compared: Comparison) -> dict[str, tuple[float, float | None]]:
-        return {NAME: (energy_distance(compared.points, compared.reference.points), None)}
+        generated, real = compared.points, compared.reference.points
+        assert generated is not None and real is not None  # it is possible for points alone
+        return {NAME: (energy_distance(generated, real), None)}
 
     @classmethod
     def sentence(cls, name: str, protocol: Mapping[str, Any]) -> str:

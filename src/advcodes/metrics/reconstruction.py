@@ -304,4 +304,4 @@ def represent(
                 made = np.empty((len(rows), features.shape[1]), np.float32)
             made[start : start + n] = features.cpu().numpy()
             progress.at(start + n)
-    return made
+    return np.zeros((0, 0), np.float32) if made is None else made

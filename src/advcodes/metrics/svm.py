@@ -154,10 +154,10 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
     validation, tested = np.arange(rows[-1] + 1, training.stop), np.arange(test.start, test.stop)
     sets = [rows[drawn], validation, tested]
 
-    def found(features: np.ndarray, draws: Sequence[np.ndarray], what: str, **kwargs: bool) -> Errors:
+    def found(features: np.ndarray, draws: Sequence[np.ndarray], what: str, give_up: bool = False) -> Errors:
         parts = np.split(features, np.cumsum([len(s) for s in sets])[:-1])
-        examples = map(Examples, parts, (data.labels[s] for s in sets))
-        return errors(*examples, draws, config["values_of_c"], what, **kwargs)
+        drawn_from, chosen_by, tested_on = map(Examples, parts, (data.labels[s] for s in sets))
+        return errors(drawn_from, chosen_by, tested_on, draws, config["values_of_c"], what, give_up)
 
     every, trained_on = np.concatenate(sets), data.rows(restored.config["view"]["train_split"])
     seen = np.arange(trained_on.start, trained_on.stop)
