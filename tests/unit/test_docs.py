@@ -72,6 +72,10 @@ def test_the_page_in_the_repository_is_what_the_registry_gives():
     assert docs.METHODS.read_text() == docs.methods_page(), "run `advcodes docs` and commit docs/methods.md"
 
 
+def test_the_page_of_metrics_in_the_repository_is_what_the_registry_gives():
+    assert docs.METRICS.read_text() == docs.metrics_page(), "run `advcodes docs` and commit docs/metrics.md"
+
+
 def test_every_method_has_its_section():
     page = docs.methods_page()
     own = [n for n, c in registry.methods().items() if c.__module__.startswith("advcodes.methods.")]

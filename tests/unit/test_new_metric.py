@@ -162,6 +162,15 @@ def test_one_file_adds_a_metric(tmp_path: Path):
     assert "**Metric**: `brightness`: mean of the pixels of 20 samples." in seen["table"]
 
 
+def test_metrics_are_declared_without_what_computes_them():
+    code = "import sys; from advcodes.metrics.registry import metrics, describe; assert metrics(); "
+    code += "describe('mse', {'mse_images': 1, 'mse_split': 'test'}); "
+    code += "print({'torch', 'numpy', 'scipy', 'sklearn', 'advcodes.config', 'advcodes.build'} & set(sys.modules))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
 def test_a_name_is_given_by_one_metric_only(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(registry, "_METRICS", dict(registry.metrics()))
 

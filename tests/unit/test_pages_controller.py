@@ -20,7 +20,7 @@ from advcodes.config.params import resolve
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.graph.graph import Graph
-from advcodes.metrics import settling
+from advcodes.metrics.settling import SettlingTime
 from advcodes.pages import render
 from advcodes.pages.kinds import controller
 from advcodes.papers.items import Item
@@ -61,10 +61,10 @@ def measured(root: Path, name: str, errors: Sequence[float], real: float = 0.5) 
         values = {"real": real, "k": 0.25 * i, "balance": e, "convergence": real + abs(e)}
         log.write(50 * i, {f"discriminate/{k}": v for k, v in values.items()})
     log.close()
-    inputs, settings = {"run": made[f"run/{name}"]}, {"settling": {"band": 0.1, "window": 2}}
-    evaluated = SimpleNamespace(id=f"evaluate/{name}", config=settings, inputs=inputs)
+    inputs = {"run": made[f"run/{name}"]}
+    evaluated = SimpleNamespace(id=name, config={"settling": {"band": 0.1, "window": 2}}, inputs=inputs)
     method = SimpleNamespace(config=SimpleNamespace(diversity=0.5))
-    found = measured_by(settling.SettlingTime, evaluated, SimpleNamespace(method=method))
+    found = measured_by(SettlingTime, evaluated, SimpleNamespace(method=method))
     path = made[name].directory / "metrics.json"
     content = json.loads(path.read_text())
     for part in ("metrics", "protocol"):

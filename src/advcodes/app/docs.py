@@ -189,6 +189,8 @@ does. In metrics.json and in tables its name also states the protocol: `fid` is 
 10,000 test images on features of the 2015 Inception network; at other counts it is `fid_2000_vs_10000_test`, and on
 features of a classifier that the pipeline trains it is `fd_classifier`, another number. The footnotes of a table say
 the rest. "Facts" are in [facts](facts.md).
+
+A new metric is a new file there, with a class under `@register(...)`; nothing else names it.
 """
 
 

@@ -20,8 +20,8 @@ from advcodes.data.prepared import load as load_prepared
 from advcodes.evaluation.compared import measure
 from advcodes.extractors.features import Extractor, load_extractor
 from advcodes.jobs import device
-from advcodes.metrics.extracted import Reference
-from advcodes.metrics.frechet import Statistics, statistics
+from advcodes.metrics.extracted import Reference, Statistics
+from advcodes.metrics.frechet import statistics
 
 SEED = 0  #: of the choice of images
 

@@ -184,7 +184,7 @@ class Metric:
     on_images: ClassVar[bool] = False  #: whether points cannot have it
     on_demand: ClassVar[bool] = False  #: whether it is taken of those runs only of which a declared item shows it
     order: ClassVar[int] = 1000  #: place in metrics.json and wherever metrics are listed; then by key
-    entry: ClassVar[str | None] = None  #: of the configuration of the stage that measures; None: the key
+    entry: ClassVar[str] = ""  #: of the configuration of the stage that measures; its key unless given
     Config: ClassVar[type[Model] | None] = None  #: settings in params.yaml, `metrics.<key>`
     flat: ClassVar[bool] = False  #: whether these stand directly under `metrics`
     remedy: ClassVar[str] = "only runs have it to which it applies; take the others out"  #: of a run that has none

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from advcodes.metrics.frechet import Statistics
-
 SEED = 2020  #: of IS's shuffle and KID's subsets; torch-fidelity's default
 IS_SPLITS = 10
 COUNTS = ("n_generated", "n_reference", "split")  #: entries of the protocol
@@ -36,6 +34,14 @@ def fidelity(module: str) -> ModuleType:
         raise AdvcodesError(
             f"metrics need torch-fidelity ({error}); install it with `pip install torch-fidelity`"
         ) from None
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean [F] and unbiased covariance [F, F] of features, float64."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.metrics.extracted import Comparison, OfFeatures, OnFeatures, fidelity
+from advcodes.metrics.extracted import Comparison, OfFeatures, OnFeatures, Statistics, fidelity
 from advcodes.metrics.registry import register
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 
@@ -29,14 +27,6 @@ class FrechetDistance(OnFeatures):
     @classmethod
     def values(cls, compared: Comparison) -> dict[str, tuple[float, float | None]]:
         return {"fid": (frechet_distance(compared.statistics, compared.reference.statistics), None)}
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """Mean [F] and unbiased covariance [F, F] of features, float64."""
-
-    mean: np.ndarray
-    covariance: np.ndarray
 
 
 def statistics(features: Tensor) -> Statistics:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, model_validator
+from pydantic_core import PydanticCustomError
 
 from advcodes.core.errors import did_you_mean
 from advcodes.core.schema import Model, Positive, Real
@@ -22,7 +23,8 @@ def _declared(name: str) -> str:
     known = [q.name for _, q in quantities().values() if q.own]
     if name not in known:
         listed = [repr(own) for own in known]
-        raise ValueError(f"input should be {', '.join(listed[:-1])} or {listed[-1]}")
+        expected = f"{', '.join(listed[:-1])} or {listed[-1]}"
+        raise PydanticCustomError("literal_error", "Input should be {expected}", {"expected": expected})
     return name
 
 
