@@ -319,3 +319,15 @@ def test_views_that_make_no_sense(dataset, message):
     }
     with pytest.raises(AdvcodesError, match=message):
         resolve({**tree, "datasets": dataset})
+
+
+def test_all_faulty_images_are_named_at_once():
+    def faulty(i: int) -> Image.Image:
+        if i % 10 == 3:
+            raise AdvcodesError(f"image {i}: does not decode")
+        return image(i)
+
+    message = "mine: 3 images cannot be used: image 3: does not decode; image 13: does not decode; image 23: does"
+    with pytest.raises(AdvcodesError, match=message):
+        write(source(image=faulty), threads=2, size=6)
+    assert not Path("out/images.npy").exists() or not Path("out/meta.json").exists()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ from advcodes.methods import registry
 from advcodes.nets.build import build
 from advcodes.nets.config import Architecture
 from advcodes.nets.spec import DatasetSpec
+from conftest import ROOT
 
 SMALL = ["--size=8", "--set=architectures.infogan.width=4", "--set=architectures.infogan.features=8",
          "--set=training.batch_size=16", "--set=training.snapshots=1", "--set=sampling.batch_size=64",
@@ -197,3 +201,11 @@ def test_a_run_takes_and_gives_ordinary_tensors(photos: Path):
     assert train("--images=32", method="ae") == 0
     with pytest.raises(AdvcodesError, match="run: holds 2 runs; name one"):
         advcodes.load("run")
+
+
+def test_the_example_ends_well(tmp_path: Path):
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    command = ["bash", str(ROOT / "examples/own_images.sh"), str(tmp_path), "128"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "own_images.sh: all is right" in done.stdout

@@ -17,7 +17,7 @@ import json
 import math
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1024  #: images that are in memory at a time
 BLOCK = 32  #: images that a thread makes in one go; divides CHUNK
+NAMED = 20  #: faulty images that an error names
 VIEW = ("crop", "size", "resample", "keep_aspect", "channels")
 FILES = ("images.npy", "labels.npy", "attributes.npy", "captions.json", "meta.json")
 
@@ -148,8 +149,16 @@ def _write_images(source: Source, config: Mapping[str, Any], path: Path, threads
         except AdvcodesError as error:
             raise AdvcodesError(f"datasets.{dataset}: {source.name(i)}: {error}") from None
 
+    def attempt(i: int) -> np.ndarray:
+        """An image, or a blank one where it cannot be made, so that all such files are named at once."""
+        try:
+            return render(i)
+        except AdvcodesError as error:
+            faults[i] = str(error)
+            return np.zeros(shape, np.uint8)
+
     def block(start: int) -> np.ndarray:
-        images = [render(i) for i in range(start, min(start + BLOCK, total))]
+        images = [attempt(i) for i in range(start, min(start + BLOCK, total))]
         for i, image in enumerate(images, start):
             if image.shape != shape:
                 raise AdvcodesError(
@@ -158,7 +167,8 @@ def _write_images(source: Source, config: Mapping[str, Any], path: Path, threads
                 )
         return np.stack(images)
 
-    shape = render(0).shape
+    faults: dict[int, str] = {}
+    shape = (view["channels"] or 3, config["size"], config["size"]) if config["size"] else render(0).shape
     bytes_ = total * math.prod(shape)
     free = shutil.disk_usage(path.parent).free
     if bytes_ > free:
@@ -175,7 +185,17 @@ def _write_images(source: Source, config: Mapping[str, Any], path: Path, threads
             for images in apply(block, range(start, min(start + CHUNK, total), BLOCK)):
                 f.write(images.data)
             progress.at(min(start + CHUNK, total))
+        if faults:
+            raise _faulty(dataset, [faults[i] for i in sorted(faults)])
     return shape
+
+
+def _faulty(dataset: str, faults: Sequence[str]) -> AdvcodesError:
+    """One line about all images that cannot be used."""
+    if len(faults) == 1:
+        return AdvcodesError(faults[0])
+    more = f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
+    return AdvcodesError(f"{dataset}: {len(faults)} images cannot be used: {'; '.join(faults[:NAMED])}{more}")
 
 
 def _words(shape: tuple[int, ...]) -> str:
