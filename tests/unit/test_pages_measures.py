@@ -162,7 +162,7 @@ def paper(**cell):
         (TABLE1, {"measures": {"mnst": ["mse"]}}, "measures: unknown column 'mnst'; did you mean 'mnist'? (columns: "),
         (TABLE1, {"measures": {"mnist": ["mse", "mse"]}}, "measures.mnist: 'mse' stands there twice"),
         (TABLE1, {"measures": {"mnist": []}}, "List should have at least 1 item"),
-        (TABLE1, {"measures": {"mnist": ["rmse"]}}, "input should be 'fid', 'is'"),
+        (TABLE1, {"measures": {"mnist": ["rmse"]}}, "Input should be 'fid', 'is'"),
         (TABLE2, {"metric": "is", "better": "higher"},
          "metric: 'is' is measured in no column; name one that `measures` has"),
         (TABLE2, paper(celeba_178=4.868),

@@ -7,7 +7,7 @@ import shutil
 import time
 from pathlib import Path
 
-from workflow.project import NOTHING, ONE_RUN, REPORTS, Project, equal, hangs_on, jobs, remade
+from workflow.project import MEASURED, NOTHING, ONE_RUN, Project, equal, hangs_on, jobs, remade
 
 RUN = "data/runs/demo/digits/gan/seed0"
 
@@ -26,7 +26,7 @@ def test_what_is_finished_needs_none_of_its_inputs(built: Project):
     assert jobs(built.snakemake("--dry-run", "prepare_all")) == {"prepare": 1}
     built.set(seeds=[0, 1, 2])
     plan = built.snakemake("--dry-run")
-    assert jobs(plan) == {"prepare": 1, "train": 2, "sample": 2, "evaluate": 2, **REPORTS}
+    assert jobs(plan) == {"prepare": 1, "train": 2, "sample": 2, "evaluate": 2, **MEASURED}
     built.set(seeds=[0, 1])
     shutil.rmtree(built.root / "data/evaluation/extractors")
     shutil.rmtree(built.root / "data/evaluation/reference")
