@@ -65,8 +65,13 @@ class Process:
             raise self.fail(f"exit status {status}, expected {'0' if ok else 'a failure'}")
         return self.output
 
+    @property
+    def status(self) -> int | None:
+        """How it ended; None while it runs."""
+        return self._popen.poll()
+
     def running(self) -> bool:
-        return self._popen.poll() is None
+        return self.status is None
 
     def until(self, happened: Callable[[], object]) -> None:
         """Wait until something happened while the command runs."""
@@ -108,6 +113,7 @@ class Project:
 
     def __init__(self, root: Path, home: Path):
         self.root, self.home = root, home
+        self.logs = root.parent  #: where the output of commands goes
         self._calls = 0
 
     @classmethod
@@ -151,7 +157,7 @@ class Project:
         if python_path:
             env["PYTHONPATH"] = str(python_path)
         self._calls += 1
-        log = self.root.with_name(f"{self.root.name}-{os.getpid()}-{self._calls}.log")
+        log = self.logs / f"{self.root.name}-{os.getpid()}-{self._calls}.log"
         return Process(list(command), self.root, env, log)
 
     def run(self, *command: str, ok: bool | None = True) -> str:

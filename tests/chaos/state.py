@@ -1,0 +1,77 @@
+"""What a project has finished, and where it differs from another."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from workflow.project import Project
+
+#: What has to be there in the end; what it was made from may be missing as a whole.
+TRAININGS = ("data/runs",)
+PAGES = ("data/reports", "reports")
+PASSING = ("finished", "unfinished")  #: folders of second records and of work in progress
+
+
+def _records(root: Path) -> Iterator[tuple[dict, Path]]:
+    for path in sorted((root / "data").rglob("finished/*record.json")):
+        yield json.loads(path.read_text()), path
+
+
+def finished(root: Path, reference: Path) -> dict[str, tuple[int, int]]:
+    """Results that are made as the reference's: inode and time of their second record, which only making writes."""
+    keys = {record["spec"]["id"]: record["key"] for record, _ in _records(reference)}
+    found = {}
+    for record, path in _records(root):
+        if keys.get(record["spec"]["id"]) == record["key"]:
+            found[record["spec"]["id"]] = (path.stat().st_ino, path.stat().st_mtime_ns)
+    return found
+
+
+def _files(root: Path, asked: tuple[str, ...]) -> dict[str, Path]:
+    found = {}
+    for top in {"data", *asked}:
+        for path in sorted((root / top).rglob("*")):
+            if path.is_file() and not set(path.parts) & set(PASSING):
+                found[str(path.relative_to(root))] = path
+    return found
+
+
+def _content(path: Path) -> object:
+    """Bytes; of a manifest what does not depend on how long it took."""
+    if path.name.endswith("manifest.json"):
+        return {k: v for k, v in json.loads(path.read_text()).items() if k in ("key", "spec", "files")}
+    return path.read_bytes()
+
+
+def differences(reference: Path, root: Path, asked: tuple[str, ...]) -> Iterator[str]:
+    """One line for each file that is missing, left over or different, and for work in progress that is left.
+
+    Args:
+        reference: built without interruption.
+        root: of the other project.
+        asked: folders whose files must all be there; elsewhere a result may be missing as a whole.
+    """
+    expected, found = _files(reference, asked), _files(root, asked)
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            # Where the manifest is there, so must be its files.
+            if name.startswith(asked) or (root / name).with_name("manifest.json").exists():
+                yield f"{name} is missing"
+        elif name not in expected:
+            yield f"{name} is left over"
+        elif _content(expected[name]) != _content(found[name]):
+            yield f"{name} differs"
+    for path in sorted((root / "data").rglob("unfinished")):
+        yield f"{path.relative_to(root)} is left over"
+
+
+def leave_partial(reference: Project, project: Project, random: Random) -> None:
+    """Give a project some of the reference's finished results."""
+    for _, path in _records(reference.root):
+        place = path.parent.parent
+        if "reports" not in place.parts and random.random() < 0.5:
+            shutil.copytree(place, project.root / place.relative_to(reference.root), dirs_exist_ok=True)
