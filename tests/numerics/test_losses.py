@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,19 @@ from scipy.spatial.distance import cdist
 from scipy.special import expit, softmax
 from sklearn.metrics import log_loss
 
-from advcodes.losses import classification, codes, gan, hinge, reconstruction, variational, wasserstein
+from advcodes.losses import (
+    absolute,
+    classification,
+    codes,
+    gan,
+    hinge,
+    least_squares,
+    probability,
+    reconstruction,
+    tuples,
+    variational,
+    wasserstein,
+)
 
 LOGITS = np.random.default_rng(0).normal(0, 3, 200)
 
@@ -163,3 +177,27 @@ def test_classification_losses_are_scikit_learns():
 def test_a_critics_accuracy_needs_no_threshold():
     real, fake = torch.tensor([101.0, 103.0, 99.0]), torch.tensor([97.0, 98.0, 102.0])
     assert wasserstein.accuracy(real, fake).item() == pytest.approx(4 / 6)
+
+
+@pytest.mark.parametrize("game", [gan, hinge, least_squares, wasserstein])
+@pytest.mark.parametrize("loss", ["discriminator_real", "discriminator_fake", "generator"])
+def test_games_are_played_in_float32_by_networks_in_bfloat16(game: ModuleType, loss: str):
+    outputs = tensor(LOGITS).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = getattr(game, loss)(outputs)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, getattr(game, loss)(outputs.float()))
+
+
+def test_other_losses_are_float32_too():
+    x, y = torch.randn(2, 6, 4).bfloat16()
+    labels = torch.tensor([0, 1, 2, 3, 0, 1])
+    with torch.autocast("cpu", torch.bfloat16):
+        found = [
+            absolute.error(x, y), classification.classes(x, labels), classification.attributes(x, (y > 0).float()),
+            codes.cosine_distance(x, y), probability.lower(x), probability.generator(x),
+            reconstruction.squared_error(x, y), reconstruction.summed_squared_error(x, y), tuples.right(x, 0),
+            tuples.every_wrong(x, 0), tuples.minimax(x, 0), tuples.misclassified(x, 0), variational.gaussian(x, y),
+            variational.kl_to_standard_normal(x, y.exp()), wasserstein.accuracy(x, y),
+        ]  # fmt: skip
+    assert {value.dtype for value in found} == {torch.float32}

@@ -84,6 +84,16 @@ def test_each_phase_changes_its_networks_and_no_others(name: str, precision: str
 
 
 @pytest.mark.parametrize("name", METHODS)
+def test_losses_are_float32_where_networks_are_bfloat16(name: str, prepared: Path, monkeypatch: pytest.MonkeyPatch):
+    method, data = make(name), batches(prepared)
+    loop, found = Loop(method, method.phases(method.config), "bfloat16"), {}
+    monkeypatch.setattr(loop, "record", lambda name, value: found.update({name: value.dtype}))
+    for step in range(cycle(method)):
+        loop.train_step(data.batch(step), logged=True)
+    assert found and torch.bfloat16 not in found.values(), found
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_frozen_networks_get_no_gradient(name: str, prepared: Path):
     """A phase must not leave gradients in networks that another phase updates."""
     method, data = make(name), batches(prepared)

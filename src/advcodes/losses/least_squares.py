@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from advcodes.losses.precision import wide
+
 
 def discriminator_real(outputs: Tensor) -> Tensor:
     """E[(D(x) - 1)^2] / 2 over outputs [N] of real examples: the first term of Eq. 9."""
-    return (outputs - 1).square().mean() / 2
+    return (wide(outputs) - 1).square().mean() / 2
 
 
 def discriminator_fake(outputs: Tensor) -> Tensor:
     """E[D(G(z))^2] / 2 over outputs [N] of fakes: the second term of Eq. 9."""
-    return outputs.square().mean() / 2
+    return wide(outputs).square().mean() / 2
 
 
 def generator(outputs: Tensor) -> Tensor:
     """E[(D(G(z)) - 1)^2] / 2 over outputs [N] of fakes: the generator's objective in Eq. 9."""
-    return (outputs - 1).square().mean() / 2
+    return (wide(outputs) - 1).square().mean() / 2
 
 
 def accuracy(real_outputs: Tensor, fake_outputs: Tensor) -> Tensor:

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from advcodes.losses.precision import wide
+
 BINS = 256  #: of the discretised logistic, one for each value of a pixel
 ACTIVE = 0.01  #: variance of a posterior mean over images above which its unit is active (Burda et al. 2016)
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def bernoulli(reconstruction: Tensor, target: Tensor) -> Tensor:
@@ -25,13 +23,13 @@ def bernoulli(reconstruction: Tensor, target: Tensor) -> Tensor:
         target: pixels in [0, 1] of the same shape.
     """
     with torch.autocast(target.device.type, enabled=False):
-        each = functional.binary_cross_entropy(_wide(reconstruction), _wide(target), reduction="none")
+        each = functional.binary_cross_entropy(wide(reconstruction), wide(target), reduction="none")
         return each.flatten(1).sum(1).mean()
 
 
 def gaussian(reconstruction: Tensor, target: Tensor) -> Tensor:
     """-log p(x|c) in nats for variance 1, up to a constant: half the squared error, summed; batch mean."""
-    return (_wide(reconstruction) - _wide(target)).square().flatten(1).sum(1).mean() / 2
+    return (wide(reconstruction) - wide(target)).square().flatten(1).sum(1).mean() / 2
 
 
 def logistic(reconstruction: Tensor, log_scale: Tensor, target: Tensor) -> Tensor:
@@ -45,8 +43,8 @@ def logistic(reconstruction: Tensor, log_scale: Tensor, target: Tensor) -> Tenso
         log_scale: of the logistic, broadcast to the same shape.
         target: pixels v/255 of the same shape.
     """
-    mean, scale = _wide(reconstruction).clamp(1 / (2 * BINS), 1 - 1 / (2 * BINS)), _wide(log_scale).exp()
-    value = (_wide(target) * (BINS - 1)).round()
+    mean, scale = wide(reconstruction).clamp(1 / (2 * BINS), 1 - 1 / (2 * BINS)), wide(log_scale).exp()
+    value = (wide(target) * (BINS - 1)).round()
     below, above = (value / BINS - mean) / scale, ((value + 1) / BINS - mean) / scale
     # sigmoid(b) - sigmoid(a) = sigmoid(b) sigmoid(-a) (1 - exp(a - b)): no difference of nearly equal numbers
     inner = (-torch.expm1(-1 / (BINS * scale))).log().expand_as(value)
@@ -57,13 +55,13 @@ def logistic(reconstruction: Tensor, log_scale: Tensor, target: Tensor) -> Tenso
 
 def kl_to_standard_normal(mean: Tensor, sd: Tensor) -> Tensor:
     """KL(N(mean, sd^2) || N(0, I)) in nats, summed over the d dimensions of [N, d], averaged over the batch."""
-    mean, variance = _wide(mean), _wide(sd).square()
+    mean, variance = wide(mean), wide(sd).square()
     return (mean.square() + variance - variance.log() - 1).sum(1).mean() / 2
 
 
 def log_normal(codes: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     """log N(codes; mean, exp(log_variance)) in nats, summed over the last dimension; the arguments broadcast."""
-    codes, mean, log_variance = _wide(codes), _wide(mean), _wide(log_variance)
+    codes, mean, log_variance = wide(codes), wide(mean), wide(log_variance)
     each = (codes - mean).square() * (-log_variance).exp() + log_variance + math.log(2 * math.pi)
     return each.sum(-1) / -2
 
@@ -84,7 +82,7 @@ def sampled_kl(codes: Tensor, mean: Tensor, log_variance: Tensor, log_prior: Ten
         log_variance: of q, [N, d].
         log_prior: log p(c) of these codes, [N].
     """
-    return (log_normal(codes, mean, log_variance) - _wide(log_prior)).mean()
+    return (log_normal(codes, mean, log_variance) - wide(log_prior)).mean()
 
 
 def active_units(mean: Tensor) -> Tensor:

@@ -7,24 +7,27 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from advcodes.losses.precision import wide
+
 
 def discriminator_real(scores: Tensor) -> Tensor:
     """-E[D(x)] over scores [N] of real examples."""
-    return -scores.mean()
+    return -wide(scores).mean()
 
 
 def discriminator_fake(scores: Tensor) -> Tensor:
     """E[D(G(z))] over scores [N] of fakes."""
-    return scores.mean()
+    return wide(scores).mean()
 
 
 def generator(scores: Tensor) -> Tensor:
     """-E[D(G(z))] over scores [N] of fakes."""
-    return -scores.mean()
+    return -wide(scores).mean()
 
 
 def accuracy(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
     """Share of two batches on the right side of the middle of their means (a critic has no threshold), in [0, 1]."""
+    real_scores, fake_scores = wide(real_scores), wide(fake_scores)
     middle = (real_scores.mean() + fake_scores.mean()) / 2
     return ((real_scores > middle).float().mean() + (fake_scores <= middle).float().mean()) / 2
 
