@@ -1,5 +1,6 @@
 import contextlib
 import functools
+import logging
 import os
 import re
 import shlex
@@ -18,6 +19,7 @@ from advcodes.config.params import read
 from advcodes.build.provenance import hold_pipeline
 from advcodes.methods.registry import methods
 from advcodes.build.versions import keep_lock, record
+from advcodes.build.writing import check_room, written
 
 # Calls that only look, and so need not wait for a pipeline that is running.
 LOOKING = re.compile(
@@ -31,13 +33,15 @@ if config:
         "input; edit it, or run `dvc exp run -S <key>=<value>`"
     )
 
+# On a disk that gets full, Snakemake's own log would print a traceback for each line that it cannot write.
+logging.raiseExceptions = False
+
 # One pipeline at a time in this directory, held before params.yaml is read. The kernel frees the lock even after
 # kill -9, which is why the profile turns Snakemake's own lock off.
-if workflow.is_main_process and not PLANNING:
-    PIPELINE_LOCK = hold_pipeline()
-
 try:
     if workflow.is_main_process and not PLANNING:
+        check_room(map(Path, (".snakemake/advcodes", "logs", "data", "reports")))
+        PIPELINE_LOCK = hold_pipeline()
         keep_lock()
     GRAPH = Graph(read())
     GRAPH.chosen()
@@ -55,8 +59,12 @@ ASKING_TEXT = (
 # A file that is newer than every output: an input of each stale job, so that Snakemake runs it.
 STALE = Path(".snakemake/advcodes/stale")
 if workflow.is_main_process:
-    STALE.parent.mkdir(parents=True, exist_ok=True)
-    STALE.write_text(str(time.time_ns()))
+    try:
+        STALE.parent.mkdir(parents=True, exist_ok=True)
+        with written(STALE):
+            STALE.write_text(str(time.time_ns()))
+    except AdvcodesError as error:
+        raise WorkflowError(str(error)) from None
     BEGAN = STALE.stat().st_mtime_ns
 
 # Jobs run this checkout's package in Snakemake's own environment, or in the one that `--sdm conda` makes.

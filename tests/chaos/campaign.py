@@ -31,8 +31,10 @@ from workflow.project import Process, Project, small
 
 STUCK = 600.0  #: seconds after which a call counts as stuck
 SHORT = 10  #: up to so many kills, only trainings are built, and only by Snakemake
-PER_ROUND = 5  #: blows of a round, about
+PER_ROUND = 7  #: blows of a round, about
+DOORS = ("snakemake", "snakemake", "repro", "experiment")
 WHOLE = 0.25  #: share of rounds that build everything, and not trainings alone
+FULL = "a full disk"
 DISK = "1500m"  #: of the file system that is filled
 
 
@@ -57,6 +59,7 @@ class Campaign:
         self.twice = 0.0
         self.round = 0
         self.notes: list[str] = []
+        self.damaged: set[str] = set()
         self._faults: list[str] = []
 
     def run(self) -> int:
@@ -97,7 +100,7 @@ class Campaign:
 
     def _door(self, kind: str | None = None) -> tuple[str, ...]:
         """A call that builds what the round asks for."""
-        kind = "snakemake" if self.short else kind or self.random.choice(["snakemake", "repro", "experiment"])
+        kind = "snakemake" if self.short else kind or self.random.choice(DOORS)
         door, part = {
             "snakemake": (("snakemake", "--cores", "1"), "train_all"),
             "repro": (("dvc", "repro"), "train"),
@@ -110,7 +113,7 @@ class Campaign:
     def _round(self, project: Project, room: Room) -> None:
         size = min(len(self.blows), max(1, round(self.random.gauss(PER_ROUND, 2))))
         blows, self.blows = self.blows[:size], self.blows[size:]
-        partial = self.random.random() < 0.4
+        partial, self.damaged = self.random.random() < 0.4, set[str]()
         if partial:
             leave_partial(self.reference, project, self.random)
         before = self.accounts.total
@@ -125,10 +128,12 @@ class Campaign:
         project.end_processes()
 
     def _blow(self, blow: str, project: Project, room: Room) -> bool:
-        whole = finished(project.root, self.reference.root)
-        spared = set(whole)
+        if blow == "fault" and not self._fills(room):
+            self._damage(project)
+            return True
+        whole, early = finished(project.root, self.reference.root), False
         if blow == "fault":
-            spared -= self._fault(project, room)
+            self._fill(project, room)
         else:
             kind = self.random.choice(list(KILLS))
             process = self.accounts.watch(project.start(*self._door()))
@@ -138,42 +143,46 @@ class Campaign:
                 time.sleep(0.02)
             early = not process.running()
             if early:  # it was faster: that is no kill
-                self.counts["ended before the kill"] += 1
                 self.blows.append(blow)
             else:
                 KILLS[kind](process, self.random)
                 self.kinds[kind] += 1
                 self.counts["kills"] += 1
             self._end(process, kind)
-        self._lost(project, whole, spared, blow)
-        return blow == "fault" or not early
+        self._lost(project, whole, blow)
+        return not early
 
     def _moment(self) -> float:
         """Seconds into a call: log-uniform, up to the time of an uninterrupted one."""
         return 0.3 * (max(self.wall, 1.0) / 0.3) ** self.random.random()
 
-    def _fault(self, project: Project, room: Room) -> set[str]:
-        """One fault; the ids of results that it damaged."""
-        names = [*FAULTS, *(["full disk"] if room.small else [])]
+    def _fills(self, room: Room) -> bool:
+        """Choose the next fault; whether it is a full disk."""
         if not self._faults:
+            names = [*FAULTS, FULL, FULL]
             self._faults = self.random.sample(names, len(names))
-        kind = self._faults.pop()
-        if kind == "full disk" and not room.small:
-            kind = self.random.choice(list(FAULTS))
+        if self._faults[-1] == FULL and not room.small:
+            self._faults[-1] = self.random.choice(list(FAULTS))
         self.counts["faults"] += 1
-        if kind == "full disk":
-            process = self.accounts.watch(project.start(*self._door()))
-            time.sleep(self._moment())
-            with fill_disk(room.path):
-                self._end(process, kind)
-            if "Traceback" in process.output:
-                self.counts["tracebacks on a full disk"] += 1
-                self.notes.append(f"round {self.round}: traceback on a full disk:\n{process.output[-3000:]}")
-            self.kinds[kind] += 1
-            return set()
+        return self._faults[-1] == FULL
+
+    def _fill(self, project: Project, room: Room) -> None:
+        """Let the disk be full from some moment of a call to its end."""
+        process = self.accounts.watch(project.start(*self._door()))
+        time.sleep(self._moment())
+        with fill_disk(room.path):
+            self._end(process, self._faults.pop())
+        self.kinds[FULL] += 1
+        if "Traceback" in process.output:
+            self.counts["tracebacks on a full disk"] += 1
+            self.notes.append(f"round {self.round}: traceback on a full disk:\n{process.output}")
+            print(self.notes[-1], flush=True)
+
+    def _damage(self, project: Project) -> None:
+        kind = self._faults.pop()
         damaged = FAULTS[kind](project, self.random)
         self.kinds[kind if damaged is not None else f"{kind}, nothing there"] += 1
-        return damaged or set()
+        self.damaged |= damaged or set()
 
     def _finish(self, project: Project) -> None:
         door = self._door()
@@ -186,7 +195,7 @@ class Campaign:
                 process = self._call(project, door)
         if not self._succeeded(process):
             self._bad("needed a hand", f"{' '.join(process.command)}\n{process.output[-3000:]}")
-        self._lost(project, whole, set(whole), "last call")
+        self._lost(project, whole, "last call")
 
     def _call(self, project: Project, door: tuple[str, ...]) -> Process:
         process = self.accounts.watch(project.start(*door))
@@ -205,12 +214,14 @@ class Campaign:
                 return
             time.sleep(0.02)
 
-    def _lost(self, project: Project, whole: dict[str, tuple[int, int]], spared: set[str], what: str) -> None:
-        """Count what was finished before and is no more, or was made again."""
+    def _lost(self, project: Project, whole: dict[str, tuple[int, int]], what: str) -> None:
+        """Count what was finished and whole before a call, and is no more or was made again."""
         now = finished(project.root, self.reference.root)
-        for name in spared:
-            if now.get(name) != whole[name]:
-                self._bad("lost", f"{what}: {name}")
+        for name, mark in whole.items():
+            if now.get(name) != mark:
+                if name not in self.damaged:
+                    self._bad("lost", f"{what}: {name}")
+                self.damaged.discard(name)
 
     # -- results ------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ from advcodes.app.own.settings import FITS
 from advcodes.build.produce import produce
 from advcodes.build.provenance import Artifact
 from advcodes.build.versions import keep_lock, record
+from advcodes.build.writing import DISK, REMEDY, reason
 from advcodes.config.params import SCALES, json_schema, read
 from advcodes.core.errors import AdvcodesError, Interrupted
 from advcodes.extractors.registry import EXTRACTORS
@@ -343,13 +343,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `advcodes list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in DISK:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(
-            f"advcodes: error: {where}{error.strerror}; free some space or fix permissions, then run again",
-            file=sys.stderr,
-        )
+        print(f"advcodes: error: {where}{reason(error)}; {REMEDY}", file=sys.stderr)
         return 1
     except Interrupted as interruption:
         print(f"advcodes: {interruption}", file=sys.stderr)

@@ -26,6 +26,7 @@ from typing import Any
 
 from advcodes.build.files import damaged, record_of
 from advcodes.build.keys import STATE, code, digest
+from advcodes.build.writing import REMEDY, reason
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.locks import FileLock, Timeout
 
@@ -46,10 +47,9 @@ def write_atomically(path: Path, text: str) -> None:
             os.fsync(f.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise AdvcodesError(
-            f"{path}: cannot write: {error.strerror}; free some space or fix permissions, then run again"
-        ) from None
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise AdvcodesError(f"{path}: cannot write: {reason(error)}; {REMEDY}") from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from advcodes.build.writing import reason, save_array, written
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.progress import Progress
 from advcodes.data.source import Source
@@ -62,7 +63,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
             return write(source, artifact.config, directory, machine.threads)
     except OSError as error:
         place = error.filename or directory
-        raise AdvcodesError(f"{artifact.config['dataset']}: {place}: {error.strerror or error}") from None
+        raise AdvcodesError(f"{artifact.config['dataset']}: {place}: {reason(error)}") from None
 
 
 def write(source: Source, config: Mapping[str, Any], directory: Path, threads: int) -> tuple[list[str], dict[str, Any]]:
@@ -84,20 +85,17 @@ def write(source: Source, config: Mapping[str, Any], directory: Path, threads: i
         (directory / name).unlink(missing_ok=True)
     if source.points is not None:
         shape, dtype = source.points.shape[1:], source.points.dtype
-        with _writing(directory / "images.npy"):
-            np.save(directory / "images.npy", source.points)
+        save_array(directory / "images.npy", source.points)
     else:
         shape, dtype = _write_images(source, config, directory / "images.npy", threads), np.dtype(np.uint8)
     files = ["images.npy", "labels.npy", "meta.json"]
-    with _writing(directory / "labels.npy"):
-        np.save(directory / "labels.npy", source.labels)
+    save_array(directory / "labels.npy", source.labels)
     if source.attributes is not None:
         files.append("attributes.npy")
-        with _writing(directory / "attributes.npy"):
-            np.save(directory / "attributes.npy", source.attributes)
+        save_array(directory / "attributes.npy", source.attributes)
     if source.captions is not None:
         files.append("captions.json")
-        with _writing(directory / "captions.json"):
+        with written(directory / "captions.json"):
             (directory / "captions.json").write_text(json.dumps(source.captions, ensure_ascii=False), "utf-8")
     meta = {
         "dataset": dataset,
@@ -110,7 +108,7 @@ def write(source: Source, config: Mapping[str, Any], directory: Path, threads: i
         "attribute_names": list(source.attribute_names),
         "files": source.files,
     }
-    with _writing(directory / "meta.json"):
+    with written(directory / "meta.json"):
         (directory / "meta.json").write_text(json.dumps(meta, indent=1, ensure_ascii=False) + "\n", "utf-8")
     return files, {"images": len(source), "shape": list(shape), "splits": splits}
 
@@ -143,7 +141,7 @@ def _write_images(source: Source, config: Mapping[str, Any], path: Path, threads
         try:
             image = image_of(i)
         except OSError as error:
-            raise AdvcodesError(f"{source.name(i)}: cannot be read: {error.strerror or error}") from None
+            raise AdvcodesError(f"{source.name(i)}: cannot be read: {reason(error)}") from None
         try:
             return view_image(image, **view)
         except AdvcodesError as error:
@@ -178,7 +176,7 @@ def _write_images(source: Source, config: Mapping[str, Any], path: Path, threads
         )
     progress = Progress(f"preparing {dataset}", total, "images")
     # Plain writes in row order, not a memory map: on a full disk a map dies of SIGBUS, without a word.
-    with _writing(path), open(path, "wb") as f, _mapper(threads) as apply:
+    with written(path), open(path, "wb") as f, _mapper(threads) as apply:
         header = {"descr": "|u1", "fortran_order": False, "shape": (total, *shape)}
         np.lib.format.write_array_header_1_0(f, header)
         for start in range(0, total, CHUNK):
@@ -215,15 +213,3 @@ def _mapper(threads: int) -> Iterator[Callable[..., Any]]:
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """One clear line where a file cannot be written; what was written of it is removed."""
-    try:
-        yield
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise AdvcodesError(
-            f"{path}: cannot write: {error.strerror or error}; free some space, then run again"
-        ) from None

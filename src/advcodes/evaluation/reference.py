@@ -13,6 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from advcodes.build.provenance import Artifact, write_atomically
+from advcodes.build.writing import written
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import Prepared
@@ -101,13 +102,12 @@ def save(directory: Path, reference: Reference) -> None:
     """Write ``reference.npz``."""
     s = reference.statistics
     points: dict[str, Any] = {} if reference.points is None else {"points": reference.points}
-    # A new file: a cache may hold a hard link to the old one.
-    (directory / "reference.npz").unlink(missing_ok=True)
-    np.savez(
-        directory / "reference.npz",
-        features=reference.features.numpy(), mean=s.mean, covariance=s.covariance, split=np.array(reference.split),
-        **points,
-    )  # fmt: skip
+    with written(directory / "reference.npz"):
+        np.savez(
+            directory / "reference.npz",
+            features=reference.features.numpy(), mean=s.mean, covariance=s.covariance, split=np.array(reference.split),
+            **points,
+        )  # fmt: skip
 
 
 def load(directory: Path) -> Reference:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from advcodes.build.provenance import Artifact
+from advcodes.build.writing import save_array
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.progress import Progress
@@ -43,9 +44,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         seconds = time.monotonic() - began
     found = {"samples.npy": samples} if asked is None else {"samples.npy": samples, "asked.npy": asked}
     for name, array in found.items():
-        path = artifact.directory / name
-        path.unlink(missing_ok=True)  # a cache may hold a hard link to the old one
-        np.save(path, array)
+        save_array(artifact.directory / name, array)
     return list(found), {"images": len(samples), "step": restored.step, "seconds": round(seconds, 2)}
 
 

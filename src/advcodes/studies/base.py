@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from advcodes.build.provenance import write_atomically
+from advcodes.build.writing import save_array
 from advcodes.core.errors import AdvcodesError
 
 STUDY = "study.json"
@@ -41,7 +42,7 @@ def write(directory: Path, study: Study) -> list[str]:
     for (variant, column), cell in study.items():
         places = {name: f"{variant}.{column}.{name}.npy" for name in cell.arrays}
         for name, file in places.items():
-            np.save(directory / file, cell.arrays[name])
+            save_array(directory / file, cell.arrays[name])
         told.setdefault(variant, {})[column] = {"numbers": cell.numbers, "arrays": places}
         files += places.values()
     write_atomically(directory / STUDY, json.dumps(told, ensure_ascii=False) + "\n")

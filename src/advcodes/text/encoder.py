@@ -23,6 +23,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.optim.lr_scheduler import OneCycleLR
 
 from advcodes.build.provenance import Artifact, write_atomically
+from advcodes.build.writing import save_array
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
@@ -71,8 +72,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     print(f"{artifact.id}: {len(number):,} {source} captions, {len(encoder.words):,} words{asked}", flush=True)
     save(encoder.cpu(), artifact.directory / "encoder.pt")
     for name, array in (("embeddings.npy", embeddings.numpy()), ("starts.npy", starts)):
-        (artifact.directory / name).unlink(missing_ok=True)  # a cache may hold a hard link to the old one
-        np.save(artifact.directory / name, array)
+        save_array(artifact.directory / name, array)
     write_atomically(artifact.directory / "sentences.json", json.dumps(sentences) + "\n")
     write_atomically(artifact.directory / "text.json", json.dumps(about, indent=1) + "\n")
     files = ["encoder.pt", "sentences.json", "embeddings.npy", "starts.npy", "text.json"]

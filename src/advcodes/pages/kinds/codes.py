@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from advcodes.build.writing import written
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import text
 from advcodes.pages.content import footnotes, head, label, origin, write_pages
@@ -83,7 +84,8 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
         for axes in panels[0]:
             scatter.frameless(axes)
             axes.text(0.5, 0.5, "not run", ha="center", transform=axes.transAxes)
-    drawing.savefig(path, metadata={"Software": None})
+    with written(path):
+        drawing.savefig(path, metadata={"Software": None})
 
 
 def _draw_generated(shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, Any]]], path: Path) -> None:
@@ -100,7 +102,8 @@ def _draw_generated(shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, A
         _legend(axes, axes, "cluster" if codes.get("asks") == "clusters" else None)
     for axes in list(panels):  # those that are left
         axes.set_axis_off()
-    drawing.savefig(path, metadata={"Software": None})
+    with written(path):
+        drawing.savefig(path, metadata={"Software": None})
 
 
 def _legend(beside: Axes, of: Axes, title: str | None = None) -> None:

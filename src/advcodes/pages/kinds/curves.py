@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from advcodes.build.writing import written
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import text
 from advcodes.pages.content import as_json, footnotes, head, label, origin, ran, write_pages
@@ -91,7 +92,8 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
         panel.set_ylabel(f"{axis}\n{_counts(column['protocol'])}")
         panel.grid(alpha=0.3)
         panel.legend(title=legend.replace(", ", ",\n"), title_fontsize="small", fontsize="small", alignment="left")
-    drawing.savefig(path, metadata={"Software": None})
+    with written(path):
+        drawing.savefig(path, metadata={"Software": None})
 
 
 def _counts(protocol: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from advcodes.build.writing import written
 from advcodes.core.statistics import mean_sd
 from advcodes.metrics.registry import parse
 from advcodes.pages import given, text
@@ -104,7 +105,8 @@ def draw(board: Mapping[str, Any], path: Path) -> None:
         quality.invert_yaxis()
         for panel in panels:
             panel.grid(alpha=0.3)
-    drawing.savefig(path, metadata={"Software": None})
+    with written(path):
+        drawing.savefig(path, metadata={"Software": None})
 
 
 def _quality(panel: Axes, entries: Sequence[_Entry], metric: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from advcodes.build.writing import written
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import text
 from advcodes.pages.content import footnotes, head, label, origin, write_pages
@@ -114,7 +115,8 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
     else:
         lines, names = curves[0].get_legend_handles_labels()
         bottom.legend(lines, names, title=_seeds(shown), loc="outside lower center", ncols=len(lines), frameon=False)
-    drawing.savefig(path, metadata={"Software": None})
+    with written(path):
+        drawing.savefig(path, metadata={"Software": None})
 
 
 _TITLES = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from advcodes.build.writing import written
 from advcodes.core.errors import AdvcodesError
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ def grid(
     picture = tile(checked(images), rows, columns, scale)
     data = encode(picture)
     if limit is None:
-        Path(path).write_bytes(data)
+        with written(Path(path)):
+            Path(path).write_bytes(data)
     else:
         write(picture, data, path, limit)
 
@@ -145,7 +147,8 @@ def write(picture: np.ndarray, data: bytes, path: Path | str, limit: int = LIMIT
     while len(data) > limit:
         picture = _shrunk(picture, min(0.9, (limit / len(data)) ** 0.5))
         data = encode(picture, 256)
-    Path(path).write_bytes(data)
+    with written(Path(path)):
+        Path(path).write_bytes(data)
     if not whole:
         height, width = picture.shape[:2]
         print(f"{path}: reduced to {width}x{height} pixels in few colours, to stay under {limit:,} bytes", flush=True)
