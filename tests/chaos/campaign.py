@@ -179,10 +179,13 @@ class Campaign:
             print(self.notes[-1], flush=True)
 
     def _damage(self, project: Project) -> None:
-        kind = self._faults.pop()
-        damaged = FAULTS[kind](project, self.random)
-        self.kinds[kind if damaged is not None else f"{kind}, nothing there"] += 1
-        self.damaged |= damaged or set()
+        """The next fault, or another one where there is nothing yet that it could hit."""
+        for kind in (self._faults.pop(), *self.random.sample(list(FAULTS), len(FAULTS))):
+            damaged = FAULTS[kind](project, self.random)
+            if damaged is not None:
+                self.kinds[kind] += 1
+                self.damaged |= damaged
+                return
 
     def _finish(self, project: Project) -> None:
         door = self._door()
