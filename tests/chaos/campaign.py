@@ -32,8 +32,8 @@ from workflow.project import Process, Project, small
 STUCK = 600.0  #: seconds after which a call counts as stuck
 SHORT = 10  #: up to so many kills, only trainings are built, and only by Snakemake
 PER_ROUND = 7  #: blows of a round, about
-DOORS = ("snakemake", "snakemake", "repro", "experiment")
-WHOLE = 0.25  #: share of rounds that build everything, and not trainings alone
+DOORS = (*["snakemake"] * 4, "repro", "experiment")
+WHOLE = 0.1  #: share of rounds that build everything, and not trainings alone
 FULL = "a full disk"
 DISK = "1500m"  #: of the file system that is filled
 

@@ -51,7 +51,7 @@ KILLS: dict[str, Callable[[Process, Random], None]] = {
 
 
 class Accounts:
-    """Core-seconds of all processes in the sessions of watched calls, seen ten times a second."""
+    """Core-seconds of all processes in the sessions of watched calls, seen four times a second."""
 
     def __init__(self) -> None:
         self._sessions: set[int] = set()
@@ -74,4 +74,4 @@ class Accounts:
                         fields = Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()
                         if int(fields[3]) in self._sessions:
                             self._spent[int(entry), int(fields[19])] = (int(fields[11]) + int(fields[12])) / TICKS
-            time.sleep(0.1)
+            time.sleep(0.25)

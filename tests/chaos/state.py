@@ -53,14 +53,16 @@ def differences(reference: Path, root: Path, asked: tuple[str, ...]) -> Iterator
     Args:
         reference: built without interruption.
         root: of the other project.
-        asked: folders whose files must all be there; elsewhere a result may be missing as a whole.
+        asked: folders whose files must all be there; elsewhere a result may be missing, which is one without a
+            manifest.
     """
     expected, found = _files(reference, asked), _files(root, asked)
+    missing = {m.parent for m in map(Path, expected) if m.name == "manifest.json" and str(m) not in found}
     for name in sorted(expected.keys() | found.keys()):
+        if not name.startswith(asked) and missing & set(Path(name).parents):
+            continue
         if name not in found:
-            # Where the manifest is there, so must be its files.
-            if name.startswith(asked) or (root / name).with_name("manifest.json").exists():
-                yield f"{name} is missing"
+            yield f"{name} is missing"
         elif name not in expected:
             yield f"{name} is left over"
         elif _content(expected[name]) != _content(found[name]):

@@ -26,6 +26,7 @@ from advcodes.config.params import resolve
 from advcodes.config.sections import Machine, View
 from advcodes.core.errors import AdvcodesError
 from advcodes.data import download, official, prepare
+from advcodes.data.identity import identity
 from advcodes.data.prepared import load
 from advcodes.data.view import view_image
 from advcodes.graph.graph import Graph
@@ -494,6 +495,52 @@ def test_celeba_is_what_torchvision_reads(celeba):
     assert source.attribute_names == [name for name in theirs[0].attr_names if name]
 
 
+def _published(lists, images, archive, unpacked):
+    """As its publisher lays it out."""
+    put("mirror/CelebA/Anno/list_attr_celeba.txt", lists["list_attr_celeba.txt"])
+    put("mirror/CelebA/Eval/list_eval_partition.txt", lists["list_eval_partition.txt"])
+    if unpacked:
+        _plain(images, MIRROR / "CelebA" / "Img")
+    else:
+        put("mirror/CelebA/Img/img_align_celeba.zip", archive)
+
+
+def _kaggle(lists, images, archive, unpacked):
+    """As Kaggle does: tables with commas, and images in two folders of one name."""
+    names = [f"{i + 1:06d}.jpg" for i in range(9)]
+    rows = [",".join([n, *map(str, signs)]) for n, signs in zip(names, SIGNS, strict=True)]
+    files = {
+        "list_attr_celeba.csv": "\n".join([",".join(["image_id", *TRAITS]), *rows]).encode(),
+        "list_eval_partition.csv": b"image_id,partition\r\n"
+        + "".join(f"{n},{p}\r\n" for n, p in zip(names, PARTITION, strict=True)).encode(),
+        **{f"img_align_celeba/{name}": image for name, image in images.items()},
+    }
+    if unpacked:
+        _plain(files, MIRROR / "celeba")
+    else:
+        zipped("mirror/celeba-dataset.zip", files)
+
+
+@pytest.mark.parametrize("layout", [_published, _kaggle])
+@pytest.mark.parametrize("unpacked", [False, True])
+def test_celeba_as_it_is_found_elsewhere(celeba, layout, unpacked):
+    _, images, _ = celeba
+    layout(*celeba, unpacked)
+    source = read("celeba")
+    assert source.splits == {"train": 5, "val": 2, "test": 2} and source.attribute_names == TRAITS
+    np.testing.assert_array_equal(source.attributes, (SIGNS == 1).astype(np.uint8))
+    decoded = [np.asarray(Image.open(io.BytesIO(d))).transpose(2, 0, 1) for d in images.values()]
+    np.testing.assert_array_equal(pixels(source), decoded)
+
+
+def test_a_list_of_celeba_that_is_not_as_published(celeba):
+    _kaggle(*celeba, True)
+    with open("mirror/celeba/list_eval_partition.csv", "a") as f:
+        f.write("000010.jpg,train\n")
+    with pytest.raises(AdvcodesError, match=r"celeba: 000010\.jpg in mirror/celeba/.*\.csv or .* copy them"):
+        read("celeba")
+
+
 def test_celeba_cannot_be_downloaded(celeba):
     lists, images, _ = celeba
     with pytest.raises(AdvcodesError) as error:
@@ -634,6 +681,84 @@ def test_flowers102_in_part(flowers):
     os.remove(MIRROR / "flowers102" / "setid.mat")
     with pytest.raises(AdvcodesError, match=r"\(102flowers.tgz, imagelabels.mat, setid.mat\) into mirror/flowers102"):
         read("flowers102")
+
+
+# ------------------------------------------------------------------------------------------------------------
+# Identity, by which results know what they were made from
+
+
+def same_size(path: str | Path) -> None:
+    """Change a file so that its size and time stay."""
+    path, status = Path(path), Path(path).stat()
+    path.write_bytes(bytes(path.read_bytes()[:-1]) + b"?")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def identity_of(source, recorded=None):
+    return identity(source, Machine(mirror="mirror"), recorded)
+
+
+def test_official_files_need_no_identity_of_their_own(mnist, flowers):
+    assert identity_of("mnist") is None and identity_of("flowers102") is None
+    _packed(mnist, MIRROR)
+    assert identity_of("mnist") is None
+    _, lists, archive, _ = flowers
+    _plain(lists | {"102flowers.tgz": archive}, MIRROR)
+    assert identity_of("flowers102") is None
+
+
+@pytest.mark.parametrize("place", IMAGE_PLACES)
+def test_images_in_a_mirror_are_known_by_their_content(mnist, place):
+    IMAGE_PLACES[place]()
+    before = identity_of("mnist")
+    assert before and identity_of("mnist") == before
+    used = read("mnist").files
+    assert used and all(f.get("fingerprint") or f.get("sha256") for f in used)
+    same_size(sorted(p for p in MIRROR.rglob("*") if p.is_file() and "like" not in p.name)[0])
+    assert identity_of("mnist") != before
+
+
+def test_captions_are_known_by_their_content(flowers):
+    _, lists, archive, captions = flowers
+    _plain(lists | {"102flowers.tgz": archive}, MIRROR)
+    _plain(captions, MIRROR / "flowers102")
+    before = identity_of("flowers102")
+    same_size(MIRROR / "flowers102" / "text_c10" / "class_00002" / "image_00005.txt")
+    assert identity_of("flowers102") not in (before, None)
+
+
+@pytest.mark.parametrize("name", ["celeba/img_align_celeba/img_align_celeba/000003.jpg", "celeba/list_attr_celeba.csv"])
+def test_celeba_unpacked_is_known_by_its_content(celeba, name):
+    _kaggle(*celeba, True)
+    before = identity_of("celeba")
+    same_size(MIRROR / name)
+    assert identity_of("celeba") not in (before, None)
+
+
+def test_a_dataset_whose_originals_are_gone_keeps_its_identity(mnist):
+    _as_folder()
+    before = identity_of("mnist")
+    shutil.rmtree(MIRROR)
+    assert identity_of("mnist") == before
+    assert identity_of("mnist", recorded="of the prepared dataset") == "of the prepared dataset"
+
+
+def test_the_key_of_a_prepared_dataset_follows_it(mnist):
+    _as_folder()
+    params = resolve(
+        {
+            "scale": "demo",
+            "seeds": [0],
+            "machine": {"mirror": "mirror"},
+            "budget": {"default": {"images": 1}},
+            "datasets": {"mnist": {}},
+            "architectures": {"infogan": {"family": "infogan"}},
+            "variants": {"gan": {"method": "gan"}},
+        }
+    )
+    before = Graph(params).prepared("mnist").key
+    same_size(next(MIRROR.rglob("*.png")))
+    assert Graph(params).prepared("mnist").key != before
 
 
 # ------------------------------------------------------------------------------------------------------------

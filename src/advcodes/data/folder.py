@@ -7,7 +7,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,11 +53,21 @@ def fingerprint(path: Path) -> str:
     """
     path = path.expanduser()
     _check(path)
+    return content_of(path, is_image)
+
+
+def content_of(path: Path, wanted: Callable[[str], bool] = bool) -> str:
+    """As :func:`fingerprint`, of any file, or of all files in a folder.
+
+    Args:
+        path: of the file or folder.
+        wanted: which files of a folder count, by their relative names.
+    """
     root = os.path.abspath(path)
     if path.is_file():
         status = {"": path.stat()}
     else:
-        status = {name: s for name, s in walk(path) if is_image(name)}
+        status = {name: s for name, s in walk(path) if wanted(name)}
     cache = recall(CACHE)
     old = cache.get(root, {})
     # A file that changed within the clock's granularity would keep its time: such hashes are not remembered.

@@ -13,12 +13,23 @@ from typing import TYPE_CHECKING, Any
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.download import checksum, fetch, gunzip, mismatch
 from advcodes.data.files import Tree, is_image
+from advcodes.data.folder import content_of
 
 if TYPE_CHECKING:
     from advcodes.config.sections import Machine
 
 RAW = Path("data/raw")
 VARIABLE = "ADVCODES_MIRROR"
+#: Other names of datasets' folders and zips.
+ALIASES = {
+    "mnist": (),
+    "svhn": (),
+    "cifar10": ("cifar-10", "cifar-10-batches-py"),
+    "celeba": ("celeba-dataset",),
+    "flowers102": ("flowers-102", "flowers", "oxford-102", "oxford102", "cvpr2016_flowers"),
+}
+#: Folders that datasets' authors have inside.
+INSIDE = {"celeba": ("anno", "eval", "img")}
 
 
 def directory(machine: Machine) -> Path | None:
@@ -64,12 +75,12 @@ class Search:
         source: the dataset.
         machine: where the mirror is.
         scratch: an empty folder for what has to be unpacked; it lasts as long as the dataset is being read.
-        aliases: other names of the dataset's folders and zips.
     """
 
-    def __init__(self, source: str, machine: Machine, scratch: Path, aliases: Iterable[str] = ()):
+    def __init__(self, source: str, machine: Machine, scratch: Path):
         self.source, self.scratch = source, scratch
-        self.aliases = {source, *aliases}
+        self.aliases = {source, *ALIASES[source]}
+        self.inside = {"raw", *INSIDE.get(source, ())}
         self.mirror = directory(machine)
         self.raw = RAW / source
         #: what was used, for the dataset's provenance
@@ -77,12 +88,15 @@ class Search:
         self._tree = functools.cache(Tree)
 
     def _places(self, root: Path) -> Iterator[Path]:
-        """A root, and to three levels the folders named like the dataset (or ``raw``, as torchvision)."""
+        """A root, and to three levels the folders named like the dataset, or as its authors or torchvision do."""
         level = [root] if root.is_dir() else []
         for _ in range(4):
             yield from level
             level = [
-                d for p in level for d in sorted(p.iterdir()) if d.name.lower() in self.aliases | {"raw"} and d.is_dir()
+                d
+                for p in level
+                for d in sorted(p.iterdir())
+                if d.name.lower() in self.aliases | self.inside and d.is_dir()
             ]
 
     def _roots(self) -> list[tuple[Path, str]]:
@@ -188,32 +202,58 @@ class Search:
         for root, origin in self._roots():
             for place in self._places(root):
                 if (place / name).is_dir():
-                    return self._note(Tree(place / name), f"{name}/", origin)
+                    self._use(_folder(place / name, origin))
+                    return _innermost(Tree(place / name), name)
         for zips in self._zips():
             tree = self._tree(*zips).under(name)
             if tree is not None:
-                return self._note(tree, ", ".join(p.name for p in zips) + f": {name}/", "mirror")
+                self._use_zips(zips)
+                return _innermost(tree, name)
         return None
 
     def images(self) -> Tree | None:
         """The dataset as a folder or as zips of images with ``train/`` inside, from the mirror, or None."""
         if self.mirror is None:
             return None
-        for place in self._places(self.mirror):
-            if place != self.mirror and (place / "train").is_dir():
-                return self._note(Tree(place), f"{place.name}/", "mirror")
+        if place := self.images_place():
+            self._use(_folder(place, "mirror"))
+            return Tree(place)
         for zips in self._zips():
             tree = self._tree(*zips).unwrapped(("train",))
             if any(n.startswith("train/") and is_image(n) for n in tree.names):
-                for path in zips:
-                    entry = {"name": path.name, "sha256": checksum(path, "sha256"), "bytes": path.stat().st_size}
-                    self._use({**entry, "origin": "mirror"})
+                self._use_zips(zips)
                 return tree
         return None
 
-    def _note(self, tree: Tree, name: str, origin: str) -> Tree:
-        self._use({"name": name, "files": len(tree.names), "origin": origin})
-        return tree
+    def _use_zips(self, zips: Iterable[Path]) -> None:
+        for path in zips:
+            entry = {"name": path.name, "sha256": checksum(path, "sha256"), "bytes": path.stat().st_size}
+            self._use({**entry, "origin": "mirror"})
+
+    # -- identity ------------------------------------------------------------------------------------------
+
+    def place_of(self, name: str) -> Path | None:
+        """Where a file or folder of that name lies, in the mirror or in data/raw; None where it does not."""
+        return next((p / name for root, _ in self._roots() for p in self._places(root) if (p / name).exists()), None)
+
+    def images_place(self) -> Path | None:
+        """Where the dataset lies in the mirror as a folder of images; None where it does not."""
+        places = self._places(self.mirror) if self.mirror else ()
+        return next((p for p in places if p != self.mirror and (p / "train").is_dir()), None)
+
+    def zips(self) -> list[Path]:
+        """All zips in the mirror that are named like the dataset."""
+        return [path for group in self._zips() for path in group]
+
+
+def _folder(path: Path, origin: str) -> dict[str, Any]:
+    """Provenance of a folder that was read."""
+    return {"name": f"{path.name}/", "fingerprint": content_of(path), "origin": origin}
+
+
+def _innermost(tree: Tree, name: str) -> Tree:
+    """The files below a folder, which some archives hold in another of the same name."""
+    return _innermost(inner, name) if (inner := tree.under(name)) else tree
 
 
 def link(files: dict[str, Path], folder: Path) -> None:

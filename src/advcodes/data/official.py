@@ -36,13 +36,6 @@ MNIST_UNPACKED = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
-ALIASES = {
-    "mnist": ("mnist",),
-    "svhn": ("svhn",),
-    "cifar10": ("cifar-10", "cifar-10-batches-py"),
-    "celeba": ("celeba",),
-    "flowers102": ("flowers-102", "flowers", "oxford-102", "oxford102", "cvpr2016_flowers"),
-}
 
 
 def read(config: Mapping[str, Any], machine: Machine, scratch: Path) -> Source:
@@ -58,7 +51,7 @@ def read(config: Mapping[str, Any], machine: Machine, scratch: Path) -> Source:
         AdvcodesError: files that are missing and cannot be downloaded, damaged, or not the original ones.
     """
     source = config["source"]
-    search = Search(source, machine, scratch, ALIASES[source])
+    search = Search(source, machine, scratch)
     return READERS[source](search, config)
 
 
@@ -184,14 +177,16 @@ def _celeba(search: Search, config: Mapping[str, Any]) -> Source:
     """CelebA, aligned and cropped by its authors to 218x178, with the official partition and 40 attributes.
 
     torchvision's class asks for five lists, of which two are needed here, and for the unpacked images, which
-    are read from the zip instead; its checksums are used.
+    are read from the zip instead; its checksums are used. Found are also the layout of its publisher (`Anno/`, `Eval/`,
+    `Img/`) and Kaggle's, whose lists are tables with commas and whose images lie in two folders of one name.
     """
     from torchvision.datasets import CelebA
 
     md5 = {name: sum_ for _, sum_, name in CelebA.file_list}
     files = [Original(n, md5[n]) for n in ("img_align_celeba.zip", "list_attr_celeba.txt", "list_eval_partition.txt")]
     archive, attribute_list, partition_list = files
-    lists = search.find_all([attribute_list, partition_list])
+    tables = [Original(list_.name.replace(".txt", ".csv"), None) for list_ in (attribute_list, partition_list)]
+    lists = search.find_all([attribute_list, partition_list]) or search.find_all(tables)
     tree = search.folder("img_align_celeba")
     if tree is None and (path := search.find(archive)):
         tree = Tree(path).under("img_align_celeba")
@@ -200,13 +195,11 @@ def _celeba(search: Search, config: Mapping[str, Any]) -> Source:
             "a program cannot download it from https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html", files
         )
 
-    partition = dict(line.split() for line in lists[partition_list.name].read_text().splitlines() if line.strip())
-    head, *lines = lists[attribute_list.name].read_text().splitlines()[1:]
-    rows = {name: values for name, *values in (line.split() for line in lines if line.strip())}
+    head, rows, partition = _celeba_lists(*lists.values())
     order = sorted(partition, key=lambda name: (int(partition[name]), name))
     for name in order:
         if name not in tree or name not in rows:
-            place = f"{tree.roots[0]}" if name not in tree else attribute_list.name
+            place = f"{tree.roots[0]}" if name not in tree else next(iter(lists))
             raise AdvcodesError(f"celeba: {name} is missing in {place}; copy the original files again")
     codes = np.array([int(partition[name]) for name in order])
     return Source(
@@ -215,10 +208,29 @@ def _celeba(search: Search, config: Mapping[str, Any]) -> Source:
         image=lambda i: folder.decode(tree, order[i], upright=False),
         name=lambda i: tree.where(order[i]),
         attributes=(np.array([rows[name] for name in order]).astype(np.int8) > 0).astype(np.uint8),
-        attribute_names=head.split(),
+        attribute_names=head,
         channels=3,
         files=search.used,
     )
+
+
+def _celeba_lists(attributes: Path, partition: Path) -> tuple[list[str], dict[str, list[str]], dict[str, str]]:
+    """Names of attributes; of each image, its attributes (-1 or 1) and the number of its split."""
+
+    def lines(path: Path) -> list[list[str]]:
+        return [line.replace(",", " ").split() for line in path.read_text().splitlines() if line.strip()]
+
+    table, splits = lines(attributes), lines(partition)
+    if attributes.suffix == ".csv":  # each begins with a line of names
+        (_, *head), splits = table[0], splits[1:]
+    else:  # the number of images, then names
+        head, table = table[1], table[1:]
+    rows = {name: values for name, *values in table[1:]}
+    bad = [name for name, values in rows.items() if len(values) != len(head) or not {*values} <= {"-1", "1"}]
+    bad += [line[0] for line in splits if len(line) != 2 or line[1] not in ("0", "1", "2")]
+    if bad:
+        raise AdvcodesError(f"celeba: {bad[0]} in {attributes} or {partition} is not as published; copy them again")
+    return head, rows, {name: split for name, split in splits}
 
 
 def _flowers102(search: Search, config: Mapping[str, Any]) -> Source:

@@ -10,6 +10,7 @@ from advcodes.build.keys import digest
 from advcodes.build.provenance import Artifact
 from advcodes.config.params import Params
 from advcodes.core.errors import AdvcodesError, unknown
+from advcodes.data.expected import ORIGINAL
 from advcodes.graph.run import DATA, REPORTS, plain
 
 AFFECTS_RESULTS = False
@@ -46,7 +47,7 @@ class DataGraph:
         if dataset not in self.params.datasets:
             raise unknown("dataset", dataset, self.params.datasets)
         view = self.params.datasets[dataset]
-        source = self.params.source(dataset)
+        source, manifest = self.params.source(dataset), self.data / "prepared" / dataset / "manifest.json"
         config = {"dataset": dataset, **plain(view), "source": source}
         # Value range and architecture are how networks see the array, not what is in it.
         seen = {k: config[k] for k in config if k not in ("range", "architecture", "train_split", "test_split")}
@@ -54,8 +55,15 @@ class DataGraph:
             from advcodes.data.folder import fingerprint
 
             seen["content"] = fingerprint(Path(view.path or ""))
+        elif source in ORIGINAL:
+            from advcodes.data.identity import identity
+
+            before = Artifact("", manifest, {}).record() or {"spec": {}}
+            recorded = before["spec"].get("config", {}).get("content")
+            if content := identity(source, self.params.machine, recorded):
+                seen["content"] = content
         modules = ("advcodes.data.prepare", f"advcodes.data.{_module_of(source)}")
-        return Artifact(f"prepared/{dataset}", self.data / "prepared" / dataset / "manifest.json", seen, {}, modules)
+        return Artifact(f"prepared/{dataset}", manifest, seen, {}, modules)
 
     @functools.cache  # noqa: B019
     def text(self, dataset: str) -> Artifact:
