@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from dvc.utils.hydra import apply_overrides
 from jsonschema import Draft202012Validator
 
 from advcodes.config.params import json_schema, merge, read, resolve
 from advcodes.core.errors import AdvcodesError
 from advcodes.methods import registry
+
+ROOT = Path(__file__).parents[2]
 
 
 def put(tree: dict[str, Any], path: str, value: Any) -> None:
@@ -319,3 +325,34 @@ def test_planning_imports_nothing_that_computes():
     code += "Graph(read()).summary().key; print({'torch', 'numpy', 'PIL'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_what_dvc_leaves_of_a_file_that_it_sets_a_value_in(tmp_path: Path):
+    """`dvc exp run -S` in the workspace, as docs/parameters.md tells."""
+    file = tmp_path / "params.yaml"
+    file.write_text(
+        "# above a line\n"
+        "a: 1  # behind a value\n"
+        "shared: &rate {lr: 0.1}  # behind braces\n"
+        "b: *rate\n"
+        "c: {x: 1,  # inside braces\n"
+        "    y: [1, 2]}\n"
+        "d: [1, 2]\n"
+    )
+    apply_overrides(file, ["a=2"])
+    assert file.read_text() == (
+        "# above a line\n"
+        "a: 2  # behind a value\n"
+        "shared: &rate {lr: 0.1}  # behind braces\n"
+        "b: *rate\n"
+        "c: {x: 1, y: [1, 2]}\n"
+        "d:\n- 1\n- 2\n"
+    )
+
+
+def test_dvc_sets_a_value_and_changes_no_other(tmp_path: Path):
+    file = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
+    apply_overrides(file, ["variants.gan.optimiser.lr=8.0e-4"])
+    expected = yaml.safe_load((ROOT / "params.yaml").read_text())
+    expected["variants"]["gan"]["optimiser"]["lr"] = 8e-4
+    assert yaml.safe_load(file.read_text()) == expected

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 AFFECTS_RESULTS = False
 MEMORY = STATE / "originals.json"  #: content that was last found
 #: Files that make a dataset complete, each under one of several names.
-OFFICIAL = {
+OFFICIAL: dict[str, list[tuple[str, ...]]] = {
     "mnist": [
         (f"{name}.gz", name)
         for part in ("train", "t10k")
