@@ -5,7 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: table1 test venv lint lock clean
+KILLS ?= 100
+SEED ?= 0
+
+.PHONY: table1 test lint chaos venv lock clean
 
 table1: venv
 	snakemake --cores $(CORES) reports/table1.md
@@ -21,6 +24,10 @@ lint: venv
 	snakemake --lint
 	lint-imports
 	mypy
+
+# Kill and damage the pipeline again and again (docs/trust.md); a few kills take a minute, 100 an hour.
+chaos: venv
+	PYTHONPATH=src:tests python -m chaos.campaign --kills $(KILLS) --seed $(SEED)
 
 venv: $(VENV)/.made
 

@@ -30,7 +30,7 @@ from chaos.state import PAGES, TRAININGS, differences, finished, leave_partial
 from workflow.project import Process, Project, small
 
 STUCK = 600.0  #: seconds after which a call counts as stuck
-SHORT = 10  #: up to so many kills, only trainings are built, and only by Snakemake
+SHORT = 10  #: up to so many kills, there is one round, of trainings alone, by Snakemake
 PER_ROUND = 7  #: blows of a round, about
 DOORS = (*["snakemake"] * 4, "repro", "experiment")
 WHOLE = 0.1  #: share of rounds that build everything, and not trainings alone
@@ -90,7 +90,7 @@ class Campaign:
         project = Project.create(self.folder / name, self.folder / "home")
         tree = small(project.params) | {
             "seeds": [0],
-            "budget": {"default": {"images": 64 * 150}},
+            "budget": {"default": {"images": 64 * (60 if self.short else 150)}},
             "variants": {"gan": {"method": "gan", "optimiser": {"lr": 2e-4}}},
             "training": {"batch_size": 64, "log_every": 10, "checkpoint_seconds": 0.3, "snapshots": 3},
         }
@@ -111,7 +111,7 @@ class Campaign:
     # -- a round ------------------------------------------------------------------------------------------------
 
     def _round(self, project: Project, room: Room) -> None:
-        size = min(len(self.blows), max(1, round(self.random.gauss(PER_ROUND, 2))))
+        size = len(self.blows) if self.short else max(1, round(self.random.gauss(PER_ROUND, 2)))
         blows, self.blows = self.blows[:size], self.blows[size:]
         partial, self.damaged = self.random.random() < 0.4, set[str]()
         if partial:

@@ -22,6 +22,7 @@ from advcodes.metrics.extracted import Reference, Statistics
 from advcodes.pages.kinds import leaderboard
 from advcodes.pages.pictures import images
 from advcodes.studies import base
+from advcodes.training.train import LossLog
 
 RANDOM = np.random.default_rng(0)
 NUMBERS = RANDOM.normal(size=(200, 100))
@@ -121,3 +122,17 @@ def test_a_pipeline_does_not_start_without_room(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 300_000))
     with pytest.raises(AdvcodesError, match=r"logs: only 0\.3 MB of its disk are free; free some, then run again"):
         check_room([tmp_path / "logs"])
+
+
+def test_a_row_of_the_log_that_cannot_be_written(tmp_path: Path):
+    log = LossLog(tmp_path / "losses.csv", batch_size=64)
+    log.start()
+    log.write(1, {"discriminate/real": 0.5})
+    text = (tmp_path / "losses.csv").read_text()
+    with (
+        files_of_at_most(len(text)),
+        pytest.raises(AdvcodesError, match=r"losses\.csv: cannot write: File too large; "),
+    ):
+        log.write(2, {"discriminate/real": 0.25})
+    log.close()
+    assert (tmp_path / "losses.csv").read_text() == text + "2,128,0.25\n"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from pathlib import Path
+
+import pytest
 
 from workflow.project import MEASURED, NOTHING, ONE_RUN, Project, equal, hangs_on, jobs, remade
 
@@ -113,4 +116,15 @@ def test_times_in_the_future_change_nothing(built: Project):
     assert jobs(built.snakemake()) == ONE_RUN
     assert remade(before, built.keys()) == hangs_on("gan/seed0")
     assert (built.root / RUN / "manifest.json").stat().st_mtime < time.time() + 60
+    assert NOTHING in built.snakemake()
+
+
+@pytest.mark.parametrize(("limit", "what"), [(20, r"\.snakemake/advcodes/.*"), (200, rf"{RUN}/.*")])
+def test_a_full_disk_is_one_line_and_the_next_call_goes_on(built: Project, limit: int, what: str):
+    """Of the pipeline's own notes and logs, or of a training; here no file may get longer than so many KiB."""
+    built.set(seeds=[0], variants__gan__optimiser__lr=1e-3)
+    said = built.run("bash", "-c", f"ulimit -f {limit}; exec snakemake --cores 1", ok=False)
+    assert re.search(rf"{what}: cannot write.*: .*; free some space", said), said
+    assert "Traceback" not in said
+    assert jobs(built.snakemake()) == ONE_RUN
     assert NOTHING in built.snakemake()

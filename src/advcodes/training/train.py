@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from advcodes.build.provenance import UNFINISHED, Artifact, write_atomically
+from advcodes.build.writing import REMEDY, reason, written
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError, Interrupted
 from advcodes.core.progress import Progress, duration
@@ -51,9 +52,11 @@ def make(
         )  # fmt: skip
     for name in files:
         (artifact.directory / name).parent.mkdir(exist_ok=True)
-        shutil.copyfile(work / name, artifact.directory / name)
+        with written(artifact.directory / name):
+            shutil.copyfile(work / name, artifact.directory / name)
     if text is not None:  # a run answers sentences wherever it is copied to
-        shutil.copyfile(text / "encoder.pt", artifact.directory / SENTENCES)
+        with written(artifact.directory / SENTENCES):
+            shutil.copyfile(text / "encoder.pt", artifact.directory / SENTENCES)
         files = [*files, SENTENCES]
     return files, facts
 
@@ -308,8 +311,11 @@ class LossLog:
         if new:
             self._write_all()
             return
-        with open(self.path, "a", newline="") as f:
-            csv.writer(f, lineterminator="\n").writerow(self._rows[-1])
+        try:
+            with open(self.path, "a", newline="") as f:
+                csv.writer(f, lineterminator="\n").writerow(self._rows[-1])
+        except OSError as error:
+            raise AdvcodesError(f"{self.path}: cannot write: {reason(error)}; {REMEDY} (training resumes)") from None
 
     def close(self) -> None:
         """Write the whole file once more: what is finished has every row."""
