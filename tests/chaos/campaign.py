@@ -2,8 +2,9 @@
 
     make chaos KILLS=100 SEED=0
 
-A round starts from an empty or a partial `data/`, is killed or damaged several times at log-uniform moments, through
-`snakemake`, `dvc repro` or `dvc exp run -S`, and is then left to finish. Counted are, over all rounds:
+A round starts from an empty or a partial `data/`, is killed or damaged several times, at log-uniform moments after the
+start of a call or after a checkpoint of a training, through `snakemake`, `dvc repro` or `dvc exp run -S`, and is then
+left to finish. Counted are, over all rounds:
 
 - wrong: files that differ from the reference's, are missing, or are left over;
 - lost: results that were finished and whole, and were made again;
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from chaos.faults import FAULTS, fill_disk
@@ -90,7 +92,7 @@ class Campaign:
         project = Project.create(self.folder / name, self.folder / "home")
         tree = small(project.params) | {
             "seeds": [0],
-            "budget": {"default": {"images": 64 * (60 if self.short else 150)}},
+            "budget": {"default": {"images": 64 * (60 if self.short else 300)}},
             "variants": {"gan": {"method": "gan", "optimiser": {"lr": 2e-4}}},
             "training": {"batch_size": 64, "log_every": 10, "checkpoint_seconds": 0.3, "snapshots": 3},
         }
@@ -136,11 +138,10 @@ class Campaign:
             self._fill(project, room)
         else:
             kind = self.random.choice(list(KILLS))
-            process = self.accounts.watch(project.start(*self._door()))
-            moment = self._moment()
-            end = time.monotonic() + moment
-            while process.running() and time.monotonic() < end:
-                time.sleep(0.02)
+            start, process = time.time(), self.accounts.watch(project.start(*self._door()))
+            if after := self.random.random() < 0.5:
+                wait(process, STUCK, lambda: checkpointed(project, start))
+            wait(process, 0.1 * self._moment() if after else self._moment())
             early = not process.running()
             if early:  # it was faster: that is no kill
                 self.blows.append(blow)
@@ -153,7 +154,7 @@ class Campaign:
         return not early
 
     def _moment(self) -> float:
-        """Seconds into a call: log-uniform, up to the time of an uninterrupted one."""
+        """Seconds: log-uniform, up to the time of an uninterrupted call."""
         return 0.3 * (max(self.wall, 1.0) / 0.3) ** self.random.random()
 
     def _fills(self, room: Room) -> bool:
@@ -209,13 +210,10 @@ class Campaign:
         return process.status == 0
 
     def _end(self, process: Process, what: str) -> None:
-        end = time.monotonic() + STUCK
-        while process.running():
-            if time.monotonic() > end:
-                self._bad("stuck", f"{what}: {' '.join(process.command)}\n{process.output[-1500:]}")
-                process.kill_all()
-                return
-            time.sleep(0.02)
+        wait(process, STUCK)
+        if process.running():
+            self._bad("stuck", f"{what}: {' '.join(process.command)}\n{process.output[-1500:]}")
+            process.kill_all()
 
     def _lost(self, project: Project, whole: dict[str, tuple[int, int]], what: str) -> None:
         """Count what was finished and whole before a call, and is no more or was made again."""
@@ -244,6 +242,19 @@ class Campaign:
         twice = f"{self.twice / done:.1f} core-seconds beyond the reference per kill ({done})" if done else "-"
         rest = ", ".join(f"{name} {self.counts[name]}" for name in ("resumed trainings", "tracebacks on a full disk"))
         print(f"round {self.round}: {counts}, {rest}; {twice}; {dict(self.kinds)}", flush=True)
+
+
+def wait(process: Process, seconds: float, happened: Callable[[], bool] = lambda: False) -> None:
+    """Until something has happened, the process has ended, or it is time."""
+    end = time.monotonic() + seconds
+    while process.running() and time.monotonic() < end and not happened():
+        time.sleep(0.05)
+
+
+def checkpointed(project: Project, since: float) -> bool:
+    """Whether a training has written a checkpoint since then."""
+    found = (project.root / "data/runs").glob("*/*/*/*/unfinished/checkpoint.pt")
+    return any(path.stat().st_mtime > since for path in found if path.exists())
 
 
 def resumed(project: Project) -> int:

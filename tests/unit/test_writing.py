@@ -116,7 +116,7 @@ def test_errors_that_are_not_of_the_disk_are_told_as_they_are(tmp_path: Path):
 
 def test_a_pipeline_does_not_start_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     check_room([tmp_path / "logs"])
-    with files_of_at_most(100), pytest.raises(AdvcodesError, match=r"logs/.*: cannot write: File too large; free some"):
+    with files_of_at_most(100), pytest.raises(AdvcodesError, match=r"logs: cannot write: File too large; free some"):
         check_room([tmp_path / "logs"])
     assert not list((tmp_path / "logs").iterdir())
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 300_000))

@@ -76,9 +76,10 @@ def check_room(folders: Iterable[Path]) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(folder).free
             probe = folder / f".room.{os.getpid()}.tmp"
-            with written(probe):
+            try:
                 probe.write_bytes(bytes(1 << 16))  # of a quota, disk_usage knows nothing
-            probe.unlink()
+            finally:
+                probe.unlink(missing_ok=True)
         except OSError as error:
             raise AdvcodesError(f"{folder}: cannot write: {reason(error)}; {REMEDY}") from None
         if free < ROOM:
