@@ -47,17 +47,26 @@ def _content(path: Path) -> object:
     return path.read_bytes()
 
 
+def _complete(manifest: Path) -> bool:
+    """Whether a result counts as there."""
+    try:
+        files = json.loads(manifest.read_text())["files"]
+        return all((manifest.parent / name).stat().st_size == f["bytes"] for name, f in files.items())
+    except OSError:
+        return False
+
+
 def differences(reference: Path, root: Path, asked: tuple[str, ...]) -> Iterator[str]:
     """One line for each file that is missing, left over or different, and for work in progress that is left.
 
     Args:
         reference: built without interruption.
         root: of the other project.
-        asked: folders whose files must all be there; elsewhere a result may be missing, which is one without a
-            manifest.
+        asked: folders whose files must all be there; elsewhere a result may be missing: one without a manifest, or
+            with a file of another length than its manifest says.
     """
     expected, found = _files(reference, asked), _files(root, asked)
-    missing = {m.parent for m in map(Path, expected) if m.name == "manifest.json" and str(m) not in found}
+    missing = {m.parent for m in map(Path, expected) if m.name == "manifest.json" and not _complete(root / m)}
     for name in sorted(expected.keys() | found.keys()):
         if not name.startswith(asked) and missing & set(Path(name).parents):
             continue

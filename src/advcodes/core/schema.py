@@ -13,7 +13,7 @@ SEEDS = 2**32  #: seeds are below it, as numpy's
 class Model(BaseModel):
     """An immutable configuration section in which an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), defer_build=True)
 
 
 def _number(value: Any) -> Any:
