@@ -119,7 +119,7 @@ def test_times_in_the_future_change_nothing(built: Project):
     assert NOTHING in built.snakemake()
 
 
-@pytest.mark.parametrize(("limit", "what"), [(20, r"\.snakemake/advcodes"), (200, rf"{RUN}/.*")])
+@pytest.mark.parametrize(("limit", "what"), [(10, r"\.snakemake/advcodes"), (40, rf"{RUN}/.*")])
 def test_a_full_disk_is_one_line_and_the_next_call_goes_on(built: Project, limit: int, what: str):
     """Of the pipeline's own notes and logs, or of a training; here no file may get longer than so many KiB."""
     built.set(seeds=[0], variants__gan__optimiser__lr=1e-3)

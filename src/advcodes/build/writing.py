@@ -77,7 +77,7 @@ def check_room(folders: Iterable[Path]) -> None:
             free = shutil.disk_usage(folder).free
             probe = folder / f".room.{os.getpid()}.tmp"
             try:
-                probe.write_bytes(bytes(1 << 16))  # of a quota, disk_usage knows nothing
+                probe.write_bytes(bytes(1 << 14))  # of a quota, disk_usage knows nothing
             finally:
                 probe.unlink(missing_ok=True)
         except OSError as error:
