@@ -11,6 +11,7 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 
 include: "pipeline/rules/common.smk"
+include: "pipeline/rules/cluster.smk"
 
 
 report: "pipeline/report/workflow.rst"
