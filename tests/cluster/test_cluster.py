@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cluster.slurm import Slurm
+from cluster.slurm import BOOT_SECONDS, Slurm
 from workflow.project import NOTHING, Process, Project, equal, jobs
 
 PROFILE = ("snakemake", "--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1")
@@ -105,14 +105,16 @@ def test_cancelled_failed_and_orphaned_trainings_go_on(project: Project, slurm: 
     first = len(slurm.submitted)
 
     driver = project.start(*PROFILE, TRAIN)
-    halted(project, driver)
+    training = halted(project, driver)
     slurm.command("scancel", *slurm.jobs("running"))
-    halted(project, driver)
+    training.wait(BOOT_SECONDS)
+    training = halted(project, driver)
     assert "resumed at step" in said(project)
     assert "CANCELLED" in driver.output
     assert len(slurm.submitted) == first + 2
 
     slurm.fail_node()
+    training.wait(BOOT_SECONDS)
     slurm.start_node()
     training = halted(project, driver)
     assert "resumed at step" in said(project)
@@ -148,7 +150,7 @@ def test_ctrl_c_cancels_the_jobs(project: Project, slurm: Slurm):
 
 def test_what_the_cluster_refuses_is_said(project: Project, slurm: Slurm):
     """Also where jobs are grouped, and Snakemake keeps sbatch's answer to itself."""
-    nowhere = ("--retries", "0", "--default-resources", "slurm_partition=nowhere", "runtime=1")
+    nowhere = ("--default-resources", "slurm_partition=nowhere", "runtime=1", "--retries", "0")
     output = project.run(*PROFILE, *nowhere, TRAIN, ok=False)
     assert "SLURM sbatch failed. The error message was 'sbatch: error: invalid partition specified: nowhere" in output
     assert "sbatch call" not in output
