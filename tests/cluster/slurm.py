@@ -110,14 +110,13 @@ class Slurm:
 
     def fail_node(self) -> None:
         """As if the node had lost its power: kill -9 of slurmd and of all that runs under it; wait until it is down."""
-        node = self._daemons["slurmd"]
-        for process in psutil.process_iter(["name", "cmdline"]):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if "slurmstepd" in process.info["name"] and self._owns(process):
-                    for below in (process, *process.children(recursive=True)):
-                        below.kill()
+        node, work = self._daemons["slurmd"], self._work()
         node.kill()
         node.wait()
+        for process in work:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(work, BOOT_SECONDS)
         self.until(lambda: self.node().startswith("down"), "nobody notices that the node is down")
 
     def stop(self) -> None:
@@ -164,10 +163,16 @@ class Slurm:
         calls = self.folder / "submitted"
         return calls.read_text().splitlines() if calls.exists() else []
 
-    def _owns(self, process: psutil.Process) -> bool:
-        return process.environ().get("SLURM_CONF") == self.environment["SLURM_CONF"] or any(
-            parent.pid == self._daemons["slurmd"].pid for parent in process.parents()
-        )
+    def _work(self) -> list[psutil.Process]:
+        """All processes of jobs, what watches over them first."""
+        work, watching = [], set()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                environment = process.environ()
+                if "SLURM_JOB_ID" in environment and environment.get("SLURM_CONF") == self.environment["SLURM_CONF"]:
+                    work.append(process)
+                    watching |= {parent for parent in process.parents() if "slurmstepd" in parent.name()}
+        return [*watching, *work]
 
     def _start(self, daemon: str, *arguments: str) -> None:
         with open(self.folder / f"{daemon}.out", "a") as out:
