@@ -3,12 +3,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 KILLS ?= 100
 SEED ?= 0
 
-.PHONY: table1 test lint chaos venv lock clean
+.PHONY: table1 test lint chaos test-cluster test-cluster-short test-store venv lock clean
 
 table1: venv
 	snakemake --cores $(CORES) reports/table1.md
@@ -16,6 +17,18 @@ table1: venv
 
 test: venv
 	pytest -n auto --maxprocesses 4 --dist worksteal
+
+# On a real Slurm of this machine alone; as root, since apt installs it. The short one is what .ci/run has time for.
+test-cluster: venv
+	bash tests/cluster/run.sh
+
+test-cluster-short: venv
+	bash tests/cluster/run.sh -k "orphaned or refuses"
+
+# Against a real object store, moto's.
+test-store: venv
+	$(INSTALL) --no-build-isolation --editable .[s3,test-store]
+	pytest tests/store
 
 lint: venv
 	ruff check .
@@ -33,8 +46,8 @@ venv: $(VENV)/.made
 
 $(VENV)/.made: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes --requirement requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # Pin anew (Linux; elsewhere install with `pip install -e .[dev]`).

@@ -11,6 +11,11 @@ sys.path.insert(0, f"{workflow.basedir}/src")
 
 
 include: "pipeline/rules/common.smk"
+include: "pipeline/rules/cluster.smk"
+
+
+# What Containerfile makes; only `--sdm apptainer` looks for it.
+container: "advcodes.sif"
 
 
 report: "pipeline/report/workflow.rst"

@@ -67,12 +67,12 @@ if workflow.is_main_process:
         raise WorkflowError(str(error)) from None
     BEGAN = STALE.stat().st_mtime_ns
 
-# Jobs run this checkout's package in Snakemake's own environment, or in the one that `--sdm conda` makes.
-CONDA = any(method.name == "CONDA" for method in workflow.deployment_settings.deployment_method)
+# Jobs run this checkout's package in Snakemake's own environment, or in the image's with `--sdm apptainer`.
+CONTAINED = any(method.name == "APPTAINER" for method in workflow.deployment_settings.deployment_method)
 shell.prefix(
     "set -euo pipefail; "
     f"advcodes() {{{{ PYTHONPATH={shlex.quote(f'{workflow.basedir}/src')}${{{{PYTHONPATH:+:$PYTHONPATH}}}} "
-    f"{'python' if CONDA else shlex.quote(sys.executable)} -m advcodes \"$@\"; }}}}; "
+    f"{'python' if CONTAINED else shlex.quote(sys.executable)} -m advcodes \"$@\"; }}}}; "
 )
 
 

@@ -10,8 +10,6 @@ rule prepare:
         "data/prepared/{dataset}/manifest.json",
     log:
         "logs/prepare/{dataset}.log",
-    conda:
-        "../envs/advcodes.yaml"
     threads: GRAPH.params.machine.threads
     params:
         key=key_of(lambda w: GRAPH.prepared(w.dataset)),

@@ -16,8 +16,6 @@ for KIND in EXTRACTORS.values():
             f"data/evaluation/extractors/{KIND.place}/manifest.json",
         log:
             f"logs/{KIND.place}.log",
-        conda:
-            "../envs/advcodes.yaml"
         threads: GRAPH.params.machine.threads if KIND.settings else 1
         params:
             key=key_of(extractor_of(KIND)),
@@ -33,8 +31,6 @@ rule reference:
         "data/evaluation/reference/{dataset}/{hash}/manifest.json",
     log:
         "logs/reference/{dataset}/{hash}.log",
-    conda:
-        "../envs/advcodes.yaml"
     threads: GRAPH.params.machine.threads
     params:
         key=key_of(lambda w: GRAPH.reference(w.dataset)),
@@ -49,8 +45,6 @@ rule evaluate:
         "data/evaluation/metrics/{scale}/{dataset}/{variant}/seed{seed}/manifest.json",
     log:
         "logs/evaluate/{scale}/{dataset}/{variant}/seed{seed}.log",
-    conda:
-        "../envs/advcodes.yaml"
     threads: GRAPH.params.machine.threads
     params:
         key=key_of(lambda w: GRAPH.metrics(run_of(w))),

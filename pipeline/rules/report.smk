@@ -13,8 +13,6 @@ rule render:
         manifest="data/reports/{scale}/{paper}/{item}.manifest.json",
     log:
         "logs/render/{scale}/{paper}/{item}.log",
-    conda:
-        "../envs/advcodes.yaml"
     threads: 1
     params:
         key=key_of(item_of),
@@ -30,8 +28,6 @@ rule front:
         manifest="data/reports/front.manifest.json",
     log:
         "logs/front.log",
-    conda:
-        "../envs/advcodes.yaml"
     params:
         key=key_of(lambda w: GRAPH.front()),
     shell:
@@ -46,8 +42,6 @@ rule summary:
         manifest="data/reports/manifest.json",
     log:
         "logs/summary.log",
-    conda:
-        "../envs/advcodes.yaml"
     params:
         key=key_of(lambda w: GRAPH.summary()),
     shell:
@@ -62,8 +56,6 @@ rule claims:
         manifest=f"data/reports/{GRAPH.params.scale}/claims.manifest.json",
     log:
         f"logs/claims/{GRAPH.params.scale}.log",
-    conda:
-        "../envs/advcodes.yaml"
     params:
         key=key_of(lambda w: GRAPH.claims()),
     shell:

@@ -10,8 +10,6 @@ rule sample:
         "data/evaluation/samples/{scale}/{dataset}/{variant}/seed{seed}/manifest.json",
     log:
         "logs/sample/{scale}/{dataset}/{variant}/seed{seed}.log",
-    conda:
-        "../envs/advcodes.yaml"
     threads: GRAPH.params.machine.threads
     params:
         key=key_of(lambda w: GRAPH.samples(run_of(w))),

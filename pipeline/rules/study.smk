@@ -14,8 +14,6 @@ rule study:
         "data/studies/{scale}/{paper}/{item}/manifest.json",
     log:
         "logs/study/{scale}/{paper}/{item}.log",
-    conda:
-        "../envs/advcodes.yaml"
     threads: GRAPH.params.machine.threads
     params:
         key=key_of(study_of),

@@ -5,8 +5,6 @@ rule text:
         "data/prepared/text/{dataset}/{hash}/manifest.json",
     log:
         "logs/text/{dataset}/{hash}.log",
-    conda:
-        "../envs/advcodes.yaml"
     threads: GRAPH.params.machine.threads
     params:
         key=key_of(lambda w: GRAPH.text(w.dataset)),

@@ -10,8 +10,6 @@ rule train:
         "data/runs/{scale}/{dataset}/{variant}/seed{seed}/manifest.json",
     log:
         "logs/train/{scale}/{dataset}/{variant}/seed{seed}.log",
-    conda:
-        "../envs/advcodes.yaml"
     threads: GRAPH.params.machine.threads
     params:
         key=key_of(lambda w: GRAPH.train(run_of(w))),

@@ -50,18 +50,24 @@ NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=8 Re
 PartitionName=main Nodes={node} Default=YES MaxTime=INFINITE State=UP
 """
 
-# What `sbatch` on the path is: it writes down each call, then calls the real one.
-SBATCH = """#!/bin/sh
+# What stands for clients on the path: `sbatch` writes down each call; `srun` within a job is told by Snakemake's plugin
+# no variable of Slurm's but the job's number, so that it would look for a cluster in /etc.
+CLIENTS = {
+    "sbatch": """#!/bin/sh
 echo "$@" >> {folder}/submitted
-exec {sbatch} "$@"
-"""
+exec {client} "$@"
+""",
+    "srun": """#!/bin/sh
+SLURM_CONF={folder}/slurm.conf exec {client} "$@"
+""",
+}
 
 
 class Slurm:
     """The three daemons, their state in a folder.
 
     Attributes:
-        environment: what clients need: SLURM_CONF, and a ``sbatch`` that counts on the path.
+        environment: what clients need: SLURM_CONF, and on the path a ``sbatch`` that counts.
     """
 
     def __init__(self, folder: Path):
@@ -77,9 +83,10 @@ class Slurm:
         (folder / "gres.conf").write_text("".join(f"Name=gpu File={gpu}\n" for gpu in gpus))
         for gpu in gpus:
             gpu.touch()
-        wrapper = folder / "bin/sbatch"
-        wrapper.write_text(SBATCH.format(folder=folder, sbatch=shutil.which("sbatch")))
-        wrapper.chmod(0o755)
+        for name, text in CLIENTS.items():
+            wrapper = folder / "bin" / name
+            wrapper.write_text(text.format(folder=folder, client=shutil.which(name)))
+            wrapper.chmod(0o755)
         self.environment = {
             "SLURM_CONF": str(folder / "slurm.conf"),
             "PATH": f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
@@ -92,39 +99,47 @@ class Slurm:
         names = ("key-file", "socket", "pid-file", "seed-file", "log-file")
         places = [f"--{name}={self.folder}/munge.{name.partition('-')[0]}" for name in names]
         self._start("munged", "--foreground", "--force", *places)
-        self._until(lambda: (self.folder / "munge.socket").exists(), "munged does not start")
+        self.until(lambda: (self.folder / "munge.socket").exists(), "munged does not start")
         self._start("slurmctld", "-D")
         self.start_node()
 
     def start_node(self) -> None:
         """Start slurmd, and wait until the node is there."""
         self._start("slurmd", "-D", "-N", NODE)
-        self._until(lambda: self.node() in ("idle", "mixed", "allocated"), "the node does not come up")
+        self.until(lambda: self.node() in ("idle", "mixed", "allocated"), "the node does not come up")
 
     def fail_node(self) -> None:
         """As if the node had lost its power: kill -9 of slurmd and of all that runs under it; wait until it is down."""
-        node = self._daemons["slurmd"]
-        for process in psutil.process_iter(["name", "cmdline"]):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if "slurmstepd" in process.info["name"] and self._owns(process):
-                    for below in (process, *process.children(recursive=True)):
-                        below.kill()
+        node, work = self._daemons["slurmd"], self._work()
         node.kill()
         node.wait()
-        self._until(lambda: self.node().startswith("down"), "nobody notices that the node is down")
+        for process in work:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(work, BOOT_SECONDS)
+        self.until(lambda: self.node().startswith("down"), "nobody notices that the node is down")
 
     def stop(self) -> None:
         """End every job and daemon."""
         with contextlib.suppress(subprocess.CalledProcessError):
             self.command("scancel", "--signal=KILL", "--full", "--user=root")
             self.command("scancel", "--user=root")
-            self._until(lambda: not self.command("squeue", "--noheader"), "jobs do not end")
+            self.until(lambda: not self.command("squeue", "--noheader"), "jobs do not end")
         for daemon in reversed(self._daemons.values()):
             daemon.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 daemon.wait(5)
             daemon.kill()
             daemon.wait()
+
+    def until(self, happened: Callable[[], bool], otherwise: str) -> None:
+        """Wait until something happened; if it does not, say ``otherwise`` and what the daemons printed."""
+        end = time.monotonic() + BOOT_SECONDS
+        while not happened():
+            if time.monotonic() > end:
+                logs = "\n".join(log.read_text() for log in sorted(self.folder.glob("*.out")))
+                raise AssertionError(f"{otherwise}:\n{logs}")
+            time.sleep(0.2)
 
     def command(self, *arguments: str) -> str:
         """Output of a client such as squeue."""
@@ -148,10 +163,16 @@ class Slurm:
         calls = self.folder / "submitted"
         return calls.read_text().splitlines() if calls.exists() else []
 
-    def _owns(self, process: psutil.Process) -> bool:
-        return process.environ().get("SLURM_CONF") == self.environment["SLURM_CONF"] or any(
-            parent.pid == self._daemons["slurmd"].pid for parent in process.parents()
-        )
+    def _work(self) -> list[psutil.Process]:
+        """All processes of jobs, what watches over them first."""
+        work, watching = [], set()
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                environment = process.environ()
+                if "SLURM_JOB_ID" in environment and environment.get("SLURM_CONF") == self.environment["SLURM_CONF"]:
+                    work.append(process)
+                    watching |= {parent for parent in process.parents() if "slurmstepd" in parent.name()}
+        return [*watching, *work]
 
     def _start(self, daemon: str, *arguments: str) -> None:
         with open(self.folder / f"{daemon}.out", "a") as out:
@@ -159,14 +180,6 @@ class Slurm:
                 [shutil.which(daemon) or daemon, *arguments],
                 env=os.environ | self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
             )  # fmt: skip
-
-    def _until(self, happened: Callable[[], bool], otherwise: str) -> None:
-        end = time.monotonic() + BOOT_SECONDS
-        while not happened():
-            if time.monotonic() > end:
-                logs = "\n".join(log.read_text() for log in sorted(self.folder.glob("*.out")))
-                raise AssertionError(f"{otherwise}:\n{logs}")
-            time.sleep(0.2)
 
 
 def _free_port() -> int:

@@ -439,3 +439,15 @@ def test_an_items_key_depends_on_its_own_kind(tree: dict[str, Any]):
             for k in ("table", "curves", "grids", "codes", "interpolation", "priors", "conditional", "sentences")
         }
         assert drawn & kinds == {f"advcodes.pages.kinds.{kind}"}
+
+
+def test_where_the_first_job_failed_nothing_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    """Snakemake makes the folders of a job that then fails; DVC has nothing to record, and nothing to say of it."""
+    monkeypatch.chdir(tmp_path)
+    for folder in (".dvc", "data/prepared/digits", "data/studies"):
+        Path(folder).mkdir(parents=True)
+    versions.record(complete=False)
+    assert capfd.readouterr() == ("", "")
+    assert not Path("dvc.lock").exists()

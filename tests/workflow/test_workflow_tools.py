@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 import re
 import time
-import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from advcodes.papers.read import read_items
-from workflow.project import MEASURED, ROOT, Project, jobs
+from workflow.project import MEASURED, Project, jobs
 
 
 @pytest.mark.parametrize("how", ["--config", "--configfile"])
@@ -58,13 +56,6 @@ def test_everything_is_all_six_groups_whatever_is_chosen(built: Project):
 
 def test_lint_passes(built: Project):
     assert "your workflow is in a good condition" in built.run("snakemake", "--lint")
-
-
-def test_the_environment_of_the_rules_is_the_packages(tmp_path: Path):
-    environment = yaml.safe_load((ROOT / "pipeline/envs/advcodes.yaml").read_text())["dependencies"]
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(environment[-1]["pip"]) == set(project["dependencies"])
-    assert environment[0].removeprefix("python=") in project["requires-python"]
 
 
 def test_the_report_is_one_self_contained_file(built: Project):

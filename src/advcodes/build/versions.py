@@ -39,9 +39,12 @@ def record(complete: bool) -> None:
     """
     if os.environ.get("DVC_STAGE") or not (Path(".dvc").is_dir() and importlib.util.find_spec("dvc")):
         return
-    stages = [] if complete else [stage for stage, out in _OUTS.items() if Path(out).is_dir()]
-    if not (complete or stages):
-        return
+    stages = [] if complete else list(_OUTS)
+    if not complete:
+        if not any(any(Path(out).rglob("*manifest.json")) for out in _OUTS.values()):
+            return  # the first job failed
+        for out in _OUTS.values():  # DVC commits no stage one of whose dependencies is not there
+            Path(out).mkdir(parents=True, exist_ok=True)
     links = {path: path.stat().st_ino for out in _OUTS.values() for path in Path(out).rglob(f"{FINISHED}/{LINKS}")}
     command = [sys.executable, "-m", "dvc", "commit", "--force", *stages]
     done = subprocess.run(command, capture_output=True, text=True)
