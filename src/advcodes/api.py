@@ -13,8 +13,8 @@ from torch import Tensor
 from advcodes.config.sections import Sampling
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.values import to_float
+from advcodes.data.decoding import decode
 from advcodes.data.files import Tree, is_image
-from advcodes.data.folder import decode
 from advcodes.data.view import view_image
 from advcodes.evaluation.sample import generate, shown
 from advcodes.methods.base import ABILITIES

@@ -75,8 +75,8 @@ def test_the_start_says_what_will_be_done(photos: Path, capsys: pytest.CaptureFi
     said = capsys.readouterr().out
     for words in (
         "30 images found: 27 to train on, 3 held out (test)",
-        "skipped: 1 files that are no images by their names (1 .txt)",
-        "each cut to its centre square of 8x8 pixels; the prepared array takes 0.0 MB on disk",
+        "skipped: 1 file, no images by their names (1 .txt)",
+        "each cut to its centre square of 8x8 pixels, colour; the prepared array takes 0.0 MB on disk",
         "from the start, to 2 steps",
     ):
         assert words in said

@@ -54,6 +54,8 @@ class DataGraph:
             from advcodes.data.folder import fingerprint
 
             seen["content"] = fingerprint(Path(view.path or ""))
+        if view.folder is None:
+            del seen["folder"]  # as it was before there was such a thing
         modules = ("advcodes.data.prepare", f"advcodes.data.{_module_of(source)}")
         return Artifact(f"prepared/{dataset}", self.data / "prepared" / dataset / "manifest.json", seen, {}, modules)
 
