@@ -12,6 +12,8 @@ from advcodes.methods.base import EarlyStopping
 AFFECTS_RESULTS = False
 Source = Literal["mnist", "svhn", "cifar10", "celeba", "flowers102", "folder", "digits", "shapes", "gaussians"]
 
+FITS = ("crop", "pad", "squash")  #: how own images become square: cut to the centre, by black bars, or squeezed
+
 
 class Machine(Model):
     """Where to run. Nothing here enters a result's key: results are good wherever they were made."""

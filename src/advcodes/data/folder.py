@@ -198,7 +198,7 @@ def _reader(
 ) -> Callable[[int], Image]:
     """What reads the image of a row; it is told here which values are black and white, and so is ``used``."""
     from advcodes.data import decoding, levels
-    from advcodes.data.view import to_8bit
+    from advcodes.data.view import padded, to_8bit
 
     def extremes(names: Sequence[str]) -> tuple[float, float]:
         every = decoding.of_all(names, lambda name: levels.extremes_of(decoding.decode(tree, name))).values()
@@ -214,19 +214,9 @@ def _reader(
         image = decoding.decode(tree, rows[i])
         if settled:
             image = levels.to_8bit(image, settled)
-        return _padded(to_8bit(image, channels)) if how.get("pad") else image
+        return padded(to_8bit(image, channels)) if how.get("pad") else image
 
     return read_row
-
-
-def _padded(image: Image) -> Image:
-    """The image in the middle of a black square."""
-    from PIL import Image
-
-    side = max(image.size)
-    square = Image.new(image.mode, (side, side))
-    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
-    return square
 
 
 def _loose(names: Sequence[str]) -> set[str]:

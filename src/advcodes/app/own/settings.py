@@ -16,7 +16,6 @@ from advcodes.methods import registry
 
 AFFECTS_RESULTS = False
 SIGNED = [-1, 1]
-FITS = ("crop", "pad", "squash")  #: how images become square
 LOOSE = get_args(Reading.model_fields["loose"].annotation)  #: what may become of images beside the folders of classes
 _BEGAN = {"architecture": "began", "value_range": SIGNED, "training": {"batch_size": 16}, "optimiser": {"lr": 1e-4}}
 #: Where a method differs from its defaults: networks of a family of its own, and the settings that params.yaml has
@@ -71,7 +70,7 @@ def settings_for(
         images: training length.
         seed: of the run.
         settings: ``key.path=value`` overrides, values in YAML.
-        fit: one of :data:`FITS`: cut the centre square out of each image, add black bars, or squeeze it.
+        fit: one of :data:`advcodes.config.sections.FITS`.
         skip_broken: leave out files that do not decode.
         loose: one of :data:`LOOSE`: what becomes of images beside the folders of classes.
         levels: values that are black and white in images of more than 8 bits a channel.

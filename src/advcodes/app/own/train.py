@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from advcodes.app.own.runs import ABOUT, DATASET
 from advcodes.app.own.settings import settings_for
 from advcodes.app.own.start import announce
 from advcodes.build.produce import produce
@@ -21,7 +22,6 @@ from advcodes.graph.run import Run
 from advcodes.methods import registry
 
 AFFECTS_RESULTS = False
-ABOUT = "own.json"  #: in a run's directory: what it is trained with, for the next call
 
 
 def train_own(
@@ -79,7 +79,7 @@ def train_own(
         raise AdvcodesError(f"--data {data}: no such folder or zip of images")
     _writable(out)
     graph = Graph(params, data=out, reports=out / "reports")
-    artifact = graph.train(Run(params.scale, "images", method, seed))
+    artifact = graph.train(Run(params.scale, DATASET, method, seed))
     earlier = _earlier(artifact, replace)
     if replace or not artifact.fresh():
         announce(data, fit, artifact, params.machine)
