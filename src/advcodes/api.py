@@ -135,7 +135,7 @@ class TrainedRun:
         They are called ``<role>.<parameter>``: ``encoder.net.0.weight``. The file's metadata hold, as JSON, ``run``:
         configuration, shape and value range.
         """
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         tensors = {
             f"{role}.{name}": value.detach().cpu().contiguous().clone()
@@ -143,7 +143,8 @@ class TrainedRun:
             for name, value in net.state_dict().items()
         }
         about = {"config": self.config, "shape": list(self.shape), "value_range": list(self.value_range)}
-        save_file(tensors, Path(path).expanduser(), {"format": "pt", "run": json.dumps(about)})
+        content = save(tensors, {"format": "pt", "run": json.dumps(about)})
+        Path(path).expanduser().write_bytes(content)  # `save_file` would let nobody else read it
         return len(tensors)
 
     @torch.no_grad()  # not inference mode: its tensors cannot be learned from

@@ -205,7 +205,7 @@ def test_a_run_takes_and_gives_ordinary_tensors(photos: Path):
 
 def test_the_example_ends_well(tmp_path: Path):
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    command = ["bash", str(ROOT / "examples/own_images.sh"), str(tmp_path), "128"]
+    command = ["bash", str(ROOT / "examples/own_images.sh"), str(tmp_path), "128", "4"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "own_images.sh: all is right" in done.stdout

@@ -111,14 +111,20 @@ def read(config: Mapping[str, Any], machine: Machine, scratch: Path) -> Source:
     _check(path)
     tree = Tree(path).unwrapped(tuple(SPLITS))
     names = [n for n in tree.names if is_image(n)]
-    used = {"name": path.name, "fingerprint": config.get("content"), "files": len(names), "origin": "folder"}
+    used = {"name": _text(path.name), "fingerprint": config.get("content"), "files": len(names), "origin": "folder"}
     if (config.get("folder") or {}).get("skip_broken") and names:
         broken = _broken(path, config.get("content") or fingerprint(path), machine.threads)
-        used |= {"files": len(names) - len(broken), "broken": dict(broken)}
+        said = {_text(name): _text(why) for name, why in broken.items()}
+        used |= {"files": len(names) - len(broken), "broken": said}
         tree = tree.without(broken)
         if len(broken) == len(names):
             raise AdvcodesError(f"{path}: none of its {len(names)} images decodes (the first: {broken[names[0]]})")
     return from_tree(tree, config, [used])
+
+
+def _text(name: str) -> str:
+    """A name as text that can be written, whatever bytes the file system has in it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 @functools.lru_cache(maxsize=1)  # what is said of a folder, and then done with it
@@ -187,7 +193,7 @@ def from_tree(tree: Tree, config: Mapping[str, Any], used: list[dict[str, Any]])
         labels=np.array([class_of[n] for n in rows], np.int64),
         image=_reader(tree, rows, deep, how, channels, used[0]),
         name=lambda i: tree.where(rows[i]),
-        classes=classes,
+        classes=[_text(name) for name in classes],
         channels=channels,
         files=used,
     )

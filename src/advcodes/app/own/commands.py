@@ -11,6 +11,8 @@ from advcodes.app.own.runs import is_own
 from advcodes.app.own.settings import LOOSE
 from advcodes.config.sections import FITS
 from advcodes.core.errors import AdvcodesError
+from advcodes.core.schema import SEEDS
+from advcodes.graph.run import Run
 
 AFFECTS_RESULTS = False
 Command = Callable[[argparse.Namespace], None]
@@ -93,10 +95,10 @@ def sample(args: argparse.Namespace, named: Command) -> None:
             raise AdvcodesError("sample: --text goes with --out, the grid of images of that sentence")
         if is_own(args.what):
             raise AdvcodesError("sample: say where to: --out grid.png, or --png FOLDER for files of their own")
-        named(args)
+        _named(args, named)
         return
-    if args.n < 1 or args.seed < 0:
-        raise AdvcodesError(f"sample: got --n {args.n} and --seed {args.seed}; expected 1 image at least, and no sign")
+    if args.n < 1 or not 0 <= args.seed < SEEDS:
+        raise AdvcodesError(f"sample: got --n {args.n} --seed {args.seed}; expected 1 at least, and 0 to {SEEDS - 1}")
     import advcodes
     from advcodes.app.own import take
     from advcodes.core.values import to_stored
@@ -116,6 +118,15 @@ def sample(args: argparse.Namespace, named: Command) -> None:
         print(out)
 
 
+def _named(args: argparse.Namespace, named: Command) -> None:
+    """Do what is done for a run of params.yaml."""
+    try:
+        Run.parse(args.what)
+    except AdvcodesError as error:
+        raise AdvcodesError(f"{error}, or the folder (--out) of a training on own images") from None
+    named(args)
+
+
 def evaluate(args: argparse.Namespace, named: Command) -> None:
     """Measure a run on own images, or the stage's with ``named``."""
     if not is_own(args.what):
@@ -123,7 +134,7 @@ def evaluate(args: argparse.Namespace, named: Command) -> None:
         if given:
             raise AdvcodesError(f"evaluate: {given[0]} goes with a run on own images; what a named run is measured by "
                                 "is in params.yaml")  # fmt: skip
-        named(args)
+        _named(args, named)
         return
     from advcodes.app.own.evaluate import evaluate as measure
 

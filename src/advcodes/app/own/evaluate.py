@@ -68,8 +68,9 @@ def evaluate(
 
     if out is not None and (out.suffix.lower() not in (".html", ".htm") or not out.expanduser().parent.is_dir()):
         raise AdvcodesError(f"--out {out}: expected a file ending in .html, in a folder that is there")
-    found = [_measured(own_run(find(run)), extractor, n, settings) for run in runs]
-    names = _names([m.own for m in found])
+    owns = [own_run(find(run)) for run in runs]  # before one of them is measured
+    found = [_measured(own, extractor, n, settings) for own in owns]
+    names = _names(owns)
     shown = [Shown(name, m.scores, _pictures(m)) for name, m in zip(names, found, strict=True)]
     warnings = _warnings(found, names)
     if out is None:
