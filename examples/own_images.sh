@@ -47,7 +47,7 @@ grep -q "resumed at step" third.log || fail "the longer run began anew"
 train --method acl_ae --images $((2 * seen)) | grep -q "already made" || fail "a finished run was made again"
 
 # A second method, and both from Python.
-train --method wae_mmd --set variants.wae_mmd.pretrain_steps=1 --images "$seen" --out other_run
+train --method vae --images "$seen" --out other_run
 "$python" - <<'P'
 import advcodes
 import torch
@@ -62,7 +62,7 @@ for folder in ("my_run", "other_run"):
     assert run.interpolate(photos[:1], photos[1:2], 5).shape == (1, 5, 3, 32, 32)
 P
 test -s my_run/grids/acl_ae_seed0/samples.png || fail "no grid of acl_ae"
-test -s other_run/grids/wae_mmd_seed0/samples.png || fail "no grid of wae_mmd"
+test -s other_run/grids/vae_seed0/samples.png || fail "no grid of vae"
 
 # Numbers of one run, then of two side by side: distances, precision and recall, reconstruction, and the floor.
 quick=(--set "metrics.classifier.width=$width")
@@ -74,7 +74,7 @@ grep -q "real images" numbers.md || fail "no floor"
 grep -q "warning: 30 real images held out and 270 generated images" numbers.md || fail "no word about few images"
 test -s my_run/evaluation/acl_ae_seed0.html || fail "no page"
 advcodes compare my_run other_run "${quick[@]}" --out compared.html | tee compared.md
-grep -q "| acl_ae_seed0 | wae_mmd_seed0 | real images |" compared.md || fail "the runs are not side by side"
+grep -q "| acl_ae_seed0 | vae_seed0 | real images |" compared.md || fail "the runs are not side by side"
 grep -q "not comparable" compared.md && fail "the same images by the same extractor do not compare"
 test "$(grep -o "data:image/png" compared.html | wc -l)" = 4 || fail "not two grids of each run"
 
