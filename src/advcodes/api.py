@@ -14,8 +14,9 @@ from torch import Tensor
 from advcodes.config.sections import FITS, Sampling
 from advcodes.core.errors import AdvcodesError, unknown
 from advcodes.core.values import to_float
-from advcodes.data.decoding import decode, of_all
+from advcodes.data.decoding import decode, headers, of_all, settled
 from advcodes.data.files import Tree, is_image
+from advcodes.data.levels import to_8bit as levelled
 from advcodes.data.view import padded, to_8bit, view_image
 from advcodes.evaluation.sample import generate, shown
 from advcodes.methods.base import ABILITIES
@@ -153,7 +154,9 @@ class TrainedRun:
         return function(*(torch.as_tensor(t).to(device) for t in tensors)).cpu()
 
 
-def images(folder: str | Path, size: int, channels: int = 3, fit: str = "crop") -> Tensor:
+def images(
+    folder: str | Path, size: int, channels: int = 3, fit: str = "crop", levels: Sequence[float] | None = None
+) -> Tensor:
     """The images of a folder or zip in order of their names, uint8 [N, channels, size, size], for :class:`TrainedRun`.
 
     Args:
@@ -161,9 +164,11 @@ def images(folder: str | Path, size: int, channels: int = 3, fit: str = "crop") 
         size: side of the square images.
         channels: 1 (grey) or 3 (colour).
         fit: how they become square, as for ``advcodes train --data``: ``crop`` to the centre, ``pad`` or ``squash``.
+        levels: values that are black and white in images of more than 8 bits a channel.
 
     Raises:
-        AdvcodesError: there are none, some do not decode (all of these are named), or no such ``fit``.
+        AdvcodesError: there are none, some do not decode (all of these are named), nothing tells their range of values,
+            or there is no such ``fit``.
     """
     if fit not in FITS:
         raise unknown("fit", fit, FITS)
@@ -172,10 +177,12 @@ def images(folder: str | Path, size: int, channels: int = 3, fit: str = "crop") 
     names = [name for name in tree.names if is_image(name)] if tree else []
     if tree is None or not names:
         raise AdvcodesError(f"{root}: no images there")
+    known = settled(tree, headers(tree, names), levels)
 
     def view(name: str) -> np.ndarray:
         image = decode(tree, name)
         try:
+            image = levelled(image, known) if known else image
             image = padded(to_8bit(image, channels)) if fit == "pad" else image
             return view_image(image, size=size, keep_aspect=fit == "crop", channels=channels)
         except AdvcodesError as error:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import advcodes
 from advcodes.config.sections import Machine, Reading, View
 from advcodes.core.errors import AdvcodesError
 from advcodes.data import folder
@@ -63,6 +64,10 @@ def test_a_range_is_asked_for_and_taken(pixels: np.ndarray, ending: str, message
     assert "images/a." in str(error.value) and "(and 1 more files)" in str(error.value)
     source = read(levels=(0, float(pixels.max())))
     assert drawn(source)[0, 0].tolist() == [0, 64, 128, 191, 255]
+    as_for_runs = advcodes.images("images", 4, 1, "squash", (0, float(pixels.max())))
+    assert as_for_runs.shape == (2, 1, 4, 4) and as_for_runs.max() > 200
+    with pytest.raises(AdvcodesError, match=message):
+        advcodes.images("images", 4)
     assert source.files[0]["deep"] == 2 and source.files[0]["levels"] == [0, float(pixels.max())]
 
 

@@ -91,7 +91,7 @@ def test_photos_are_not_squashed_unasked(tmp_path: Path, monkeypatch: pytest.Mon
     pixels[:, 8:16] = 255  # the middle third is white
     for i in range(20):
         Image.fromarray(pixels).save(tmp_path / f"photos/{i}.png")
-    for fit, mean in (("crop", 255), ("squash", 85)):
+    for fit, mean in (("crop", 255), ("squash", 85), ("pad", 28)):
         assert train("--images=32", f"--fit={fit}", out=fit) == 0
         assert abs(np.load(f"{fit}/prepared/images/images.npy").mean() - mean) < 5
 

@@ -61,8 +61,9 @@ def fitted(image: Image.Image, path: Path, trained: TrainedRun) -> tuple[np.ndar
 def to_side(image: Image.Image, shape: Sequence[int], how: Mapping[str, Any], channels: int) -> np.ndarray:
     """uint8 [channels, H, W] of an image, with the height and width of ``shape``; see :func:`how_seen`."""
     _, height, width = shape
-    if how["levels"]:
-        image = levels.to_8bit(image, how["levels"])
+    if kind := levels.kind_of(image):
+        known = levels.settled({"it": kind}, how["levels"], lambda _: levels.extremes_of(image))
+        image = levels.to_8bit(image, known or levels.FULL)
     if height == width:
         image = padded(to_8bit(image, channels)) if how["pad"] else image
         return view_image(image, size=height, resample=how["resample"], keep_aspect=how["centred"], channels=channels)
@@ -77,19 +78,20 @@ def how_seen(trained: TrainedRun) -> dict[str, Any]:
     dataset's manifest lies beside the runs; a run without it has what is usual: bilinear, and not cut.
     """
     view: dict[str, Any] = {}
+    known = None
     above = trained.directory.resolve().parents  # <data>/runs/<scale>/<dataset>/<variant>/seed<k>
     if len(above) > 4:
         try:
-            manifest = above[4] / "prepared" / above[1].name / "manifest.json"
-            view = json.loads(manifest.read_text())["spec"]["config"]
-        except (OSError, ValueError, KeyError, TypeError):
+            prepared = above[4] / "prepared" / above[1].name
+            view = json.loads((prepared / "manifest.json").read_text())["spec"]["config"]
+            known = json.loads((prepared / "meta.json").read_text())["files"][0].get("levels")
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
             pass
-    reading = view.get("folder") or {}
     return {
         "resample": view.get("resample", "bilinear"),
         "centred": bool(view.get("keep_aspect") or view.get("crop")),
-        "pad": bool(reading.get("pad")),
-        "levels": reading.get("levels"),
+        "pad": bool((view.get("folder") or {}).get("pad")),
+        "levels": known,
     }
 
 

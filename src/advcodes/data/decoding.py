@@ -11,8 +11,8 @@ from typing import Any
 from PIL import Image, ImageOps
 
 from advcodes.core.errors import AdvcodesError
+from advcodes.data import levels
 from advcodes.data.files import Tree
-from advcodes.data.levels import kind_of
 from advcodes.data.view import is_grey
 
 ORIENTATION = 0x0112  #: EXIF tag; 5 to 8 turn the image by a quarter
@@ -63,6 +63,24 @@ def of_all(names: Sequence[str], make: Callable[[str], Any]) -> dict[str, Any]:
     return found
 
 
+def settled(tree: Tree, found: Mapping[str, Header], given: Sequence[float] | None) -> tuple[float, float] | None:
+    """Values that are black and white in images of more than 8 bits a channel: see
+    :func:`advcodes.data.levels.settled`.
+
+    Args:
+        tree: where the images lie.
+        found: headers by name.
+        given: what the user says.
+    """
+    deep = {name: header.deep for name, header in found.items() if header.deep}
+
+    def extremes(_: Sequence[str]) -> tuple[float, float]:
+        every = of_all([*deep], lambda name: levels.extremes_of(decode(tree, name))).values()
+        return min(low for low, _ in every), max(high for _, high in every)
+
+    return levels.settled({tree.where(name): kind for name, kind in deep.items()}, given, extremes)
+
+
 def broken(tree: Tree, names: Sequence[str], threads: int) -> Mapping[str, str]:
     """Images that do not decode, and why not, by name; all of them are decoded for it."""
 
@@ -103,7 +121,7 @@ def _header(tree: Tree, name: str) -> Header:
     except Exception as error:
         raise _undecodable(tree, name, error) from None
     width, height = image.size
-    return Header((height, width) if turned else (width, height), is_grey(image), kind_of(image))
+    return Header((height, width) if turned else (width, height), is_grey(image), levels.kind_of(image))
 
 
 def _open(tree: Tree, name: str) -> Image.Image:

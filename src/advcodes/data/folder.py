@@ -159,7 +159,7 @@ def from_tree(tree: Tree, config: Mapping[str, Any], used: list[dict[str, Any]])
     """
     import numpy as np
 
-    from advcodes.data.decoding import headers
+    from advcodes.data.decoding import headers, settled
     from advcodes.data.source import Source
 
     where, how = tree.roots[0], config.get("folder") or {}
@@ -181,17 +181,18 @@ def from_tree(tree: Tree, config: Mapping[str, Any], used: list[dict[str, Any]])
         if inside:
             rows += [inside[i] for i in random.permutation(len(inside))]
             counts[split] = len(inside)
-    channels, deep = config.get("channels"), {}
+    channels, levels = config.get("channels"), None
     if channels is None or config.get("source") == "folder":
         found = headers(tree, names)
         channels = channels or (1 if all(h.grey for h in found.values()) else 3)
-        deep = {name: h.deep for name, h in found.items() if h.deep}
+        if levels := settled(tree, found, how.get("levels")):
+            used[0] |= {"deep": sum(1 for h in found.values() if h.deep), "levels": list(levels)}
         if not (config.get("size") or config.get("crop")):
             _same_size(tree, {name: h.size for name, h in found.items()}, config["dataset"])
     return Source(
         splits=counts,
         labels=np.array([class_of[n] for n in rows], np.int64),
-        image=_reader(tree, rows, deep, how, channels, used[0]),
+        image=_reader(tree, rows, levels, bool(how.get("pad")), channels),
         name=lambda i: tree.where(rows[i]),
         classes=[_text(name) for name in classes],
         channels=channels,
@@ -200,27 +201,17 @@ def from_tree(tree: Tree, config: Mapping[str, Any], used: list[dict[str, Any]])
 
 
 def _reader(
-    tree: Tree, rows: Sequence[str], deep: Mapping[str, str], how: Mapping[str, Any], channels: int, used: dict
+    tree: Tree, rows: Sequence[str], levels: tuple[float, float] | None, pad: bool, channels: int
 ) -> Callable[[int], Image]:
-    """What reads the image of a row; it is told here which values are black and white, and so is ``used``."""
-    from advcodes.data import decoding, levels
+    """What reads the image of a row."""
+    from advcodes.data.decoding import decode
+    from advcodes.data.levels import to_8bit as levelled
     from advcodes.data.view import padded, to_8bit
 
-    def extremes(names: Sequence[str]) -> tuple[float, float]:
-        every = decoding.of_all(names, lambda name: levels.extremes_of(decoding.decode(tree, name))).values()
-        return min(low for low, _ in every), max(high for _, high in every)
-
-    settled = levels.settled(
-        {tree.where(n): kind for n, kind in deep.items()}, how.get("levels"), lambda _: extremes([*deep])
-    )
-    if settled:
-        used |= {"deep": len(deep), "levels": list(settled)}
-
     def read_row(i: int) -> Image:
-        image = decoding.decode(tree, rows[i])
-        if settled:
-            image = levels.to_8bit(image, settled)
-        return padded(to_8bit(image, channels)) if how.get("pad") else image
+        image = decode(tree, rows[i])
+        image = levelled(image, levels) if levels else image
+        return padded(to_8bit(image, channels)) if pad else image
 
     return read_row
 
