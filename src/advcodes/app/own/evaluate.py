@@ -84,7 +84,7 @@ def evaluate(
 def _measured(own: OwnRun, extractor: str, n: int | None, settings: Sequence[str]) -> Measured:
     """A run's numbers, measured unless they are there."""
     counts = json.loads((own.out / "prepared" / DATASET / "meta.json").read_text())["counts"]
-    n = n or min(MOST, counts["train"])
+    n = min(MOST, counts["train"]) if n is None else n
     chosen = [f"metrics.extractor={EXTRACTORS[extractor]}", f"metrics.n_generated={n}",
               f"metrics.curve_n_generated={min(CURVE, n)}"]  # fmt: skip
     graph = OwnGraph(own, [*chosen, *settings])
