@@ -75,6 +75,7 @@ grep -q "warning: 30 real images held out and 270 generated images" numbers.md |
 test -s my_run/evaluation/acl_ae_seed0.html || fail "no page"
 advcodes compare my_run other_run "${quick[@]}" --out compared.html | tee compared.md
 grep -q "| acl_ae_seed0 | vae_seed0 | real images |" compared.md || fail "the runs are not side by side"
+grep -q "accuracy" compared.md && fail "the same extractor was trained twice"
 grep -q "not comparable" compared.md && fail "the same images by the same extractor do not compare"
 test "$(grep -o "data:image/png" compared.html | wc -l)" = 4 || fail "not two grids of each run"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,7 +70,9 @@ def evaluate(
     if out is not None and (out.suffix.lower() not in (".html", ".htm") or not out.expanduser().parent.is_dir()):
         raise AdvcodesError(f"--out {out}: expected a file ending in .html, in a folder that is there")
     owns = [own_run(find(run)) for run in runs]  # before one of them is measured
-    found = [_measured(own, extractor, n, settings) for own in owns]
+    found: list[Measured] = []
+    for own in owns:
+        found.append(_measured(own, extractor, n, settings, found[0].graph if found else None))
     names = _names(owns)
     shown = [Shown(name, m.scores, _pictures(m)) for name, m in zip(names, found, strict=True)]
     warnings = _warnings(found, names)
@@ -81,8 +84,8 @@ def evaluate(
     return [table(shown), "", *(f"warning: {w}" for w in warnings), str(out)]
 
 
-def _measured(own: OwnRun, extractor: str, n: int | None, settings: Sequence[str]) -> Measured:
-    """A run's numbers, measured unless they are there."""
+def _measured(own: OwnRun, extractor: str, n: int | None, settings: Sequence[str], first: OwnGraph | None) -> Measured:
+    """A run's numbers, measured unless they are there; ``first`` is the graph of the run before it."""
     counts = json.loads((own.out / "prepared" / DATASET / "meta.json").read_text())["counts"]
     n = min(MOST, counts["train"]) if n is None else n
     chosen = [f"metrics.extractor={EXTRACTORS[extractor]}", f"metrics.n_generated={n}",
@@ -90,8 +93,16 @@ def _measured(own: OwnRun, extractor: str, n: int | None, settings: Sequence[str
     graph = OwnGraph(own, [*chosen, *settings])
     sampled = registry.method(own.run.variant).can("sample")
     artifact = graph.metrics(own.run) if sampled else _reconstructed(graph, own)
+    if first is not None and sampled:
+        _borrow(graph.extractor(DATASET), first.extractor(DATASET))
     _make(artifact, graph.params)
     return Measured(own, graph, json.loads((artifact.directory / "metrics.json").read_text()))
+
+
+def _borrow(extractor: Artifact, other: Artifact) -> None:
+    """Copy the extractor of another run's folder, if it is the one that would be trained here."""
+    if extractor.key == other.key and other.fresh() and not extractor.fresh():
+        shutil.copytree(other.directory, extractor.directory, dirs_exist_ok=True)
 
 
 def _make(artifact: Artifact, params: Params) -> None:
