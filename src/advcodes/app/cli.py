@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import json
 import os
 import shutil
@@ -286,7 +287,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; every error a user can cause is one line and exit status 1."""
     args = parser().parse_args(argv)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # names of files may be anything
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be anything
     try:
         args.run(args)
         sys.stdout.flush()  # a reader that has gone shall be noticed here

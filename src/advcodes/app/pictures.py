@@ -78,7 +78,7 @@ def how_seen(trained: TrainedRun) -> dict[str, Any]:
     dataset's manifest lies beside the runs; a run without it has what is usual: bilinear, and not cut.
     """
     view: dict[str, Any] = {}
-    known = None
+    known: list[float] | None = None
     above = trained.directory.resolve().parents  # <data>/runs/<scale>/<dataset>/<variant>/seed<k>
     if len(above) > 4:
         try:

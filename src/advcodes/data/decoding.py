@@ -49,7 +49,8 @@ def of_all(names: Sequence[str], make: Callable[[str], Any]) -> dict[str, Any]:
     Raises:
         AdvcodesError: with the line of the one image that cannot be used, or with one that names all such.
     """
-    found, faults = {}, []
+    found: dict[str, Any] = {}
+    faults: list[str] = []
     for name in names:
         try:
             found[name] = make(name)

@@ -181,7 +181,8 @@ def from_tree(tree: Tree, config: Mapping[str, Any], used: list[dict[str, Any]])
         if inside:
             rows += [inside[i] for i in random.permutation(len(inside))]
             counts[split] = len(inside)
-    channels, levels = config.get("channels"), None
+    channels = config.get("channels")
+    levels: tuple[float, float] | None = None
     if channels is None or config.get("source") == "folder":
         found = headers(tree, names)
         channels = channels or (1 if all(h.grey for h in found.values()) else 3)

@@ -157,7 +157,8 @@ def _pictures(measured: Measured) -> dict[str, tuple[np.ndarray, int]]:
     from advcodes.training.restore import restore
 
     graph, run = measured.graph, measured.own.run
-    method, found = registry.method(run.variant), {}
+    method = registry.method(run.variant)
+    found: dict[str, tuple[np.ndarray, int]] = {}
     if method.can("sample"):
         samples = np.load(graph.samples(run).directory / "samples.npy", mmap_mode="r", allow_pickle=False)
         found["samples"] = (np.array(samples[: 2 * ROWS * COLUMNS]), COLUMNS)
@@ -177,7 +178,8 @@ def _pictures(measured: Measured) -> dict[str, tuple[np.ndarray, int]]:
 
 def _warnings(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
     """What a reader of the numbers has to know."""
-    lines, few = [], []
+    lines: list[str] = []
+    few: list[str] = []
     for what, key in (("real images held out", "n_reference"), ("generated images", "n_generated")):
         counts = [m.scores["protocol"][key] for m in found if key in m.scores["protocol"]]
         few += [f"{min(counts):,} {what}"] if counts and min(counts) < FEW else []

@@ -84,7 +84,7 @@ class Finished(Artifact):
     """A result as it lies on disk, whatever has become of the images and the code that it was made from."""
 
     @functools.cached_property
-    def key(self) -> str:  # type: ignore[override]
+    def key(self) -> str:
         record = self.record()
         if record is None:
             raise AdvcodesError(f"{self.directory}: is not finished; {AGAIN}")

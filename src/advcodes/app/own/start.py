@@ -67,7 +67,8 @@ def _found(data: Path, source: Source) -> list[str]:
 
 def _skipped(data: Path, used: Mapping[str, Any]) -> list[str]:
     """What was found and is not used, and why."""
-    lines, broken = [], used.get("broken", {})
+    lines: list[str] = []
+    broken = used.get("broken", {})
     if broken:
         more = f"; and {len(broken) - NAMED} more" if len(broken) > NAMED else ""
         lines.append(f"skipped: {count(len(broken), 'broken file')}: {'; '.join([*broken.values()][:NAMED])}{more}")
