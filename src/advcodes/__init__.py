@@ -32,15 +32,20 @@ def load(run: str, device: Any = "cpu") -> TrainedRun:
     return load(run, device)
 
 
-def images(folder: str, size: int, channels: int = 3) -> Tensor:
+def images(
+    folder: str, size: int, channels: int = 3, fit: str = "crop", levels: tuple[float, float] | None = None
+) -> Tensor:
     """The images of a folder or zip, uint8 [N, channels, size, size], as runs take them.
 
+    They become square by ``fit``: ``crop``, ``pad`` or ``squash``; ``levels`` are the values that are black and white
+    in images of more than 8 bits a channel.
+
     Raises:
-        AdvcodesError: there are none, or one does not decode.
+        AdvcodesError: there are none, or some do not decode.
     """
     from advcodes.api import images
 
-    return images(folder, size, channels)
+    return images(folder, size, channels, fit, levels)
 
 
 def __getattr__(name: str) -> Any:

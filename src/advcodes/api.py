@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from advcodes.config.sections import Sampling
-from advcodes.core.errors import AdvcodesError
+from advcodes.config.sections import FITS, Sampling
+from advcodes.core.errors import AdvcodesError, unknown
 from advcodes.core.values import to_float
+from advcodes.data.decoding import decode, headers, of_all, settled
 from advcodes.data.files import Tree, is_image
-from advcodes.data.folder import decode
-from advcodes.data.view import view_image
+from advcodes.data.levels import to_8bit as levelled
+from advcodes.data.view import padded, to_8bit, view_image
 from advcodes.evaluation.sample import generate, shown
 from advcodes.methods.base import ABILITIES
 from advcodes.training.restore import SENTENCES, Restored, restore
@@ -114,19 +116,37 @@ class TrainedRun:
             )
         return x.float()
 
-    def inpaint(self, x: Tensor, mask: Tensor) -> Tensor:
+    def inpaint(self, x: Images, mask: Images) -> Tensor:
         """Images filled where ``mask`` is true; elsewhere they stay as they are.
 
         Batch norm has the statistics of training, as there are no images here to estimate others from.
 
         Args:
-            x: float32 [N, C, H, W] in :attr:`value_range`; what is missing may have any value.
+            x: [N, C, H, W], floats in :attr:`value_range` or uint8; what is missing may have any value.
             mask: [N, 1, H, W], bool, or numbers that are true where they are not 0.
 
         Raises:
             AdvcodesError: the method cannot inpaint, or not without ``masked: true``.
         """
-        return self._run(self.method.inpaint, x, mask)
+        return self._run(self.method.inpaint, to_float(torch.as_tensor(x), self.value_range), torch.as_tensor(mask))
+
+    def export(self, path: str | Path) -> int:
+        """Write all weights as safetensors, for other programs; returns how many tensors.
+
+        They are called ``<role>.<parameter>``: ``encoder.net.0.weight``. The file's metadata hold, as JSON, ``run``:
+        configuration, shape and value range.
+        """
+        from safetensors.torch import save
+
+        tensors = {
+            f"{role}.{name}": value.detach().cpu().contiguous().clone()
+            for role, net in self.method.networks.items()
+            for name, value in net.state_dict().items()
+        }
+        about = {"config": self.config, "shape": list(self.shape), "value_range": list(self.value_range)}
+        content = save(tensors, {"format": "pt", "run": json.dumps(about)})
+        Path(path).expanduser().write_bytes(content)  # `save_file` would let nobody else read it
+        return len(tensors)
 
     @torch.no_grad()  # not inference mode: its tensors cannot be learned from
     def _run(self, function: Any, *tensors: Tensor) -> Tensor:
@@ -134,31 +154,62 @@ class TrainedRun:
         return function(*(torch.as_tensor(t).to(device) for t in tensors)).cpu()
 
 
-def images(folder: str | Path, size: int, channels: int = 3) -> Tensor:
+def images(
+    folder: str | Path, size: int, channels: int = 3, fit: str = "crop", levels: Sequence[float] | None = None
+) -> Tensor:
     """The images of a folder or zip in order of their names, uint8 [N, channels, size, size], for :class:`TrainedRun`.
 
-    Each is cut to its centre square, as ``advcodes train --data`` does.
+    Args:
+        folder: or zip.
+        size: side of the square images.
+        channels: 1 (grey) or 3 (colour).
+        fit: how they become square, as for ``advcodes train --data``: ``crop`` to the centre, ``pad`` or ``squash``.
+        levels: values that are black and white in images of more than 8 bits a channel.
 
     Raises:
-        AdvcodesError: there are none, or one does not decode.
+        AdvcodesError: there are none, some do not decode (all of these are named), nothing tells their range of values,
+            or there is no such ``fit``.
     """
+    if fit not in FITS:
+        raise unknown("fit", fit, FITS)
     root = Path(folder).expanduser()
     tree = Tree(root) if root.exists() else None
     names = [name for name in tree.names if is_image(name)] if tree else []
     if tree is None or not names:
         raise AdvcodesError(f"{root}: no images there")
-    views = [view_image(decode(tree, name), size=size, keep_aspect=True, channels=channels) for name in names]
-    return torch.from_numpy(np.stack(views))
+    known = settled(tree, headers(tree, names), levels)
+
+    def view(name: str) -> np.ndarray:
+        image = decode(tree, name)
+        try:
+            image = levelled(image, known) if known else image
+            image = padded(to_8bit(image, channels)) if fit == "pad" else image
+            return view_image(image, size=size, keep_aspect=fit == "crop", channels=channels)
+        except AdvcodesError as error:
+            raise AdvcodesError(f"{tree.where(name)}: {error}") from None
+
+    views = of_all(names, view)
+    return torch.from_numpy(np.stack([views[name] for name in names]))
+
+
+def find(run: str | Path) -> Path:
+    """The directory of a run that :func:`load` takes.
+
+    Raises:
+        AdvcodesError: several runs lie below it.
+    """
+    directory = Path(run).expanduser()
+    if not directory.is_dir():
+        return Path("data/runs") / run
+    if (directory / "run.json").exists():
+        return directory
+    below = sorted(path.parent for path in directory.glob("runs/*/*/*/seed*/run.json"))
+    if len(below) > 1:
+        raise AdvcodesError(f"{directory}: holds {len(below)} runs; name one: {', '.join(map(str, below))}")
+    return below[0] if below else directory
 
 
 def load(run: str | Path, device: Any = "cpu") -> TrainedRun:
     """See :func:`advcodes.load`."""
-    directory = Path(run).expanduser()
-    if not directory.is_dir():
-        directory = Path("data/runs") / run
-    elif not (directory / "run.json").exists():
-        below = sorted(path.parent for path in directory.glob("runs/*/*/*/seed*/run.json"))
-        if len(below) > 1:
-            raise AdvcodesError(f"{directory}: holds {len(below)} runs; name one: {', '.join(map(str, below))}")
-        directory = below[0] if below else directory
+    directory = find(run)
     return TrainedRun(restore(directory, device), directory)

@@ -75,8 +75,8 @@ def test_the_start_says_what_will_be_done(photos: Path, capsys: pytest.CaptureFi
     said = capsys.readouterr().out
     for words in (
         "30 images found: 27 to train on, 3 held out (test)",
-        "skipped: 1 files that are no images by their names (1 .txt)",
-        "each cut to its centre square of 8x8 pixels; the prepared array takes 0.0 MB on disk",
+        "skipped: 1 file, no images by their names (1 .txt)",
+        "each cut to its centre square of 8x8 pixels, colour; the prepared array takes 0.0 MB on disk",
         "from the start, to 2 steps",
     ):
         assert words in said
@@ -91,7 +91,7 @@ def test_photos_are_not_squashed_unasked(tmp_path: Path, monkeypatch: pytest.Mon
     pixels[:, 8:16] = 255  # the middle third is white
     for i in range(20):
         Image.fromarray(pixels).save(tmp_path / f"photos/{i}.png")
-    for fit, mean in (("crop", 255), ("squash", 85)):
+    for fit, mean in (("crop", 255), ("squash", 85), ("pad", 28)):
         assert train("--images=32", f"--fit={fit}", out=fit) == 0
         assert abs(np.load(f"{fit}/prepared/images/images.npy").mean() - mean) < 5
 
@@ -205,7 +205,7 @@ def test_a_run_takes_and_gives_ordinary_tensors(photos: Path):
 
 def test_the_example_ends_well(tmp_path: Path):
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
-    command = ["bash", str(ROOT / "examples/own_images.sh"), str(tmp_path), "128"]
+    command = ["bash", str(ROOT / "examples/own_images.sh"), str(tmp_path), "128", "4"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "own_images.sh: all is right" in done.stdout

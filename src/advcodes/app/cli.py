@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import json
 import os
 import shutil
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from advcodes import __version__
-from advcodes.app.own.settings import FITS
+from advcodes.app.own import commands as own
 from advcodes.build.produce import produce
 from advcodes.build.provenance import Artifact
 from advcodes.build.versions import keep_lock, record
@@ -28,7 +30,7 @@ from advcodes.metrics import registry as metrics
 from advcodes.metrics.base import Metric
 
 AFFECTS_RESULTS = False
-IMAGES = 200_000  #: seen in a training on own images, unless --images says otherwise
+IMPOSSIBLE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)  #: places to write to
 SCHEMA = Path("pipeline/params.schema.json")
 
 
@@ -59,52 +61,11 @@ def _extractor(args: argparse.Namespace) -> None:
     _stage(lambda g, what: g.made_for(args.task, what or "") if args.task else g.extractor(what or ""))(args)
 
 
-def _train(args: argparse.Namespace) -> None:
-    if args.data is None:
-        own = [f"--{name}" for name in ("set", "images") if getattr(args, name)]
-        if args.what is not None and own:
-            raise AdvcodesError(f"train: {own[0]} goes with --data; what a named run trains with is in params.yaml")
-        if args.what is None:
-            raise AdvcodesError("train: name a run (demo/digits/gan/seed0), or your images with --data and --method")
-        _stage(lambda g, what: g.train(Run.parse(what)))(args)
-        return
-    from advcodes.app.own.train import train_own
-
-    train_own(
-        args.data,
-        args.method,
-        args.out,
-        size=args.size,
-        images=args.images or IMAGES,
-        seed=args.seed,
-        settings=args.set,
-        fit=args.fit,
-        replace=args.replace,
-    )
-
-
-def _sample(args: argparse.Namespace) -> None:
-    if args.out is None:
-        if args.text is not None:
-            raise AdvcodesError("sample: --text goes with --out, the grid of images of that sentence")
-        _stage(lambda g, what: g.samples(Run.parse(what)))(args)
-        return
-    import advcodes
-    from advcodes.core.values import to_stored
-    from advcodes.pages.pictures.images import grid
-
-    run = advcodes.load(args.what)
-    images = run.sample(args.n, args.seed) if args.text is None else run.say([args.text], args.n, args.seed)[0]
-    side = max(1, int(args.n**0.5))
-    out = Path(args.out).expanduser()
-    grid(to_stored(images, run.value_range).numpy(), -(-args.n // side), side, out, limit=None)
-    print(out)
-
-
 def _inpaint(args: argparse.Namespace) -> None:
     from advcodes.app.inpaint import fill
 
-    print("\n".join(fill(args.what, args.image, args.out, args.mask, args.box)))
+    image, out, mask = (path and path.expanduser() for path in (args.image, args.out, args.mask))
+    print("\n".join(fill(args.what, image, out, mask, args.box)))
 
 
 def _list(args: argparse.Namespace) -> None:
@@ -264,26 +225,14 @@ def parser() -> argparse.ArgumentParser:
     run_help = {"help": "scale/dataset/variant/seed<k>"}
     stage("prepare", "make a dataset's array", _stage(lambda g, w: g.prepared(w)), "dataset")
     stage("text", "train a sentence encoder and embed a dataset's captions", _stage(lambda g, w: g.text(w)), "dataset")
-    sub = stage("train", "train a run, or on your own images", _train, "run", nargs="?", **run_help)
-    own = sub.add_argument_group("own images")
-    own.add_argument("--data", type=Path, help="folder or zip of images")
-    own.add_argument("--method", default="acl_gan", help="method, see `advcodes list methods` (default: %(default)s)")
-    own.add_argument("--out", type=Path, default=Path("advcodes-out"),
-                     help="folder for checkpoints and grids (default: %(default)s)")  # fmt: skip
-    own.add_argument("--size", type=int, default=32, help="side of the square images in pixels (default: %(default)s)")
-    own.add_argument("--fit", choices=FITS, default="crop",
-                     help="how they become square: cut to the centre, or squeezed (default: %(default)s)")  # fmt: skip
-    own.add_argument("--images", type=int, help=f"training length in images seen (default: {IMAGES}); raised later, a "
-                     "finished run goes on to the new length")  # fmt: skip
-    own.add_argument("--seed", type=int, default=0, help="of the run (default: %(default)s)")
-    own.add_argument("--replace", action="store_true", help="train anew where --out has a run of other settings")
-    own.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
-                     help="any key of params.yaml: --set architectures.infogan.width=32")  # fmt: skip
-    sub = stage("sample", "generate a run's samples, or a grid with --out", _sample, "run", **run_help)
-    sub.add_argument("--out", help="write a PNG grid there instead")
-    sub.add_argument("-n", type=int, default=64, help="images in the grid")
-    sub.add_argument("--seed", type=int, default=0, help="of the grid's noise")
-    sub.add_argument("--text", help="sentence that the grid's images shall show (methods that are told captions)")
+    train = _stage(lambda g, what: g.train(Run.parse(what)))
+    sub = stage("train", "train a run, or on your own images", lambda a: own.train(a, train), "run", nargs="?",
+                **run_help)  # fmt: skip
+    own.train_options(sub)
+    samples = _stage(lambda g, what: g.samples(Run.parse(what)))
+    sub = stage("sample", "generate a run's samples, or images with --out or --png", lambda a: own.sample(a, samples),
+                "run", **own.RUN)  # fmt: skip
+    own.sample_options(sub)
     sub = add("inpaint", "fill in a piece of your own picture", _inpaint, "run",
               help="scale/dataset/variant/seed<k> of a variant with `masked: true`")  # fmt: skip
     sub.add_argument("--image", type=Path, required=True, help="the picture; it is brought to the run's size")
@@ -294,9 +243,12 @@ def parser() -> argparse.ArgumentParser:
     sub = stage("extractor", "train or fetch the feature extractor", _extractor, "dataset", nargs="?")
     sub.add_argument("--task", choices=[task for kind in EXTRACTORS.values() for task in kind.tasks],
                      help="make the one for this, whatever `metrics.extractor` is: the dataset's classifier (auto, "
-                          "statements), that of the MNIST score, of the feature-MSE, or Inception")  # fmt: skip
+                          "statements, rotations), that of the MNIST score, of the feature-MSE, Inception")  # fmt: skip
     stage("reference", "features of the real images", _stage(lambda g, w: g.reference(w)), "dataset")
-    stage("evaluate", "measure a run's samples", _stage(lambda g, w: g.metrics(Run.parse(w))), "run", **run_help)
+    measure = _stage(lambda g, what: g.metrics(Run.parse(what)))
+    sub = stage("evaluate", "measure a run", lambda a: own.evaluate(a, measure), "run", **own.RUN)
+    own.evaluate_options(sub)
+    own.add_commands(add)
     stage("study", "compute what a table or figure needs of networks", _stage(lambda g, w: g.study(w)), "item")
     stage("render", "render a table or figure", _stage(lambda g, w: g.item(w)), "item")
     for name, text, find in (
@@ -334,19 +286,23 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; every error a user can cause is one line and exit status 1."""
     args = parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be anything
     try:
         args.run(args)
         sys.stdout.flush()  # a reader that has gone shall be noticed here
     except AdvcodesError as error:
-        print(f"advcodes: error: {error}", file=sys.stderr)
+        print(f"advcodes: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # `advcodes list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        if error.errno not in DISK:
+        if error.errno not in (*DISK, *IMPOSSIBLE):
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(f"advcodes: error: {where}{reason(error)}; {REMEDY}", file=sys.stderr)
+        remedy = REMEDY if error.errno in DISK else "name another place"
+        print(f"advcodes: error: {where}{reason(error)}; {remedy}", file=sys.stderr)
         return 1
     except Interrupted as interruption:
         print(f"advcodes: {interruption}", file=sys.stderr)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from advcodes.api import TrainedRun, load
+from advcodes.app.pictures import fitted, how_seen, opened, size_words, to_side
 from advcodes.config.params import read
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.values import to_float, to_stored
-from advcodes.data.view import PILLOW, is_grey, to_8bit, view_image
+from advcodes.data.view import to_8bit
 from advcodes.methods import registry
 from advcodes.pages.text import listing
 
@@ -60,17 +59,19 @@ def fill(
         raise AdvcodesError(f"--out {out}: expected a file ending in .png, in a folder that is there")
     trained = load(run)
     _check(trained, run)
-    image = _opened(picture)
+    image = opened(picture)
     if box is not None:
         of_mask, missing = f"--box {' '.join(map(str, box))}", _boxed(box, image.size)
     else:
         assert mask is not None  # as one of them is given
         of_mask, missing = str(mask), _painted(mask)
         missing = missing.resize(image.size, Image.Resampling.NEAREST)
-    x, lines = _fitted(image, picture, trained)
-    gap = _to_side(missing, trained.shape, "nearest", _cut(trained)[1], 1)[0] > _WHITE
+    x, lines = fitted(image, picture, trained)
+    gap = to_side(missing, trained.shape, {**how_seen(trained), "resample": "nearest"}, 1)[0] > _WHITE
     if not gap.any():
-        raise AdvcodesError(f"{of_mask}: nothing of it is left at the run's {_size(gap.shape)} pixels; make it larger")
+        raise AdvcodesError(
+            f"{of_mask}: nothing of it is left at the run's {size_words(gap.shape)} pixels; make it larger"
+        )
     made = trained.inpaint(
         to_float(torch.from_numpy(x.copy())[None], trained.value_range), torch.from_numpy(gap)[None, None]
     )
@@ -98,18 +99,6 @@ def _check(trained: TrainedRun, run: str | Path) -> None:
     )
 
 
-def _opened(path: Path) -> Image.Image:
-    """An image, upright."""
-    try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise AdvcodesError(f"{path}: no such file") from None
-    except Exception as error:  # Pillow's decoders raise whatever damaged bytes lead them to
-        reason = "a folder" if path.is_dir() else "no image that can be read"
-        raise AdvcodesError(f"{path}: {reason} ({type(error).__name__}); give a PNG or JPEG file") from None
-
-
 def _boxed(box: Sequence[int], size: tuple[int, int]) -> Image.Image:
     """A mask of a picture's size with a white rectangle; ``size`` is (width, height)."""
     (top, left, height, width), (columns, rows) = box, size
@@ -125,7 +114,7 @@ def _boxed(box: Sequence[int], size: tuple[int, int]) -> Image.Image:
 
 def _painted(path: Path) -> Image.Image:
     """A mask in grey; what is transparent is black."""
-    image = _opened(path)
+    image = opened(path)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image).convert("RGB")
@@ -133,46 +122,3 @@ def _painted(path: Path) -> Image.Image:
     if np.asarray(image).max() <= _WHITE:
         raise AdvcodesError(f"{path}: marks nothing; paint what is missing white (over {_WHITE})")
     return image
-
-
-def _fitted(image: Image.Image, path: Path, trained: TrainedRun) -> tuple[np.ndarray, list[str]]:
-    """The picture uint8 [C, H, W] as the run's images are, and what was done to it."""
-    channels, *side = trained.shape
-    resample, centred = _cut(trained)
-    x = _to_side(image, trained.shape, resample, centred, channels)
-    old, done = (image.height, image.width), []
-    if old != tuple(side):
-        cut = "cut to its centre and " if centred and old[0] * side[1] != old[1] * side[0] else ""
-        done.append(f"{cut}resized from {_size(old)} to {_size(side)} pixels (rows x columns, {resample})")
-    if is_grey(image) != (channels == 1):
-        done.append("turned grey" if channels == 1 else "made of three equal channels")
-    return x, [f"{path}: {' and '.join(done)}, as the run's images are"] if done else []
-
-
-def _to_side(image: Image.Image, shape: Sequence[int], resample: str, centred: bool, channels: int) -> np.ndarray:
-    """uint8 [channels, H, W] of an image, with the height and width of ``shape``."""
-    _, height, width = shape
-    if height == width:
-        return view_image(image, size=height, resample=resample, keep_aspect=centred, channels=channels)
-    image = to_8bit(image, channels).resize((width, height), PILLOW.get(resample, Image.Resampling.BILINEAR))
-    return view_image(image, channels=channels)
-
-
-def _cut(trained: TrainedRun) -> tuple[str, bool]:
-    """How the run's dataset was brought to its side: the filter, and whether images were cut to their centre.
-
-    Its manifest lies beside the runs; a run without it has what is usual: bilinear, and not cut.
-    """
-    view: dict[str, Any] = {}
-    above = trained.directory.resolve().parents  # <data>/runs/<scale>/<dataset>/<variant>/seed<k>
-    if len(above) > 4:
-        try:
-            manifest = above[4] / "prepared" / above[1].name / "manifest.json"
-            view = json.loads(manifest.read_text())["spec"]["config"]
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
-    return view.get("resample", "bilinear"), bool(view.get("keep_aspect") or view.get("crop"))
-
-
-def _size(side: Sequence[int]) -> str:
-    return "x".join(map(str, side))

@@ -20,7 +20,7 @@ AFFECTS_RESULTS = False
 ROOM = 1 << 20  #: bytes that a pipeline needs for its own notes before it starts
 REMEDY = "free some space or fix permissions, then run again"
 #: Errors that say something about the disk. (numpy's and Pillow's have no number, when they cannot write all.)
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES, errno.EROFS)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def reason(error: OSError) -> str:

@@ -165,6 +165,8 @@ class Params(Model):
                 raise PathError(f"{here}.path", "missing: source `folder` needs the path of your images")
             if source != "folder" and view.path:
                 raise PathError(f"{here}.path", f"goes with `source: folder` only, not with {source!r}")
+            if source != "folder" and view.folder:
+                raise PathError(f"{here}.folder", f"goes with `source: folder` only, not with {source!r}")
             if view.count is not None and source not in ("shapes", "gaussians"):
                 raise PathError(
                     f"{here}.count",

@@ -12,6 +12,8 @@ from advcodes.methods.base import EarlyStoppingConfig
 AFFECTS_RESULTS = False
 Source = Literal["mnist", "svhn", "cifar10", "celeba", "flowers102", "folder", "digits", "shapes", "gaussians"]
 
+FITS = ("crop", "pad", "squash")  #: how own images become square: cut to the centre, by black bars, or squeezed
+
 
 class Machine(Model):
     """Where to run. Nothing here enters a result's key: results are good wherever they were made."""
@@ -42,11 +44,27 @@ class Crop(Model):
     left: Natural = Field(0, description="first column of a box")
 
 
+class Reading(Model):
+    """How a folder or zip of anyone's own images is read."""
+
+    pad: bool = Field(False, description="make images square by black bars, instead of squeezing")
+    skip_broken: bool = Field(False, description="leave out files that do not decode, instead of refusing")
+    loose: Literal["refuse", "skip", "class", "flat"] = Field(
+        "refuse",
+        description="images beside the folders of classes: refused, left out, a class of their own (`loose`), or no "
+        "classes at all",
+    )
+    levels: tuple[Real, Real] | None = Field(
+        None, description="values that are black and white in images of more than 8 bits a channel"
+    )
+
+
 class View(Model):
     """A dataset as one paper looks at it: crop, size, value range (facts of each paper's preprocessing)."""
 
     source: Source | None = Field(None, description="where the images come from; defaults to the dataset's name")
     path: str | None = Field(None, description="folder or zip of images (source: folder)")
+    folder: Reading | None = Field(None, description="how it is read (source: folder)")
     crop: Crop | None = Field(None, description="crop before resizing")
     size: Count | None = Field(None, description="side of the square images; null keeps the source's size")
     resample: Literal["nearest", "bilinear", "bicubic", "lanczos", "tf1_nearest", "tf1_bilinear"] = Field(

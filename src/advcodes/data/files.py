@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from advcodes.core.errors import AdvcodesError
@@ -96,6 +96,13 @@ class Tree:
                 prefix = "/".join(parts[: parts.index(folder) + 1]) + "/"
                 return self._below(prefix)
         return None
+
+    def without(self, names: Collection[str]) -> Tree:
+        """The same files but for these."""
+        tree = Tree()
+        tree.roots, tree._zips = self.roots, self._zips
+        tree._names = {name: inner for name, inner in self._names.items() if name not in names}
+        return tree
 
     def _below(self, prefix: str) -> Tree:
         tree = Tree()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import io
 import json
 import os
 import time
@@ -33,7 +33,7 @@ SPLITS = {
     "testing": "test",
     "extra": "extra",
 }
-ORIENTATION = 0x0112  #: EXIF tag; 5 to 8 turn the image by a quarter
+LOOSE = "loose"  #: class of images beside the folders of classes, where they are to have one
 TEST_SHARE = 10  #: without a test/ folder, one image in ten is for testing
 
 
@@ -111,6 +111,9 @@ def _hash(path: str) -> str:
 def read(config: Mapping[str, Any], machine: Machine, scratch: Path) -> Source:
     """The images of ``config["path"]``, a folder or a zip; see :func:`from_tree`.
 
+    With ``folder.skip_broken`` those that do not decode are left out; ``files`` of the result then names them, with
+    the reasons, under ``broken``.
+
     Raises:
         AdvcodesError: nothing is there, or what is there does not make a dataset.
     """
@@ -118,8 +121,29 @@ def read(config: Mapping[str, Any], machine: Machine, scratch: Path) -> Source:
     _check(path)
     tree = Tree(path).unwrapped(tuple(SPLITS))
     names = [n for n in tree.names if is_image(n)]
-    used = {"name": path.name, "fingerprint": config.get("content"), "files": len(names), "origin": "folder"}
+    used = {"name": _text(path.name), "fingerprint": config.get("content"), "files": len(names), "origin": "folder"}
+    if (config.get("folder") or {}).get("skip_broken") and names:
+        broken = _broken(path, config.get("content") or fingerprint(path), machine.threads)
+        said = {_text(name): _text(why) for name, why in broken.items()}
+        used |= {"files": len(names) - len(broken), "broken": said}
+        tree = tree.without(broken)
+        if len(broken) == len(names):
+            raise AdvcodesError(f"{path}: none of its {len(names)} images decodes (the first: {broken[names[0]]})")
     return from_tree(tree, config, [used])
+
+
+def _text(name: str) -> str:
+    """A name as text that can be written, whatever bytes the file system has in it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+@functools.lru_cache(maxsize=1)  # what is said of a folder, and then done with it
+def _broken(path: Path, content: str, threads: int) -> Mapping[str, str]:
+    """Images that do not decode, and why not; ``content`` says of which state of the folder."""
+    from advcodes.data.decoding import broken
+
+    tree = Tree(path).unwrapped(tuple(SPLITS))
+    return broken(tree, [n for n in tree.names if is_image(n)], threads)
 
 
 def from_tree(tree: Tree, config: Mapping[str, Any], used: list[dict[str, Any]]) -> Source:
@@ -133,25 +157,32 @@ def from_tree(tree: Tree, config: Mapping[str, Any], used: list[dict[str, Any]])
     Args:
         tree: the files.
         config: ``dataset``, ``seed``, ``crop``, ``size`` and ``channels``; without ``channels`` the images
-            become colour, unless all of them are grey.
-        used: provenance.
+            become colour, unless all of them are grey. ``folder``: how anyone's own are read
+            (:class:`advcodes.config.sections.Reading`).
+        used: provenance; the first learns how many images were left out as ``loose``, how many have more than 8 bits
+            a channel (``deep``), and which of their values are black and white (``levels``).
 
     Raises:
-        AdvcodesError: no images; images beside the folders of splits or classes; a test split without a training
-            split, or below classes; sizes that differ, without a size to bring them to; a file that does not decode.
+        AdvcodesError: no images; images beside the folders of splits or classes, and nobody says what to do with them;
+            a test split without a training split, or below classes; sizes that differ, without a size to bring them
+            to; files that do not decode; pixels whose range nothing tells.
     """
     import numpy as np
 
+    from advcodes.data.decoding import headers, settled
     from advcodes.data.source import Source
 
-    where = tree.roots[0]
+    where, how = tree.roots[0], config.get("folder") or {}
+    loose = how.get("loose") or "refuse"
     names = [n for n in tree.names if is_image(n)]
     if not names:
         raise AdvcodesError(f"{where}: no images in it (looked for {' '.join(IMAGES)})")
+    if loose == "skip" and (beside := _loose(names)):
+        used[0]["loose"] = len(beside)
+        names = [n for n in names if n not in beside]
     members = _splits(names, where, config["seed"])
-    classes, class_of = _classes(
-        [(n, n.split("/")[1:] if by_folder else n.split("/")) for _, n, by_folder in members], where
-    )
+    below = [(n, n.split("/")[1:] if by_folder else n.split("/")) for _, n, by_folder in members]
+    classes, class_of = _classes(below, where, loose)
     random = np.random.Generator(np.random.PCG64([config["seed"], 1]))
     rows: list[str] = []
     counts = {}
@@ -161,20 +192,51 @@ def from_tree(tree: Tree, config: Mapping[str, Any], used: list[dict[str, Any]])
             rows += [inside[i] for i in random.permutation(len(inside))]
             counts[split] = len(inside)
     channels = config.get("channels")
-    if channels is None:
-        sizes, grey = _headers(tree, names)
-        channels = 1 if grey else 3
+    levels: tuple[float, float] | None = None
+    if channels is None or config.get("source") == "folder":
+        found = headers(tree, names)
+        channels = channels or (1 if all(h.grey for h in found.values()) else 3)
+        if levels := settled(tree, found, how.get("levels")):
+            used[0] |= {"deep": sum(1 for h in found.values() if h.deep), "levels": list(levels)}
         if not (config.get("size") or config.get("crop")):
-            _same_size(tree, names, sizes, config["dataset"])
+            _same_size(tree, {name: h.size for name, h in found.items()}, config["dataset"])
     return Source(
         splits=counts,
         labels=np.array([class_of[n] for n in rows], np.int64),
-        image=lambda i: decode(tree, rows[i]),
+        image=_reader(tree, rows, levels, bool(how.get("pad")), channels),
         name=lambda i: tree.where(rows[i]),
-        classes=classes,
+        classes=[_text(name) for name in classes],
         channels=channels,
         files=used,
     )
+
+
+def _reader(
+    tree: Tree, rows: Sequence[str], levels: tuple[float, float] | None, pad: bool, channels: int
+) -> Callable[[int], Image]:
+    """What reads the image of a row."""
+    from advcodes.data.decoding import decode
+    from advcodes.data.levels import to_8bit as levelled
+    from advcodes.data.view import padded, to_8bit
+
+    def read_row(i: int) -> Image:
+        image = decode(tree, rows[i])
+        image = levelled(image, levels) if levels else image
+        return padded(to_8bit(image, channels)) if pad else image
+
+    return read_row
+
+
+def _loose(names: Sequence[str]) -> set[str]:
+    """Images that lie beside folders of images: of splits, where there is one to train on, or of classes."""
+    tops = {n.split("/")[0] for n in names if "/" in n}
+    splits = {top for top in tops if top.lower() in SPLITS}
+    if not any(SPLITS[top.lower()] == "train" for top in splits):
+        splits = set()
+    beside = {n for n in names if splits and n.split("/")[0] not in splits}
+    depth = 2 if splits else 1
+    flat = {n for n in names if n not in beside and n.count("/") < depth}
+    return beside | (flat if len(flat) + len(beside) < len(names) else set())
 
 
 def _splits(names: Sequence[str], where: Path, seed: int) -> list[tuple[str, str, bool]]:
@@ -188,7 +250,8 @@ def _splits(names: Sequence[str], where: Path, seed: int) -> list[tuple[str, str
         if beside:
             train = next(top for top, split in splits.items() if split == "train")
             raise AdvcodesError(
-                f"{where}: has {train}/, but {beside[0]} lies beside it; move it into {train}/ or into one for testing"
+                f"{where}: has {train}/, but {beside[0]} lies beside it; move it into {train}/ or one for testing, "
+                "or leave all such out by --loose skip"
             )
         members = [(splits[n.split("/")[0]], n, True) for n in names]
         if {s for s, _, _ in members} != {"train"}:
@@ -215,82 +278,33 @@ def _splits(names: Sequence[str], where: Path, seed: int) -> list[tuple[str, str
     return [("test" if i in test else "train", n, f) for i, (_, n, f) in enumerate(members)]
 
 
-def _classes(members: list[tuple[str, list[str]]], where: Path) -> tuple[list[str], dict[str, int]]:
-    """Class names, and the class of every image: that of the first folder, -1 where there are none."""
+def _classes(members: list[tuple[str, list[str]]], where: Path, how: str) -> tuple[list[str], dict[str, int]]:
+    """Class names, and the class of every image: that of the first folder, -1 where there are none.
+
+    Those that lie beside the folders are a class of their own, or all have none, as ``how`` says.
+    """
     loose = [name for name, parts in members if len(parts) == 1]
-    if loose and len(loose) < len(members):
+    if loose and len(loose) < len(members) and how not in ("class", "flat"):
         raise AdvcodesError(
             f"{where}: {len(loose)} images lie beside the folders of classes (the first: {loose[0]}); "
-            "move them into one"
+            "move them into one, or choose: --loose skip, class (of their own) or flat (no classes at all), which is "
+            "folder.loose in params.yaml"
         )
-    if loose:
-        return [], dict.fromkeys(loose, -1)
+    if len(loose) == len(members) or (loose and how == "flat"):
+        return [], dict.fromkeys((name for name, _ in members), -1)
+    members = [(name, parts if len(parts) > 1 else [LOOSE]) for name, parts in members]
     found = {parts[0] for _, parts in members}
     classes = sorted(found, key=lambda c: (int(c), c)) if all(c.isdecimal() for c in found) else sorted(found)
     number = {c: i for i, c in enumerate(classes)}
     return classes, {name: number[parts[0]] for name, parts in members}
 
 
-def _headers(tree: Tree, names: Sequence[str]) -> tuple[list[tuple[int, int]], bool]:
-    """Width and height of every image, and whether all are grey, without decoding them."""
-    from advcodes.data.view import is_grey
-
-    sizes, grey = [], True
-    for name in names:
-        image = _open(tree, name)
-        try:
-            turned = image.getexif().get(ORIENTATION, 1) >= 5
-        except Exception as error:
-            raise _undecodable(tree, name, error) from None
-        width, height = image.size
-        sizes.append((height, width) if turned else (width, height))
-        grey = grey and is_grey(image)
-    return sizes, grey
-
-
-def _same_size(tree: Tree, names: Sequence[str], sizes: Sequence[tuple[int, int]], dataset: str) -> None:
-    for name, size in zip(names, sizes, strict=True):
-        if size != sizes[0]:
-            first, other = ("x".join(map(str, s)) for s in (sizes[0], size))
+def _same_size(tree: Tree, sizes: Mapping[str, tuple[int, int]], dataset: str) -> None:
+    (first, of_first), *_ = sizes.items()
+    for name, size in sizes.items():
+        if size != of_first:
+            one, other = ("x".join(map(str, s)) for s in (of_first, size))
             raise AdvcodesError(
-                f"{tree.where(names[0])} is {first} and {tree.where(name)} is {other} pixels; "
+                f"{tree.where(first)} is {one} and {tree.where(name)} is {other} pixels; "
                 f"set datasets.{dataset}.size in params.yaml to bring all images to one size"
             )
-
-
-def _open(tree: Tree, name: str) -> Image:
-    from PIL import Image
-
-    data = tree.read(name)
-    try:
-        return Image.open(io.BytesIO(data))
-    except Exception as error:
-        raise _undecodable(tree, name, error) from None
-
-
-def decode(tree: Tree, name: str, upright: bool = True) -> Image:
-    """Decode one image.
-
-    Args:
-        tree: where it lies.
-        name: its relative name.
-        upright: turn it as its camera's note (EXIF) says.
-
-    Raises:
-        AdvcodesError: the file is no image or is damaged.
-    """
-    from PIL import ImageOps
-
-    image = _open(tree, name)
-    try:
-        image.load()
-        return ImageOps.exif_transpose(image) if upright else image
-    except Exception as error:  # Pillow's decoders raise whatever damaged bytes lead them to
-        raise _undecodable(tree, name, error) from None
-
-
-def _undecodable(tree: Tree, name: str, error: Exception) -> AdvcodesError:
-    reason = (
-        "no known image format" if type(error).__name__ == "UnidentifiedImageError" else " ".join(str(error).split())
-    )
-    return AdvcodesError(f"{tree.where(name)}: does not decode ({reason}); replace or remove it")

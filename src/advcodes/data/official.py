@@ -20,6 +20,7 @@ from PIL import Image
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.data import folder
+from advcodes.data.decoding import decode
 from advcodes.data.download import unpack
 from advcodes.data.expected import COUNTS
 from advcodes.data.files import Tree
@@ -205,7 +206,7 @@ def _celeba(search: Search, config: Mapping[str, Any]) -> Source:
     return Source(
         splits={s: int((codes == c).sum()) for c, s in enumerate(("train", "val", "test"))},
         labels=np.full(len(order), -1, np.int64),
-        image=lambda i: folder.decode(tree, order[i], upright=False),
+        image=lambda i: decode(tree, order[i], upright=False),
         name=lambda i: tree.where(order[i]),
         attributes=(np.array([rows[name] for name in order]).astype(np.int8) > 0).astype(np.uint8),
         attribute_names=head,
@@ -269,7 +270,7 @@ def _flowers102(search: Search, config: Mapping[str, Any]) -> Source:
     return Source(
         splits=splits,
         labels=np.array([label for _, label in rows], np.int64),
-        image=lambda i: folder.decode(images, rows[i][0], upright=False),
+        image=lambda i: decode(images, rows[i][0], upright=False),
         name=lambda i: images.where(rows[i][0]),
         classes=Flowers102.classes,
         captions=_captions(search, [name for name, _ in rows]),

@@ -64,6 +64,14 @@ def to_8bit(image: Image.Image, channels: int | None = None) -> Image.Image:
     return image.convert("L" if grey else "RGB")
 
 
+def padded(image: Image.Image) -> Image.Image:
+    """An image in the middle of a black square."""
+    side = max(image.size)
+    square = Image.new(image.mode, (side, side))
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return square
+
+
 def view_image(
     image: Image.Image,
     *,

@@ -41,7 +41,7 @@ TRAINED_TO = {
     "statements": "tell the dataset's binary attributes and, where it has classes, whether an image shows each of "
     "them, every answer on its own and with noise added to images",
     "rotations": "tell by which of 0, 90, 180 and 270 degrees an image was turned (RotNet, Gidaris et al. 2018): the "
-    "dataset has neither classes nor attributes",
+    "dataset has neither classes nor attributes, or they shall not matter",
 }
 
 
@@ -187,7 +187,7 @@ def task_of(data: Prepared, wanted: str = "auto") -> Task:
 
     Args:
         data: the training split.
-        wanted: ``auto`` or ``statements`` (attributes and classes, each as a binary target).
+        wanted: ``auto``, ``statements`` (attributes and classes, each as a binary target) or ``rotations``.
 
     Raises:
         AdvcodesError: points without classes; there is nothing to learn from them. Or there are no attributes.
@@ -197,9 +197,9 @@ def task_of(data: Prepared, wanted: str = "auto") -> Task:
         if data.attributes is None:
             raise AdvcodesError(f"{data.dataset}: has no attributes for a classifier to learn; use another dataset")
         return Task("statements", data.attributes.shape[1] + (classes if classes >= 2 else 0))
-    if classes >= 2:
+    if wanted == "auto" and classes >= 2:
         return Task("classes", classes)
-    if data.attributes is not None:
+    if wanted == "auto" and data.attributes is not None:
         return Task("attributes", data.attributes.shape[1])
     if data.points:
         raise AdvcodesError(f"{data.dataset}: points without classes give the classifier nothing to learn; add labels")

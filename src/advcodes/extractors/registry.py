@@ -56,10 +56,11 @@ EXTRACTORS = {
         Kind(
             "classifier",
             "stands in for Inception: trained on each dataset to tell classes, else attributes, else rotations; for "
-            "`statements`, to say of noisy images what captions say",
+            "`statements`, to say of noisy images what captions say; for `rotations`, to tell these whatever classes "
+            "there are",
             "advcodes.extractors.classifier",
             "classifier/{dataset}/{hash}",
-            ("auto", "statements"),
+            ("auto", "statements", "rotations"),
             settings="classifier",
             measures=True,
         ),

@@ -62,6 +62,8 @@ class DataGraph:
             recorded = before["spec"].get("config", {}).get("content")
             if content := identity(source, self.params.machine, recorded):
                 seen["content"] = content
+        if view.folder is None:
+            del seen["folder"]  # as it was before there was such a thing
         modules = ("advcodes.data.prepare", f"advcodes.data.{_module_of(source)}")
         return Artifact(f"prepared/{dataset}", manifest, seen, {}, modules)
 

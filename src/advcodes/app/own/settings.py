@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from advcodes.config.params import merge
+from advcodes.config.sections import Reading
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.schema import SEEDS
 from advcodes.methods import registry
 
 AFFECTS_RESULTS = False
 SIGNED = [-1, 1]
-FITS = ("crop", "squash")  #: how images become square
+LOOSE = get_args(Reading.model_fields["loose"].annotation)  #: what may become of images beside the folders of classes
 _BEGAN = {"architecture": "began", "value_range": SIGNED, "training": {"batch_size": 16}, "optimiser": {"lr": 1e-4}}
 #: Where a method differs from its defaults: networks of a family of its own, and the settings that params.yaml has
 #: for them.
@@ -48,7 +50,16 @@ def architectures(size: int) -> dict[str, Any]:
 
 
 def settings_for(
-    data: Path, method: str, size: int, images: int, seed: int, settings: list[str], fit: str = "crop"
+    data: Path,
+    method: str,
+    size: int,
+    images: int,
+    seed: int,
+    settings: Sequence[str],
+    fit: str = "crop",
+    skip_broken: bool = False,
+    loose: str = "refuse",
+    levels: Sequence[float] | None = None,
 ) -> dict[str, Any]:
     """A whole params tree for one run on a folder of images.
 
@@ -59,7 +70,10 @@ def settings_for(
         images: training length.
         seed: of the run.
         settings: ``key.path=value`` overrides, values in YAML.
-        fit: one of :data:`FITS`: cut the centre square out of each image, or squeeze it.
+        fit: one of :data:`advcodes.config.sections.FITS`.
+        skip_broken: leave out files that do not decode.
+        loose: one of :data:`LOOSE`: what becomes of images beside the folders of classes.
+        levels: values that are black and white in images of more than 8 bits a channel.
 
     Raises:
         AdvcodesError: unknown method, a method that is told captions, a seed that is no 32-bit number, or a setting
@@ -70,13 +84,20 @@ def settings_for(
         raise AdvcodesError(f"{method} is told captions, and a folder of images has none; take another method")
     if not 0 <= seed < SEEDS:
         raise AdvcodesError(f"--seed {seed}: expected 0 to {SEEDS - 1}")
+    reading = {"pad": fit == "pad", "skip_broken": skip_broken, "loose": loose, "levels": levels and list(levels)}
     tree: dict[str, Any] = {
         "scale": "laptop",
         "items": [],
         "seeds": [seed],
         "budget": {"default": {"images": images}},
         "datasets": {
-            "images": {"source": "folder", "path": str(data), "size": size, "keep_aspect": fit == "crop"},
+            "images": {
+                "source": "folder",
+                "path": str(data),
+                "size": size,
+                "keep_aspect": fit == "crop",
+                "folder": reading,
+            },
         },
         "architectures": architectures(size),
         "variants": {cls.name: {"method": method, **VARIANTS.get(method, {})}},

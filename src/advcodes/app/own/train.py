@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from advcodes.app.own.runs import ABOUT, DATASET
 from advcodes.app.own.settings import settings_for
+from advcodes.app.own.start import announce
 from advcodes.build.produce import produce
 from advcodes.build.provenance import UNFINISHED, Artifact, ancestors_first, write_atomically
 from advcodes.config.params import Params, resolve
 from advcodes.core.errors import AdvcodesError
-from advcodes.data.files import OUTPUT, Tree, is_image
+from advcodes.data.files import OUTPUT
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.methods import registry
 
 AFFECTS_RESULTS = False
-ABOUT = "own.json"  #: in a run's directory: what it is trained with, for the next call
-HOW = {True: "each cut to its centre square", False: "each squeezed to a square"}
 
 
 def train_own(
@@ -32,8 +32,11 @@ def train_own(
     size: int = 32,
     images: int = 200_000,
     seed: int = 0,
-    settings: list[str] | None = None,
+    settings: Sequence[str] = (),
     fit: str = "crop",
+    skip_broken: bool = False,
+    loose: str = "refuse",
+    levels: Sequence[float] | None = None,
     replace: bool = False,
 ) -> Path:
     """Prepare the images, train, and draw a grid of samples for every snapshot (of a method that can sample).
@@ -49,7 +52,10 @@ def train_own(
         images: training length in images seen.
         seed: of the run.
         settings: ``key.path=value``, keys of params.yaml.
-        fit: how images become square, see :func:`settings_for`.
+        fit: how images become square; this and the next three as in :func:`settings_for`.
+        skip_broken: leave out files that do not decode.
+        loose: what becomes of images beside the folders of classes.
+        levels: values that are black and white in images of more than 8 bits a channel.
         replace: train anew where there is a run of other settings or images.
 
     Returns:
@@ -64,19 +70,25 @@ def train_own(
     from advcodes.training.restore import restore, snapshots
 
     data, out = data.expanduser(), out.expanduser().absolute()
-    params = resolve(settings_for(data, method, size, images, seed, settings or [], fit), "command line")
+    asked = {
+        "method": method, "size": size, "images": images, "seed": seed, "settings": list(settings), "fit": fit,
+        "skip_broken": skip_broken, "loose": loose, "levels": levels and list(levels),
+    }  # fmt: skip
+    params = resolve(settings_for(data, **asked), "command line")
     if not data.exists():
         raise AdvcodesError(f"--data {data}: no such folder or zip of images")
     _writable(out)
     graph = Graph(params, data=out, reports=out / "reports")
-    artifact = graph.train(Run(params.scale, "images", method, seed))
-    if not artifact.inputs["data"].fresh():
-        _announce(data, artifact, size)
+    artifact = graph.train(Run(params.scale, DATASET, method, seed))
     earlier = _earlier(artifact, replace)
+    if replace or not artifact.fresh():
+        announce(data, fit, artifact, params.machine)
     for needed in ancestors_first([artifact]):
         if needed is not artifact:
             produce(needed, params)
-    _train(artifact, params, earlier)
+    if replace:
+        _clear(artifact)
+    _train(artifact, params, earlier, asked)
     load = f"advcodes.load({str(artifact.directory)!r})"
     if not registry.method(method).can("sample"):
         print(f"{method} cannot sample, so there is no grid\n{load}")
@@ -101,36 +113,6 @@ def _writable(out: Path) -> None:
         raise AdvcodesError(f"--out {out}: cannot be written: {error.strerror}; give a folder that can") from None
 
 
-def _announce(data: Path, artifact: Artifact, size: int) -> None:
-    """Say what there is and what will be done with it, before work begins."""
-    from advcodes.config.sections import Machine
-    from advcodes.data import folder
-
-    config = artifact.inputs["data"].config
-    source = folder.read(config, Machine(), artifact.directory)
-    held = {name: n for name, n in source.splits.items() if name != "train"}
-    total, channels = len(source), config["channels"] or source.channels or 3
-    print(
-        f"{data}: {total:,} images found: {source.splits.get('train', 0):,} to train on, "
-        + ", ".join(f"{n:,} held out ({name})" for name, n in held.items())
-        + (f"; {len(source.classes)} classes" if source.classes else "")
-    )
-    others = Counter(Path(name).suffix.lower() or name for name in Tree(data).names if not is_image(name))
-    if others:
-        what = ", ".join(f"{n} {kind}" for kind, n in others.most_common(5))
-        print(f"skipped: {sum(others.values()):,} files that are no images by their names ({what})")
-    bytes_ = total * channels * size * size
-    print(
-        f"{HOW[config['keep_aspect']]} of {size}x{size} pixels; the prepared array takes {_size(bytes_)} on disk and "
-        "as much memory. How long training takes is said once it runs",
-        flush=True,
-    )
-
-
-def _size(bytes_: int) -> str:
-    return f"{bytes_ / 1e9:.1f} GB" if bytes_ >= 1e9 else f"{bytes_ / 1e6:.1f} MB"
-
-
 def _about(artifact: Artifact) -> dict[str, Any]:
     """What a run is of, whatever version of advcodes trains it and wherever its images lie."""
     images = {k: v for k, v in artifact.inputs["data"].config.items() if k != "path"}
@@ -151,11 +133,6 @@ def _earlier(artifact: Artifact, replace: bool) -> list[str]:
     except (OSError, ValueError):
         before = None
     if before is None or replace:
-        if replace:
-            for old in (UNFINISHED, "snapshots"):
-                shutil.rmtree(artifact.directory / old, ignore_errors=True)
-            for old in ("checkpoint.pt", "networks.pt", "run.json", "losses.csv", ABOUT, artifact.manifest.name):
-                (artifact.directory / old).unlink(missing_ok=True)
         return []
     differs = [f"{part}.{key}" for part in now for key in now[part] if now[part][key] != before[part].get(key)]
     keys = before["keys"]
@@ -181,7 +158,16 @@ def _earlier(artifact: Artifact, replace: bool) -> list[str]:
     return keys
 
 
-def _train(artifact: Artifact, params: Params, earlier: list[str]) -> None:
+def _clear(artifact: Artifact) -> None:
+    """Remove a run that is to be trained anew."""
+    for old in (UNFINISHED, "snapshots"):
+        shutil.rmtree(artifact.directory / old, ignore_errors=True)
+    for old in ("checkpoint.pt", "networks.pt", "run.json", "losses.csv", ABOUT):
+        (artifact.directory / old).unlink(missing_ok=True)
+    artifact.forget()
+
+
+def _train(artifact: Artifact, params: Params, earlier: list[str], asked: Mapping[str, Any]) -> None:
     """Train, or go on; what was finished before stays until the new run is."""
     from advcodes.jobs import device
     from advcodes.training.train import train
@@ -200,12 +186,15 @@ def _train(artifact: Artifact, params: Params, earlier: list[str]) -> None:
                 shutil.copytree(here / "snapshots", work / "snapshots", dirs_exist_ok=True)
             for name in ("losses.csv", "checkpoint.pt"):
                 shutil.copyfile(here / name, work / name)
-        write_atomically(here / ABOUT, json.dumps({**about, "keys": [*earlier, artifact.key]}, indent=1) + "\n")
+        write_atomically(
+            here / ABOUT, json.dumps({**about, "keys": [*earlier, artifact.key], "asked": asked}, indent=1) + "\n"
+        )
         begun = "resuming from the last checkpoint" if (work / "checkpoint.pt").exists() else "from the start"
         print(f"{artifact.id}: {begun}, to {steps:,} steps")
         with device.claimed(params.machine) as where:
             files, facts = train(
                 artifact.config, artifact.inputs["data"].directory, work, where, key=artifact.key,
+                pretrained=artifact.inputs["pretrained"].directory if "pretrained" in artifact.inputs else None,
                 name=artifact.id.removeprefix("train/"), log_every=params.training.log_every,
                 checkpoint_seconds=params.training.checkpoint_seconds, earlier=earlier, whole=True,
             )  # fmt: skip
