@@ -20,6 +20,7 @@ from advcodes.build.provenance import Artifact
 from advcodes.build.versions import keep_lock, record
 from advcodes.config.params import SCALES, json_schema, read
 from advcodes.core.errors import AdvcodesError, Interrupted
+from advcodes.core.progress import end_bar
 from advcodes.extractors.registry import EXTRACTORS
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import DATA, Run
@@ -66,7 +67,13 @@ def _train(args: argparse.Namespace) -> None:
             raise AdvcodesError(f"train: {own[0]} goes with --data; what a named run trains with is in params.yaml")
         if args.what is None:
             raise AdvcodesError("train: name a run (demo/digits/gan/seed0), or your images with --data and --method")
-        _stage(lambda g, what: g.train(Run.parse(what)))(args)
+        graph = _graph()
+        artifact, options = graph.train(Run.parse(args.what)), {}
+        if args.tensorboard:
+            from advcodes.app.watch import watched
+
+            options["on_log"] = watched(artifact, Path("logs/tensorboard") / args.what)
+        produce(artifact, graph.params, args.key, **options)
         return
     from advcodes.app.own.train import train_own
 
@@ -80,6 +87,7 @@ def _train(args: argparse.Namespace) -> None:
         settings=args.set,
         fit=args.fit,
         replace=args.replace,
+        tensorboard=args.tensorboard,
     )
 
 
@@ -265,6 +273,8 @@ def parser() -> argparse.ArgumentParser:
     stage("prepare", "make a dataset's array", _stage(lambda g, w: g.prepared(w)), "dataset")
     stage("text", "train a sentence encoder and embed a dataset's captions", _stage(lambda g, w: g.text(w)), "dataset")
     sub = stage("train", "train a run, or on your own images", _train, "run", nargs="?", **run_help)
+    sub.add_argument("--tensorboard", action="store_true",
+                     help="log losses, metrics and images for TensorBoard; where to is said")  # fmt: skip
     own = sub.add_argument_group("own images")
     own.add_argument("--data", type=Path, help="folder or zip of images")
     own.add_argument("--method", default="acl_gan", help="method, see `advcodes list methods` (default: %(default)s)")
@@ -338,6 +348,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.run(args)
         sys.stdout.flush()  # a reader that has gone shall be noticed here
     except AdvcodesError as error:
+        end_bar()
         print(f"advcodes: error: {error}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # `advcodes list | head`
@@ -352,9 +363,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 1
     except Interrupted as interruption:
+        end_bar()
         print(f"advcodes: {interruption}", file=sys.stderr)
         return 128 + interruption.signal
     except KeyboardInterrupt:
+        end_bar()
         print("advcodes: interrupted", file=sys.stderr)
         return 130
     return 0

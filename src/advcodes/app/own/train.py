@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from advcodes.app.own.settings import settings_for
+from advcodes.app.watch import Watch, watched
 from advcodes.build.produce import produce
 from advcodes.build.provenance import UNFINISHED, Artifact, ancestors_first, write_atomically
 from advcodes.config.params import Params, resolve
@@ -35,6 +36,7 @@ def train_own(
     settings: list[str] | None = None,
     fit: str = "crop",
     replace: bool = False,
+    tensorboard: bool = False,
 ) -> Path:
     """Prepare the images, train, and draw a grid of samples for every snapshot (of a method that can sample).
 
@@ -51,6 +53,7 @@ def train_own(
         settings: ``key.path=value``, keys of params.yaml.
         fit: how images become square, see :func:`settings_for`.
         replace: train anew where there is a run of other settings or images.
+        tensorboard: write TensorBoard's log, too, to ``tensorboard/<method>_seed<k>/``.
 
     Returns:
         The run's directory, for :func:`advcodes.load`.
@@ -73,10 +76,11 @@ def train_own(
     if not artifact.inputs["data"].fresh():
         _announce(data, artifact, size)
     earlier = _earlier(artifact, replace)
+    watch = watched(artifact, out / "tensorboard" / f"{method}_seed{seed}") if tensorboard else None
     for needed in ancestors_first([artifact]):
         if needed is not artifact:
             produce(needed, params)
-    _train(artifact, params, earlier)
+    _train(artifact, params, earlier, watch)
     load = f"advcodes.load({str(artifact.directory)!r})"
     if not registry.method(method).can("sample"):
         print(f"{method} cannot sample, so there is no grid\n{load}")
@@ -181,7 +185,7 @@ def _earlier(artifact: Artifact, replace: bool) -> list[str]:
     return keys
 
 
-def _train(artifact: Artifact, params: Params, earlier: list[str]) -> None:
+def _train(artifact: Artifact, params: Params, earlier: list[str], watch: Watch | None) -> None:
     """Train, or go on; what was finished before stays until the new run is."""
     from advcodes.jobs import device
     from advcodes.training.train import train
@@ -208,6 +212,7 @@ def _train(artifact: Artifact, params: Params, earlier: list[str]) -> None:
                 artifact.config, artifact.inputs["data"].directory, work, where, key=artifact.key,
                 name=artifact.id.removeprefix("train/"), log_every=params.training.log_every,
                 checkpoint_seconds=params.training.checkpoint_seconds, earlier=earlier, whole=True,
+                on_log=watch,
             )  # fmt: skip
         files = [*files, "checkpoint.pt"]
         for name in files:
