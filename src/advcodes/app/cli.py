@@ -109,6 +109,12 @@ def _sample(args: argparse.Namespace) -> None:
     print(out)
 
 
+def _explore(args: argparse.Namespace) -> None:
+    from advcodes.app.explore.page import explore
+
+    explore(args.what, args.port, args.browser)
+
+
 def _inpaint(args: argparse.Namespace) -> None:
     from advcodes.app.inpaint import fill
 
@@ -301,6 +307,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--box", type=int, nargs=4, metavar=("TOP", "LEFT", "HEIGHT", "WIDTH"),
                      help="or the rectangle that is missing, in the picture's pixels")  # fmt: skip
     sub.add_argument("--out", type=Path, required=True, help="write the filled picture there, a PNG")
+    sub = add("explore", "look at a run in the browser: samples, sliders, your own pictures", _explore, "run",
+              help="scale/dataset/variant/seed<k>, a run's directory, or --out of a training")  # fmt: skip
+    sub.add_argument("--port", type=int, help="of 127.0.0.1; a free one unless given")
+    sub.add_argument("--browser", action="store_true", help="open the page there")
     sub = stage("extractor", "train or fetch the feature extractor", _extractor, "dataset", nargs="?")
     sub.add_argument("--task", choices=[task for kind in EXTRACTORS.values() for task in kind.tasks],
                      help="make the one for this, whatever `metrics.extractor` is: the dataset's classifier (auto, "

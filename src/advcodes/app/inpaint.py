@@ -67,8 +67,8 @@ def fill(
         assert mask is not None  # as one of them is given
         of_mask, missing = str(mask), _painted(mask)
         missing = missing.resize(image.size, Image.Resampling.NEAREST)
-    x, lines = _fitted(image, picture, trained)
-    gap = _to_side(missing, trained.shape, "nearest", _cut(trained)[1], 1)[0] > _WHITE
+    x, lines = fitted(image, picture, trained)
+    gap = to_side(missing, trained.shape, "nearest", how_cut(trained)[1], 1)[0] > _WHITE
     if not gap.any():
         raise AdvcodesError(f"{of_mask}: nothing of it is left at the run's {_size(gap.shape)} pixels; make it larger")
     made = trained.inpaint(
@@ -135,11 +135,11 @@ def _painted(path: Path) -> Image.Image:
     return image
 
 
-def _fitted(image: Image.Image, path: Path, trained: TrainedRun) -> tuple[np.ndarray, list[str]]:
+def fitted(image: Image.Image, path: Path | str, trained: TrainedRun) -> tuple[np.ndarray, list[str]]:
     """The picture uint8 [C, H, W] as the run's images are, and what was done to it."""
     channels, *side = trained.shape
-    resample, centred = _cut(trained)
-    x = _to_side(image, trained.shape, resample, centred, channels)
+    resample, centred = how_cut(trained)
+    x = to_side(image, trained.shape, resample, centred, channels)
     old, done = (image.height, image.width), []
     if old != tuple(side):
         cut = "cut to its centre and " if centred and old[0] * side[1] != old[1] * side[0] else ""
@@ -149,7 +149,7 @@ def _fitted(image: Image.Image, path: Path, trained: TrainedRun) -> tuple[np.nda
     return x, [f"{path}: {' and '.join(done)}, as the run's images are"] if done else []
 
 
-def _to_side(image: Image.Image, shape: Sequence[int], resample: str, centred: bool, channels: int) -> np.ndarray:
+def to_side(image: Image.Image, shape: Sequence[int], resample: str, centred: bool, channels: int) -> np.ndarray:
     """uint8 [channels, H, W] of an image, with the height and width of ``shape``."""
     _, height, width = shape
     if height == width:
@@ -158,7 +158,7 @@ def _to_side(image: Image.Image, shape: Sequence[int], resample: str, centred: b
     return view_image(image, channels=channels)
 
 
-def _cut(trained: TrainedRun) -> tuple[str, bool]:
+def how_cut(trained: TrainedRun) -> tuple[str, bool]:
     """How the run's dataset was brought to its side: the filter, and whether images were cut to their centre.
 
     Its manifest lies beside the runs; a run without it has what is usual: bilinear, and not cut.
