@@ -21,6 +21,7 @@ from advcodes.pages.pictures.images import tile
 AFFECTS_RESULTS = False
 HOST = "127.0.0.1"
 SHOWN = 320  #: pixels of the side of a picture that is painted on or looked at alone, at least
+WIDE = 960  #: of a row of pictures
 FLAT = 2.0  #: times the mean share of variance, below which a first direction is none
 TITLES = {
     "samples": "Samples",
@@ -129,7 +130,9 @@ def _large(image: Image.Image) -> Image.Image:
 
 
 def _output(gradio: ModuleType, label: str, **how: Any) -> Any:
-    return gradio.Image(label=label, format="png", interactive=False, buttons=["download", "fullscreen"], **how)
+    gradio.Markdown(label)  # the component's own label would lie over the picture
+    return gradio.Image(show_label=False, label=label, format="png", interactive=False,
+                        buttons=["download", "fullscreen"], **how)  # fmt: skip
 
 
 def _input(gradio: ModuleType, label: str, value: Image.Image | None, **how: Any) -> Any:
@@ -184,7 +187,7 @@ def _walk(explorer: Explorer, gradio: ModuleType) -> None:
         about += " The codes vary about as much in every direction, so that these are no more than any others."
     gradio.Markdown(about)
     with gradio.Row():
-        with gradio.Column():
+        with gradio.Column(scale=1):
             sliders = [
                 gradio.Slider(-REACH, REACH, 0, step=0.1, label=f"direction {k} ({share:.0%} of the variance)",
                               elem_id=f"walk-{k}")
@@ -192,7 +195,11 @@ def _walk(explorer: Explorer, gradio: ModuleType) -> None:
             ]  # fmt: skip
             start = gradio.Slider(0, len(explorer.codes), 0, step=1, label="from: 0 is the mean, k the k-th code")
             back = gradio.Button("Back to the start", elem_id="walk-back")
-        picture = _output(gradio, "decoded", elem_id="walk-picture", value=_walked(explorer, 0, *[0.0] * len(sliders)))
+        with gradio.Column(scale=1):
+            picture = _output(
+                gradio, "the image of that code", elem_id="walk-picture",
+                value=_walked(explorer, 0, *[0.0] * len(sliders)),
+            )  # fmt: skip
     walked = _said(gradio, functools.partial(_walked, explorer))
     for slider in (start, *sliders):
         slider.change(walked, [start, *sliders], picture, trigger_mode="always_last", show_progress="hidden")
@@ -218,7 +225,7 @@ def _between(explorer: Explorer, gradio: ModuleType) -> None:
 
     def go(first: Image.Image | None, last: Image.Image | None, steps: int) -> Image.Image:
         images = explorer.between(first, last, steps)
-        return _grid(images, len(images))
+        return _grid(images, len(images), max(1, WIDE // (len(images) * explorer.run.shape[2])))
 
     gradio.on([button.click, steps.release], _said(gradio, go), [*pictures, steps], picture)
 
@@ -252,7 +259,8 @@ def _fill(explorer: Explorer, gradio: ModuleType) -> None:
             brush=gradio.Brush(default_size=SHOWN // 8, colors=["#ff0000"], color_mode="fixed"), transforms=(),
             layers=False, canvas_size=(SHOWN, SHOWN), elem_id="fill-editor",
         )  # fmt: skip
-        picture = _output(gradio, "what is missing, and what is filled in", elem_id="fill-picture")
+        with gradio.Column():
+            picture = _output(gradio, "what is missing, and what is filled in", elem_id="fill-picture")
     button = gradio.Button("Fill in", variant="primary", elem_id="fill-go")
 
     def fill(value: dict[str, Any] | None) -> Image.Image:
