@@ -25,7 +25,7 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 PATIENCE = 90_000  #: milliseconds; of a machine that has much else to do
 SMALL = ["--set=architectures.infogan.width=4", "--set=architectures.infogan.features=8",
          "--set=training.batch_size=16", "--set=training.snapshots=1", "--set=sampling.batch_size=64",
-         "--set=sampling.reestimate_batches=1"]  # fmt: skip
+         "--set=sampling.reestimate_batches=1", "--set=variants.acl_ae.optimiser.lr=0.01"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         pixels = random.integers(0, 120, (12, 16, 3)) + (130 if i % 2 else 0)
         Image.fromarray(pixels.astype(np.uint8)).save(place / f"{i:02d}.png")
-    command = ["train", "--data", "photos", "--method", "acl_ae", "--size", "8", "--out", "run", "--images", "640"]
+    command = ["train", "--data", "photos", "--method", "acl_ae", "--size", "8", "--out", "run", "--images", "960"]
     subprocess.run([sys.executable, "-m", "advcodes", *command, *SMALL], cwd=folder, check=True, env=environment())
     return folder
 
@@ -63,7 +63,7 @@ def pipeline(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "data/prepared").mkdir(parents=True)
     (folder / "data/prepared/digits").symlink_to(prepared / "digits")
     for method, more in (("ali", {"method__masked": True}), ("lpaae_supervised", {})):
-        config = run_config(method, budget__images=640, **more)
+        config = run_config(method, budget__images=64, **more)
         train(config, prepared / "digits", folder / f"data/runs/demo/digits/{method}/seed0", torch.device("cpu"))
     return folder
 
@@ -135,12 +135,6 @@ def test_a_run_of_the_pipeline(browser: Browser, pipeline: Path):
         assert tabs(page) == ["Samples", "Walk", "Between two pictures", "Attributes", "Fill in"]
         changes(page, "samples", lambda: page.locator("#samples-draw").click())
 
-        tab(page, "Walk")
-        slider = page.locator("#walk-1 input[type=number]")
-        changes(page, "walk", lambda: (slider.fill("3"), slider.press("Enter")))
-        screenshot(page, "walk")
-        changes(page, "walk", lambda: page.locator("#walk-back").click())
-
         tab(page, "Fill in")
         canvas = page.locator("#fill-editor canvas").first
         expect(canvas).to_be_visible(timeout=PATIENCE)
@@ -160,8 +154,13 @@ def test_a_run_of_the_pipeline(browser: Browser, pipeline: Path):
 def test_a_run_on_own_images(browser: Browser, own: Path):
     with opened("run", own, browser) as page:
         assert tabs(page) == ["Samples", "Walk", "Between two pictures", "Attributes"]
+        tab(page, "Walk")
+        slider = page.locator("#walk-1 input[type=number]")
+        changes(page, "walk", lambda: (slider.fill("3"), slider.press("Enter")))
+        screenshot(page, "walk")
+        changes(page, "walk", lambda: page.locator("#walk-back").click())
+
         tab(page, "Between two pictures")
-        page.get_by_label("Clear").first.click() if page.get_by_label("Clear").count() else None
         for name in ("first", "last"):
             mine = sorted((own / "photos").rglob("*.png"))[0 if name == "first" else -1]
             field = page.locator(f"#between-{name}")
