@@ -52,7 +52,7 @@ class Explorer:
     """A trained run and what it can do. All images that it gives are uint8 [N, C, H, W].
 
     Codes of a run that encodes are decoded with batch norm re-estimated on reconstructions, as its figures are made;
-    those of another with that of samples.
+    those of another with that of samples. Where neither can be had it is that of training.
 
     Args:
         run: its id, its directory, or ``--out`` of a training on own images.
@@ -99,8 +99,10 @@ class Explorer:
             how: contextlib.AbstractContextManager[None] = normalised(
                 method.networks.values(), sampling["batch_norm"], passes
             )
-        else:
+        elif self.able("sample"):
             how = normalised_for_samples(method, sampling, random)
+        else:  # there is nothing to estimate others from
+            return
         with torch.random.fork_rng(devices=[]), torch.no_grad():
             contextlib.ExitStack().enter_context(how)
 
