@@ -124,6 +124,13 @@ def test_what_is_painted_is_filled_and_nothing_else(runs: Path):
         explorer.filled(None, layers)
 
 
+def test_a_picture_that_the_page_enlarged_is_itself_again(runs: Path):
+    explorer = Explorer(runs / "acl_ae" / "seed0")
+    small = explorer.examples(1)[0]
+    large = small.resize((320, 320), Image.Resampling.NEAREST).convert("RGB")
+    assert np.array_equal(explorer.between(large, large)[0, 0], np.asarray(small))
+
+
 def test_a_run_without_its_dataset_shows_less(runs: Path, tmp_path: Path):
     for method, parts in (("acl_ae", ("samples", "walk", "between")), ("ae", ("between",))):
         shutil.copytree(runs / method / "seed0", tmp_path / method)

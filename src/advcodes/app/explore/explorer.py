@@ -214,7 +214,7 @@ class Explorer:
         """A picture as the run's images are, uint8 [1, C, H, W]."""
         if picture is None:
             raise AdvcodesError(f"{what} is missing: drop a picture there, or choose a file")
-        return torch.from_numpy(fitted(picture, what, self.run)[0].copy())[None]
+        return torch.from_numpy(fitted(_plain(picture, self.run.shape), what, self.run)[0].copy())[None]
 
     @_alone
     def between(self, first: Image.Image | None, last: Image.Image | None, steps: int = STEPS) -> np.ndarray:
@@ -286,6 +286,16 @@ class Explorer:
         if not torch.isfinite(images).all():
             raise AdvcodesError("what the run makes of this is not finite (NaN or infinite); it has diverged")
         return to_stored(images, self.run.value_range).numpy()
+
+
+def _plain(picture: Image.Image, shape: Sequence[int]) -> Image.Image:
+    """A picture, or that of the run's size of which it is an enlargement by a whole factor, as the page shows them."""
+    factor = max(1, picture.height // shape[1])
+    small = picture.resize((picture.width // factor or 1, picture.height // factor or 1), Image.Resampling.NEAREST)
+    if (small.height, small.width) != tuple(shape[1:]):
+        return picture
+    whole = np.asarray(small).repeat(factor, 0).repeat(factor, 1)
+    return small if np.array_equal(whole, np.asarray(picture)) else picture
 
 
 def _image(pixels: np.ndarray) -> Image.Image:
