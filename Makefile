@@ -9,7 +9,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 KILLS ?= 100
 SEED ?= 0
 
-.PHONY: table1 test lint chaos test-cluster test-cluster-short test-store venv lock clean
+.PHONY: table1 test lint chaos test-browser chromium test-cluster test-cluster-short test-examples test-store \
+	venv more lock clean
+MORE := .venv-more
+CHROMIUM ?= /usr/bin/chromium
+
 
 table1: venv
 	snakemake --cores $(CORES) reports/table1.md
@@ -29,6 +33,28 @@ test-cluster-short: venv
 test-store: venv
 	$(INSTALL) --no-build-isolation --editable .[s3,test-store]
 	pytest tests/store
+# `advcodes explore` in Debian's Chromium. ONLY chooses tests, as pytest's -k.
+test-browser: more chromium
+	CHROMIUM=$(CHROMIUM) $(MORE)/bin/python -m pytest tests/browser -k "$(ONLY)"
+
+# What docs/acl_module.md shows for Lightning and Hugging Face.
+test-examples: more
+	$(MORE)/bin/python -m pytest tests/examples -k "$(ONLY)"
+
+chromium:
+	@test -x $(CHROMIUM) || (apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium) > /dev/null 2>&1 \
+		|| { echo "no Chromium here, and apt-get cannot install it: tests in the browser cannot run"; exit 1; }
+
+# An environment over .venv, with what is too heavy or at odds with it: Gradio takes an older Pillow.
+more: venv $(MORE)/.made
+
+$(MORE)/.made: pyproject.toml $(VENV)/.made
+	$(PYTHON) -m venv --without-pip $(MORE)
+	echo "import site; site.addsitedir('$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+		> $$($(MORE)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/base.pth
+	$(MORE)/bin/python -m pip install --quiet --disable-pip-version-check --editable .[dev,watch,explore,browser,examples] \
+		--no-build-isolation
+	@touch $@
 
 lint: venv
 	ruff check .
@@ -56,4 +82,4 @@ lock:
 		--no-header --no-annotate --strip-extras --allow-unsafe --extra dev --output-file requirements.lock pyproject.toml
 
 clean:
-	rm -rf $(VENV) .snakemake
+	rm -rf $(VENV) $(MORE) .snakemake

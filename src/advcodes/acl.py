@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Iterator
+from numbers import Integral
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -37,16 +38,21 @@ class AdversarialCodeLearning(nn.Module):
     Its ``state_dict`` holds Adam's moments beside the weights: a game that goes on from one is bitwise the
     uninterrupted one. A ``state_dict`` without them is read, too, and Adam begins anew.
 
+    The game is played in the precision of the module's own weights, under autocast, too, and needs no scaler of
+    gradients. No gradient stays behind in its parameters, so an optimiser of yours that has them, too, leaves them as
+    they are.
+
     Args:
         latent_dim: d, size of a code, at least 1.
         width: units of the hidden layers of G_z and D_c (assumed, facts 5.9).
         hidden_layers: their number: the paper's "2-layer MLP" can mean one or two (ACL-8).
         game: ``gan`` (Eq. 1, non-saturating), ``hinge``, or ``wgan_gp`` (penalty 10).
         learning_rates: of G_z and of D_c; the discriminator must not be the slower one.
-        networks: G_z and D_c of your own, in place of the MLPs: [N, d] to [N, d], and [N, d] to logits [N].
+        networks: G_z and D_c of your own, compiled or not, in place of the MLPs: [N, d] to [N, d], and [N, d] to
+            logits [N].
 
     Raises:
-        AdvcodesError: unknown game, or no dimension.
+        AdvcodesError: unknown game, or a ``latent_dim`` that is no whole number from 1 on.
     """
 
     def __init__(
@@ -62,8 +68,8 @@ class AdversarialCodeLearning(nn.Module):
         super().__init__()
         if game not in GAMES:
             raise unknown("game of codes", game, GAMES)
-        if latent_dim < 1:
-            raise AdvcodesError(f"latent_dim: expected at least 1, the size of your model's codes, got {latent_dim}")
+        if not isinstance(latent_dim, int | Integral) or latent_dim < 1:
+            raise AdvcodesError(f"latent_dim: expected at least 1, the size of your model's codes, got {latent_dim!r}")
         self.latent_dim, self.game, self.learning_rates = latent_dim, game, learning_rates
         if networks is None:
             settings = SimpleNamespace(code=CodeNets(width=width, hidden_layers=hidden_layers))
@@ -81,7 +87,9 @@ class AdversarialCodeLearning(nn.Module):
         loss, (real, fake) = GAMES[self.game], self.judged(codes, generated)
         terms = {"real": loss.discriminator_real(real), "fake": loss.discriminator_fake(fake)}
         if self.game == "wgan_gp":
-            penalty = wasserstein.gradient_penalty(self.code_discriminator.forward, codes, generated)
+            # Of the network as it is: compiled ones have no second derivatives.
+            critic = getattr(self.code_discriminator, "_orig_mod", self.code_discriminator)
+            penalty = wasserstein.gradient_penalty(critic.forward, codes, generated)
             terms["penalty"] = PENALTY * penalty
         return terms
 
@@ -101,30 +109,56 @@ class AdversarialCodeLearning(nn.Module):
     def step(self, codes: Tensor) -> dict[str, Tensor]:
         """One Adam step of D_c, then one of G_z, towards a batch of codes [N, d] (Algorithm 1, line 13).
 
-        The codes may require gradients: they are detached, and nothing of your model is changed.
+        The codes may require gradients: they are detached, and nothing of your model is changed. They may be of any
+        floating type, and the call may stand under ``no_grad``, inference mode or autocast.
 
         Returns:
             The losses ``discriminator`` and ``generator``: scalar tensors on the device.
 
         Raises:
-            AdvcodesError: codes of another shape, no codes, or codes that are no finite floats; no step is made then.
+            AdvcodesError: codes of another shape or on another device, no codes, or codes that are no finite floats;
+                networks that are frozen, or give other shapes than they should. No step is made then.
         """
+        weight = next(self.parameters())
+        with (
+            torch.inference_mode(False),
+            torch.enable_grad(),
+            torch.autocast(weight.device.type, enabled=False),
+        ):
+            # What was made in inference mode cannot be learned from, a copy can.
+            codes = codes.detach().clone() if codes.is_inference() else codes.detach()
+            self._check(codes, weight)
+            self._begin()
+            return self._round(codes.to(weight.dtype))
+
+    def _check(self, codes: Tensor, weight: Tensor) -> None:
+        """See that a batch of codes can be learned from."""
         if codes.ndim != 2 or codes.shape[1] != self.latent_dim:
             raise AdvcodesError(f"codes: expected shape [N, {self.latent_dim}], got {list(codes.shape)}")
         if not len(codes):
             raise AdvcodesError("codes: the batch is empty; skip the step")
         if not codes.is_floating_point():
             raise AdvcodesError(f"codes: expected floats, got {codes.dtype}")
-        # What was made in inference mode cannot be learned from, a copy can.
-        codes = codes.detach().clone() if codes.is_inference() else codes.detach()
+        if codes.device != weight.device:
+            raise AdvcodesError(
+                f"codes: on {codes.device}, the module on {weight.device}; move it: acl.to(codes.device)"
+            )
         if not torch.isfinite(codes).all():
             bad = int((~torch.isfinite(codes)).any(1).sum())
             raise AdvcodesError(
                 f"codes: {bad} of {len(codes)} are not finite (NaN or infinite); your model has diverged: lower its "
                 "learning rate, or skip such batches"
             )
-        self._begin()
+        if not all(p.requires_grad for p in self.parameters()):
+            raise AdvcodesError(
+                "the networks of the code game are frozen (requires_grad is False); thaw them: acl.requires_grad_()"
+            )
+
+    def _round(self, codes: Tensor) -> dict[str, Tensor]:
+        """A step of each player."""
         generated = self.code_generator(self.noise(len(codes)))
+        if generated.shape != codes.shape:
+            raise AdvcodesError(f"networks: G_z gives {list(generated.shape)}, expected {list(codes.shape)}")
         losses = {}
         for player, optimiser in zip(("discriminator", "generator"), reversed(self._optimisers), strict=True):
             if player == "discriminator":
@@ -132,9 +166,12 @@ class AdversarialCodeLearning(nn.Module):
             else:
                 loss = self.generator_loss(generated)
             (group,) = optimiser.param_groups
+            before = [p.grad for p in group["params"]]
             for p, gradient in zip(group["params"], torch.autograd.grad(loss, group["params"]), strict=True):
                 p.grad = gradient
             optimiser.step()
+            for p, gradient in zip(group["params"], before, strict=True):
+                p.grad = gradient
             losses[player] = loss.detach()
         return losses
 
@@ -176,8 +213,9 @@ class AdversarialCodeLearning(nn.Module):
 
     def noise(self, n: int, generator: Generator | None = None) -> Tensor:
         """z ~ N(0, I): [n, d] on the module's device, drawn on the CPU if ``generator`` is given."""
-        device = next(self.parameters()).device
-        return torch.randn(n, self.latent_dim, device=None if generator else device, generator=generator).to(device)
+        weight = next(self.parameters())
+        where = None if generator else weight.device
+        return torch.randn(n, self.latent_dim, device=where, generator=generator).to(weight)
 
     @torch.no_grad()
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
@@ -185,7 +223,8 @@ class AdversarialCodeLearning(nn.Module):
 
         Batch norm, where a G_z of your own has it, uses its running statistics and leaves them as they are.
         """
-        with _evaluating(self.code_generator):
+        device = next(self.parameters()).device.type
+        with _evaluating(self.code_generator), torch.autocast(device, enabled=False):
             return self.code_generator(self.noise(n, generator))
 
 

@@ -18,7 +18,7 @@ import torch
 
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError, Interrupted
-from advcodes.core.progress import Progress, duration
+from advcodes.core.progress import Progress, duration, end_bar
 from advcodes.jobs import checkpoint, device
 from advcodes.jobs.seed import epoch_order, random_state, restore_random_state, seed_all
 from advcodes.methods import registry
@@ -482,6 +482,22 @@ def test_progress_is_whole_lines_now_and_then(monkeypatch: pytest.MonkeyPatch, c
         progress.at(done)
     out = capsys.readouterr().out
     assert out == "x: 30 of 60 steps, 3 steps/s, 50%, 0:11 left\nx: 60 of 60 steps, 3 steps/s, 100%, 0:00 left\n"
+
+
+def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    clock = iter([0, 0.1, 1, 1.1, 2, 2.1])
+    monkeypatch.setattr("advcodes.core.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "60")
+    progress = Progress("x", 40, "steps")
+    for done in (4, 10, 12, 20, 40):
+        progress.at(done, "a note that is longer than the terminal is wide")
+    drawn = capsys.readouterr().out.split("\r\x1b[K")
+    assert drawn[0] == "" and len(drawn) == 4, "neither before its time nor too often"
+    assert drawn[1].startswith("[#####...............] x: 10 of 40 steps, 10 steps/s") and len(drawn[1]) == 59
+    assert drawn[3].startswith("[####################] x: 40 of 40 steps") and drawn[3].endswith("\n")
+    end_bar()
+    assert capsys.readouterr().out == "", "it is over, and nothing stands open"
 
 
 def test_progress_of_a_run_shows_each_phase(prepared: Path):

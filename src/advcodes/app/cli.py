@@ -22,6 +22,7 @@ from advcodes.build.versions import keep_lock, record
 from advcodes.build.writing import DISK, REMEDY, reason
 from advcodes.config.params import SCALES, json_schema, read
 from advcodes.core.errors import AdvcodesError, Interrupted
+from advcodes.core.progress import end_bar
 from advcodes.extractors.registry import EXTRACTORS
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import DATA, Run
@@ -59,6 +60,23 @@ def _of_graph(find: Callable[[Graph], Artifact], graph: Graph, _: str) -> Artifa
 
 def _extractor(args: argparse.Namespace) -> None:
     _stage(lambda g, what: g.made_for(args.task, what or "") if args.task else g.extractor(what or ""))(args)
+
+
+def _train(args: argparse.Namespace) -> None:
+    """Train a run of params.yaml."""
+    graph = _graph()
+    artifact, options = graph.train(Run.parse(args.what)), {}
+    if args.tensorboard:
+        from advcodes.app.watch import watched
+
+        options["on_log"] = watched(artifact, Path("logs/tensorboard") / args.what)
+    produce(artifact, graph.params, args.key, **options)
+
+
+def _explore(args: argparse.Namespace) -> None:
+    from advcodes.app.explore.page import explore
+
+    explore(args.what, args.port, args.browser)
 
 
 def _inpaint(args: argparse.Namespace) -> None:
@@ -225,9 +243,10 @@ def parser() -> argparse.ArgumentParser:
     run_help = {"help": "scale/dataset/variant/seed<k>"}
     stage("prepare", "make a dataset's array", _stage(lambda g, w: g.prepared(w)), "dataset")
     stage("text", "train a sentence encoder and embed a dataset's captions", _stage(lambda g, w: g.text(w)), "dataset")
-    train = _stage(lambda g, what: g.train(Run.parse(what)))
-    sub = stage("train", "train a run, or on your own images", lambda a: own.train(a, train), "run", nargs="?",
+    sub = stage("train", "train a run, or on your own images", lambda a: own.train(a, _train), "run", nargs="?",
                 **run_help)  # fmt: skip
+    sub.add_argument("--tensorboard", action="store_true",
+                     help="log losses, metrics and images for TensorBoard; where to is said")  # fmt: skip
     own.train_options(sub)
     samples = _stage(lambda g, what: g.samples(Run.parse(what)))
     sub = stage("sample", "generate a run's samples, or images with --out or --png", lambda a: own.sample(a, samples),
@@ -240,6 +259,10 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--box", type=int, nargs=4, metavar=("TOP", "LEFT", "HEIGHT", "WIDTH"),
                      help="or the rectangle that is missing, in the picture's pixels")  # fmt: skip
     sub.add_argument("--out", type=Path, required=True, help="write the filled picture there, a PNG")
+    sub = add("explore", "look at a run in the browser: samples, sliders, your own pictures", _explore, "run",
+              help="scale/dataset/variant/seed<k>, a run's directory, or --out of a training")  # fmt: skip
+    sub.add_argument("--port", type=int, help="of 127.0.0.1; a free one unless given")
+    sub.add_argument("--browser", action="store_true", help="open the page there")
     sub = stage("extractor", "train or fetch the feature extractor", _extractor, "dataset", nargs="?")
     sub.add_argument("--task", choices=[task for kind in EXTRACTORS.values() for task in kind.tasks],
                      help="make the one for this, whatever `metrics.extractor` is: the dataset's classifier (auto, "
@@ -293,6 +316,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.run(args)
         sys.stdout.flush()  # a reader that has gone shall be noticed here
     except AdvcodesError as error:
+        end_bar()
         print(f"advcodes: error: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # `advcodes list | head`
@@ -305,9 +329,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"advcodes: error: {where}{reason(error)}; {remedy}", file=sys.stderr)
         return 1
     except Interrupted as interruption:
+        end_bar()
         print(f"advcodes: {interruption}", file=sys.stderr)
         return 128 + interruption.signal
     except KeyboardInterrupt:
+        end_bar()
         print("advcodes: interrupted", file=sys.stderr)
         return 130
     return 0

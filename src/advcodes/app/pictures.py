@@ -34,7 +34,7 @@ def opened(path: Path) -> Image.Image:
         raise AdvcodesError(f"{path}: {reason} ({type(error).__name__}); give a PNG or JPEG file") from None
 
 
-def fitted(image: Image.Image, path: Path, trained: TrainedRun) -> tuple[np.ndarray, list[str]]:
+def fitted(image: Image.Image, path: Path | str, trained: TrainedRun) -> tuple[np.ndarray, list[str]]:
     """The picture uint8 [C, H, W] as the run's images are, and what was done to it.
 
     Raises:

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 AFFECTS_RESULTS = False
 
 
-def produce(artifact: Artifact, params: Params, key: str | None = None) -> bool:
+def produce(artifact: Artifact, params: Params, key: str | None = None, **options: Any) -> bool:
     """Make one artifact whose inputs are there, unless it is fresh already.
 
     Args:
         artifact: what to make.
         params: for the machine's settings, and what never changes results.
         key: the key for which the job was planned.
+        options: for the stage's ``make``; they never change results.
 
     Returns:
         Whether anything had to be made.
@@ -30,15 +31,12 @@ def produce(artifact: Artifact, params: Params, key: str | None = None) -> bool:
         return False
     with lock:
         stage = artifact.id.partition("/")[0]
-        kwargs: dict[str, Any] = {}
         if stage == "train":
-            kwargs = {
-                "log_every": params.training.log_every,
-                "checkpoint_seconds": params.training.checkpoint_seconds,
-            }
+            options["log_every"] = params.training.log_every
+            options["checkpoint_seconds"] = params.training.checkpoint_seconds
         # The module that makes a stage is the first that its key depends on.
         make = importlib.import_module(artifact.modules[0]).make
-        files, facts = make(artifact, params.machine, **kwargs)
+        files, facts = make(artifact, params.machine, **options)
         artifact.finish(files, facts=facts)
     return True
 

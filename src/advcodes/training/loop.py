@@ -183,10 +183,14 @@ class Loop:
         """The phases' losses, each the sum of its terms, out of what :meth:`flush` gave."""
         totals: dict[str, float] = {}
         for name, value in means.items():
-            if name in self._terms:
+            if self.is_loss(name):
                 phase = name.partition("/")[0]
                 totals[phase] = totals.get(phase, 0.0) + value
         return totals
+
+    def is_loss(self, name: str) -> bool:
+        """Whether a recorded scalar is a term of a loss; the others are diagnostics."""
+        return name in self._terms
 
     def _rank(self, name: str) -> int:
         order = [phase.name for phase in self.phases]

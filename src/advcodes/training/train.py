@@ -20,7 +20,7 @@ from advcodes.build.provenance import UNFINISHED, Artifact, write_atomically
 from advcodes.build.writing import REMEDY, reason, written
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError, Interrupted
-from advcodes.core.progress import Progress, duration
+from advcodes.core.progress import Progress, duration, end_bar
 from advcodes.jobs import checkpoint, device
 from advcodes.jobs.interruptions import deferred
 from advcodes.jobs.precision import used
@@ -30,9 +30,15 @@ from advcodes.training.early_stopping import EarlyStopping
 from advcodes.training.loop import Loop, snapshot_steps, total_steps
 from advcodes.training.restore import SENTENCES, build_method, normalised_roles
 
+OnLog = Callable[[Loop, Mapping[str, float]], None]
+
 
 def make(
-    artifact: Artifact, machine: Machine, log_every: int = 50, checkpoint_seconds: float = 60.0
+    artifact: Artifact,
+    machine: Machine,
+    log_every: int = 50,
+    checkpoint_seconds: float = 60.0,
+    on_log: OnLog | None = None,
 ) -> tuple[list[str], dict[str, Any]]:
     """Train the run of a `train/...` artifact; see :func:`train`.
 
@@ -49,6 +55,7 @@ def make(
             artifact.config, inputs["data"].directory, work, where, text=text, key=artifact.key,
             pretrained=inputs["pretrained"].directory if "pretrained" in inputs else None,
             name=artifact.id.removeprefix("train/"), log_every=log_every, checkpoint_seconds=checkpoint_seconds,
+            on_log=on_log,
         )  # fmt: skip
     for name in files:
         (artifact.directory / name).parent.mkdir(exist_ok=True)
@@ -74,6 +81,7 @@ def train(
     log_every: int = 50,
     checkpoint_seconds: float = 60.0,
     on_checkpoint: Callable[[int], None] | None = None,
+    on_log: OnLog | None = None,
     earlier: Sequence[str] = (),
     whole: bool = False,
 ) -> tuple[list[str], dict[str, Any]]:
@@ -95,6 +103,8 @@ def train(
         log_every: steps between rows of the log; never changes results.
         checkpoint_seconds: wall-clock time between checkpoints; never changes results.
         on_checkpoint: called with the step after each checkpoint.
+        on_log: called with the loop and a row's means after each row of the log; it leaves both, and torch's random
+            streams, as they are.
         earlier: keys whose checkpoints are continued, too: those of a shorter run that is made longer.
         whole: write a checkpoint of the last step, too, from which the run can be made longer.
 
@@ -171,6 +181,8 @@ def train(
             if logged:
                 means = loop.flush()
                 log.write(step, means)
+                if on_log:
+                    on_log(loop, means)
                 progress.at(step * batch_size, " ".join(f"{k} {v:.3g}" for k, v in loop.by_phase(means).items()))
             if step < total and (number := interrupted()):
                 save()
@@ -210,6 +222,7 @@ def train(
     files = ["networks.pt", "run.json", "losses.csv", *(f"snapshots/{s:09d}.pt" for s in keep[:-1])]
     parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in method.networks.items()}
     speed = (last - first) * batch_size / max(seconds, 1e-9)
+    end_bar()
     print(f"{name}: trained in {duration(seconds)}, {speed:,.0f} images/s", flush=True)
     hardware = torch.cuda.get_device_name(where) if where.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     facts = {"seconds": round(seconds, 1), "images_per_second": round(speed, 1), "device": hardware,

@@ -85,7 +85,14 @@ def train(args: argparse.Namespace, named: Command) -> None:
     from advcodes.app.own.train import train_own
 
     asked = {**DEFAULTS, **given}
-    train_own(args.data, asked.pop("method"), asked.pop("out"), settings=asked.pop("set"), **asked)
+    train_own(
+        args.data,
+        asked.pop("method"),
+        asked.pop("out"),
+        settings=asked.pop("set"),
+        tensorboard=args.tensorboard,
+        **asked,
+    )
 
 
 def sample(args: argparse.Namespace, named: Command) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from advcodes.app.own.runs import ABOUT, DATASET
 from advcodes.app.own.settings import settings_for
 from advcodes.app.own.start import announce
+from advcodes.app.watch import Watch, watched
 from advcodes.build.produce import produce
 from advcodes.build.provenance import UNFINISHED, Artifact, ancestors_first, write_atomically
 from advcodes.config.params import Params, resolve
@@ -38,6 +39,7 @@ def train_own(
     loose: str = "refuse",
     levels: Sequence[float] | None = None,
     replace: bool = False,
+    tensorboard: bool = False,
 ) -> Path:
     """Prepare the images, train, and draw a grid of samples for every snapshot (of a method that can sample).
 
@@ -57,6 +59,7 @@ def train_own(
         loose: what becomes of images beside the folders of classes.
         levels: values that are black and white in images of more than 8 bits a channel.
         replace: train anew where there is a run of other settings or images.
+        tensorboard: write TensorBoard's log, too, to ``tensorboard/<method>_seed<k>/``.
 
     Returns:
         The run's directory, for :func:`advcodes.load`.
@@ -83,12 +86,13 @@ def train_own(
     earlier = _earlier(artifact, replace)
     if replace or not artifact.fresh():
         announce(data, fit, artifact, params.machine)
+    watch = watched(artifact, out / "tensorboard" / f"{method}_seed{seed}") if tensorboard else None
     for needed in ancestors_first([artifact]):
         if needed is not artifact:
             produce(needed, params)
     if replace:
         _clear(artifact)
-    _train(artifact, params, earlier, asked)
+    _train(artifact, params, earlier, asked, watch)
     load = f"advcodes.load({str(artifact.directory)!r})"
     if not registry.method(method).can("sample"):
         print(f"{method} cannot sample, so there is no grid\n{load}")
@@ -167,7 +171,9 @@ def _clear(artifact: Artifact) -> None:
     artifact.forget()
 
 
-def _train(artifact: Artifact, params: Params, earlier: list[str], asked: Mapping[str, Any]) -> None:
+def _train(
+    artifact: Artifact, params: Params, earlier: list[str], asked: Mapping[str, Any], watch: Watch | None
+) -> None:
     """Train, or go on; what was finished before stays until the new run is."""
     from advcodes.jobs import device
     from advcodes.training.train import train
@@ -197,6 +203,7 @@ def _train(artifact: Artifact, params: Params, earlier: list[str], asked: Mappin
                 pretrained=artifact.inputs["pretrained"].directory if "pretrained" in artifact.inputs else None,
                 name=artifact.id.removeprefix("train/"), log_every=params.training.log_every,
                 checkpoint_seconds=params.training.checkpoint_seconds, earlier=earlier, whole=True,
+                on_log=watch,
             )  # fmt: skip
         files = [*files, "checkpoint.pt"]
         for name in files:
