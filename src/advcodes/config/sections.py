@@ -146,6 +146,14 @@ class FeatureNetworkSettings(Model):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast of its training")
 
 
+class EfficientNetLite0(Model):
+    """The protocol of `fd_efficientnet_lite0`: a distance on features that are the same on every machine."""
+
+    side: Annotated[Count, Field(ge=32)] = Field(64, description="images are resized to this side (bilinear)")
+    n_generated: Count = Field(10_000, description="generated images; fewer if `metrics.n_generated` is less")
+    n_reference: Count = Field(10_000, description="real images; fewer if the split has fewer")
+
+
 class Metrics(Model):
     """The protocol of every metric; a metric's name states it.
 
@@ -166,6 +174,9 @@ class Metrics(Model):
         MnistScore(), description="score of samples on MNIST by a classifier of its own; null: do without"
     )
     feature_network: FeatureNetworkSettings = FeatureNetworkSettings()
+    efficientnet_lite0: EfficientNetLite0 | None = Field(
+        None, description="protocol of `fd_efficientnet_lite0`, which needs the extra `yardstick`; null: do without"
+    )
 
 
 class Text(Model):
