@@ -117,6 +117,19 @@ def load(directory: Path, where: torch.device | str) -> Yardstick:
     return Yardstick(_extractor(directory / NAME, side, where), reference, about)
 
 
+def yardstick(side: int, where: torch.device | str = "cpu") -> Extractor:
+    """The network alone, straight from the package.
+
+    Args:
+        side: that images are resized to.
+        where: device.
+
+    Raises:
+        AdvcodesError: a package is missing, or its weights are not the right ones.
+    """
+    return _extractor(packaged(), side, where)
+
+
 def packaged() -> Path:
     """The weights file of the installed package.
 
