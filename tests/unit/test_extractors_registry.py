@@ -71,9 +71,7 @@ def test_none_of_this_name():
 
 
 def test_one_that_params_ask_for_none_of(tree: dict[str, Any]):
-    with pytest.raises(
-        AdvcodesError, match=r"params.yaml asks for none \(metrics\.efficientnet_lite0 is null\); give"
-    ):
+    with pytest.raises(AdvcodesError, match=r"params.yaml asks for none \(metrics\.efficientnet_lite0 is null\); give"):
         Graph(resolve(tree)).made_for("efficientnet_lite0", "digits")
 
 

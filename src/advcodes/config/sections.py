@@ -29,6 +29,16 @@ class Machine(Model):
         description="path of the 2015 Inception weights; null: torch-fidelity's own download; the environment "
         "variable ADVCODES_INCEPTION_WEIGHTS overrides it",
     )
+    clip_weights: str | None = Field(
+        None,
+        description="path of CLIP's weights (ViT-B-32.pt); null: torch-fidelity's own address; the environment "
+        "variable ADVCODES_CLIP_WEIGHTS overrides it",
+    )
+    dinov2_sha256: str | None = Field(
+        None,
+        pattern=r"^[0-9a-fA-F]{8,64}$",
+        description="hex digits that the SHA-256 of DINOv2's tensors begins with; null: that of what torch.hub brings",
+    )
 
 
 class Crop(Model):
@@ -160,7 +170,9 @@ class Metrics(Model):
     What single metrics have of their own is added by :func:`advcodes.config.params.metrics_model`.
     """
 
-    extractor: Literal["classifier", "inception"] = Field("classifier", description="features that metrics compare")
+    extractor: Literal["classifier", "inception", "dinov2", "clip"] = Field(
+        "classifier", description="features that metrics compare"
+    )
     n_generated: Count = Field(10_000, description="generated images")
     n_generated_is: Count | None = Field(
         None, description="of these for the Inception Score, which is usually given of 50,000; null: as many"

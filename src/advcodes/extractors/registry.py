@@ -104,6 +104,22 @@ EXTRACTORS = {
             measures=True,
         ),
         Kind(
+            "dinov2",
+            "DINOv2 ViT-B/14, trained on unlabelled photographs, fetched by torch.hub",
+            "advcodes.extractors.dinov2",
+            "dinov2",
+            ("dinov2",),
+            measures=True,
+        ),
+        Kind(
+            "clip",
+            "CLIP's ViT-B/32, trained on images and their captions, fetched",
+            "advcodes.extractors.clip",
+            "clip",
+            ("clip",),
+            measures=True,
+        ),
+        Kind(
             "efficientnet_lite0",
             "the same on every machine: EfficientNet-Lite0, trained on ImageNet, from a package; with what real images "
             "of each dataset look like through it",

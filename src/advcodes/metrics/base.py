@@ -28,7 +28,7 @@ Better = Literal["lower", "higher"]
 Need = Literal["samples", "features", "reconstructions", "codes", "log", "captions", "labels"]
 #: What else the stage that measures is given: the dataset, and networks that metrics look through.
 Input = Literal["data", "classifier", "statements", "features", "mnist_score", "efficientnet_lite0"]
-EXTRACTORS = ("classifier", "inception")
+EXTRACTORS = ("classifier", "inception", "dinov2", "clip")
 COMPUTE = "add it to metrics.compute in params.yaml"  #: remedy where such a metric is missing
 
 
