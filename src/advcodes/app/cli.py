@@ -20,9 +20,10 @@ from advcodes.build.provenance import Artifact
 from advcodes.build.versions import keep_lock, record
 from advcodes.config.params import SCALES, json_schema, read
 from advcodes.core.errors import AdvcodesError, Interrupted
+from advcodes.core.yaml import read_yaml
 from advcodes.extractors.registry import EXTRACTORS
 from advcodes.graph.graph import Graph
-from advcodes.graph.run import DATA, Run
+from advcodes.graph.run import DATA, REPORTS, Run
 from advcodes.methods import registry
 from advcodes.metrics import registry as metrics
 from advcodes.metrics.base import Metric
@@ -192,6 +193,13 @@ def _plan(args: argparse.Namespace) -> None:
     print(json.dumps(planned.as_dict(), indent=1) if args.json else planned)
 
 
+def _tune(args: argparse.Namespace) -> None:
+    from advcodes.app.tune import tune
+
+    params = read(scale=args.scale)
+    print(tune(read_yaml(Path("params.yaml")), params.scale, args.what, DATA, REPORTS))
+
+
 def _prune(args: argparse.Namespace) -> None:
     """Delete run directories that no item, chosen or not, has any more; every other scale's are left alone."""
     graph = _graph()
@@ -331,6 +339,9 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--margin", type=float, default=0.05,
                      help="share of a row's mean within which another is equal (default: %(default)s)")  # fmt: skip
     sub.add_argument("--most", type=int, default=20, help="seeds a row at most (default: %(default)s)")
+    sub = add("tune", "find each row's best of the paper's grid, by a few trials on a held-out seed and split", _tune,
+              "item", help="table or figure")  # fmt: skip
+    sub.add_argument("--scale", choices=SCALES, help="params.yaml's unless given")
     add("prune", "delete runs that params.yaml no longer names", _prune).add_argument(
         "--yes", action="store_true", help="do it; without, only say what would be deleted"
     )
