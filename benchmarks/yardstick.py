@@ -12,6 +12,7 @@ benchmark goes on where it was. Needs the extra `yardstick`.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,15 +61,15 @@ class Measured:
         return self.known[name]
 
 
-def damages(images: np.ndarray, labels: np.ndarray, more: Prepared) -> Iterator[tuple[str, str, np.ndarray]]:
+def damages(prepared: Prepared, rows: np.ndarray, n: int) -> Iterator[tuple[str, str, np.ndarray]]:
     """Kind of damage, how much of it, and damaged images uint8 [N, C, H, W]; each kind from none to most.
 
     Args:
-        images: whole ones, as many as are to come.
-        labels: their classes; -1 where there are none.
-        more: where images of few classes are taken from.
+        prepared: the dataset.
+        rows: of images that may be taken: none that they are compared with.
+        n: how many are to come.
     """
-    rng = np.random.default_rng(0)
+    rng, images, labels = np.random.default_rng(0), prepared.images[rows[:n]], prepared.labels[rows]
     for sd in NOISE:
         noisy = images + rng.normal(0, sd, images.shape)
         yield "noise", f"sd {sd} of 255", np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
@@ -81,9 +82,9 @@ def damages(images: np.ndarray, labels: np.ndarray, more: Prepared) -> Iterator[
     classes = np.unique(labels[labels >= 0])
     for share in CLASSES if len(classes) > 1 else ():
         kept = max(1, round(share * len(classes)))
-        rows = np.flatnonzero(np.isin(more.labels, classes[:kept]))
-        rows = rows[: len(images)] if len(rows) >= len(images) else rng.choice(rows, len(images))
-        yield "fewer classes", f"{kept} of {len(classes)}", more.images[np.sort(rows)]
+        of_these = rows[np.isin(labels, classes[:kept])]
+        of_these = rng.choice(of_these, n, replace=len(of_these) < n)
+        yield "fewer classes", f"{kept} of {len(classes)}", prepared.images[np.sort(of_these)]
 
 
 def of_real(prepared: Prepared, side: int, args: argparse.Namespace, measured: Measured) -> list[str]:
@@ -114,17 +115,19 @@ def of_real(prepared: Prepared, side: int, args: argparse.Namespace, measured: M
     whole = prepared.images[two[:n]]
     none = measured(f"{here}/none", lambda: damaged(whole, "none"))
     rows, by_kind = [], {}
-    more = prepared.split("train") if "train" in prepared.splits else prepared
-    for kind, how_much, images in damages(whole, prepared.labels[two[:n]], more):
+    for kind, how_much, images in damages(prepared, two, n):
         what = f"{kind}, {how_much}"
         value = measured(f"{here}/{what}", lambda images=images, what=what: damaged(images, what))
         by_kind.setdefault(kind, [none]).append(value)
         rows.append([kind, how_much, text.number(value, 2), text.number(value / none, 1)])
-    wrong = [kind for kind, values in by_kind.items() if values != sorted(values)]
+    falls = {
+        kind: max(max(0.0, a - b) for a, b in itertools.pairwise(values)) / none for kind, values in by_kind.items()
+    }
+    wrong = [f"{kind}, which falls by {100 * fall:.1f} % of the floor" for kind, fall in falls.items() if fall]
     parts = [
         f"## {text.dataset(prepared.dataset)}",
         f"{n:,} images damaged against {n:,} whole ones, resized to {side}x{side}; undamaged: {text.number(none, 2)}. "
-        + (f"Not in order: {', '.join(wrong)}." if wrong else "Every kind of damage comes out in order."),
+        + (f"In order but for {text.listing(wrong)}." if wrong else "Every kind of damage comes out in order."),
         text.markdown_table(["Damage", "How much", "Distance", "Times the floor"], rows, left=(0, 1)),
     ]
     rows = []
@@ -132,7 +135,8 @@ def of_real(prepared: Prepared, side: int, args: argparse.Namespace, measured: M
         if count > min(len(one), len(two)):
             continue
         floors = []
-        for draw in range(args.draws):
+        # All there are make one draw.
+        for draw in range(args.draws if count < max(args.counts) else 1):
             rng = np.random.default_rng(draw)
 
             def floor(count: int = count, rng: np.random.Generator = rng) -> float:
@@ -142,20 +146,29 @@ def of_real(prepared: Prepared, side: int, args: argparse.Namespace, measured: M
 
             floors.append(measured(f"{prepared.dataset}/{side}/floor of {count}, draw {draw}", floor))
         mean, sd = mean_sd(floors)
-        rows.append([f"{count:,}", text.number(mean, 2), text.number(sd or 0.0, 3)])
+        rows.append([f"{count:,}", text.number(mean, 2), text.DASH if sd is None else text.number(sd, 2)])
     parts.append(f"Two sets of whole images, over {args.draws} draws from the {max(args.counts):,} first of each half:")
     parts.append(text.markdown_table(["Images a side", "Floor", "sd over draws"], rows))
     return parts
 
 
-def of_runs(projects: list[Path], side: int, measured: Measured) -> list[str]:
+def _chosen(project: Path, most: int) -> list[Path]:
+    """Metrics of finished runs: of each dataset at most so many, evenly from all, in the order of their names."""
+    by_dataset: dict[str, list[Path]] = {}
+    for path in sorted(project.glob("data/evaluation/metrics/*/*/*/seed*/metrics.json")):
+        by_dataset.setdefault(path.parts[-4], []).append(path)
+    return [paths[i * len(paths) // most] if len(paths) > most else paths[i]
+            for paths in by_dataset.values() for i in range(min(most, len(paths)))]  # fmt: skip
+
+
+def of_runs(projects: list[Path], side: int, most: int, measured: Measured) -> list[str]:
     """Rank correlations of runs that exist, in Markdown."""
     found: dict[str, list[tuple[float, float]]] = {}
     references: dict[str, Any] = {}
     counts: dict[str, tuple[int, int]] = {}
     extractor = efficientnet_lite0.yardstick(side)
     for project in projects:
-        for path in sorted(project.glob("data/evaluation/metrics/*/*/*/seed*/metrics.json")):
+        for path in _chosen(project, most):
             run = path.parent.relative_to(project / "data/evaluation/metrics")
             content = json.loads(path.read_text())
             samples = np.load(project / "data/evaluation/samples" / run / "samples.npy", mmap_mode="r")
@@ -193,6 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--datasets", nargs="*", default=["digits"], help="of params.yaml; they are prepared")
     parser.add_argument("--projects", nargs="*", type=Path, default=[], help="folders with finished runs")
+    parser.add_argument("--runs", type=int, default=1000, help="of each dataset in a project, at most")
     parser.add_argument("--images", type=int, default=2000, help="damaged images, and whole ones")
     parser.add_argument("--counts", type=int, nargs="+", default=[250, 500, 1000, 2000], help="of the floor")
     parser.add_argument("--draws", type=int, default=5, help="of each floor")
@@ -204,14 +218,16 @@ def main() -> None:
     measured = Measured(args.out / "distances.json")
     params = resolve(yaml.safe_load(Path("params.yaml").read_text()), scale="laptop")
     graph = Graph(params, data=args.out / "data")
-    said = f" --datasets {' '.join(args.datasets)} --images {args.images}" + (" --projects …" if args.projects else "")
+    counts = " ".join(map(str, args.counts))
+    said = f" --datasets {' '.join(args.datasets)} --images {args.images} --counts {counts} --side {args.side}"
+    said += f" --projects … --runs {args.runs}" if args.projects else ""
     parts = [HEAD.format(arguments=said).rstrip()]
     for dataset in args.datasets:
         artifact = graph.prepared(dataset)
         produce_all(artifact, params)
         parts += of_real(load_prepared(artifact.directory), args.side, args, measured)
     if args.projects:
-        parts += of_runs(args.projects, args.side, measured)
+        parts += of_runs(args.projects, args.side, args.runs, measured)
     page = "\n\n".join(parts) + "\n"
     if args.write:
         args.write.write_text(page)
