@@ -110,7 +110,9 @@ def of_real(prepared: Prepared, side: int, args: argparse.Namespace, measured: M
     here = f"{prepared.dataset}/{side}/{n}"
 
     def damaged(images: np.ndarray, what: str) -> float:
-        return frechet_distance(statistics_of(images, what), statistics(features_of("one")[:n]))
+        if "reference" not in known:
+            known["reference"] = statistics_of(prepared.images[one[:n]], f"{prepared.dataset}, whole")
+        return frechet_distance(statistics_of(images, what), known["reference"])
 
     whole = prepared.images[two[:n]]
     none = measured(f"{here}/none", lambda: damaged(whole, "none"))
@@ -161,20 +163,20 @@ def _chosen(project: Path, most: int) -> list[Path]:
             for paths in by_dataset.values() for i in range(min(most, len(paths)))]  # fmt: skip
 
 
-def of_runs(projects: list[Path], side: int, most: int, measured: Measured) -> list[str]:
+def of_runs(args: argparse.Namespace, measured: Measured) -> list[str]:
     """Rank correlations of runs that exist, in Markdown."""
     found: dict[str, list[tuple[float, float]]] = {}
     references: dict[str, Any] = {}
     counts: dict[str, tuple[int, int]] = {}
-    extractor = efficientnet_lite0.yardstick(side)
-    for project in projects:
-        for path in _chosen(project, most):
+    side, extractor = args.side, efficientnet_lite0.yardstick(args.side)
+    for project in args.projects:
+        for path in _chosen(project, args.runs):
             run = path.parent.relative_to(project / "data/evaluation/metrics")
             content = json.loads(path.read_text())
             samples = np.load(project / "data/evaluation/samples" / run / "samples.npy", mmap_mode="r")
             if "fd_classifier" not in content["metrics"] or samples.ndim != 4:
                 continue
-            dataset, protocol = run.parts[1], content["protocol"]
+            samples, dataset, protocol = samples[: args.run_images], run.parts[1], content["protocol"]
             place = f"{project.name}/{dataset}"
 
             def distance(place=place, project=project, dataset=dataset, protocol=protocol, samples=samples, run=run):
@@ -184,7 +186,7 @@ def of_runs(projects: list[Path], side: int, most: int, measured: Measured) -> l
                     references[place] = statistics(extractor.features(real, place)[0])
                 return frechet_distance(statistics(extractor.features(samples, str(run))[0]), references[place])
 
-            ours = measured(f"run/{project.name}/{run}/{side}", distance)
+            ours = measured(f"run/{project.name}/{run}/{side}/{len(samples)}", distance)
             found.setdefault(dataset, []).append((content["metrics"]["fd_classifier"], ours))
             counts[dataset] = (len(samples), protocol["n_reference"])
     rows = []
@@ -207,6 +209,7 @@ def main() -> None:
     parser.add_argument("--datasets", nargs="*", default=["digits"], help="of params.yaml; they are prepared")
     parser.add_argument("--projects", nargs="*", type=Path, default=[], help="folders with finished runs")
     parser.add_argument("--runs", type=int, default=1000, help="of each dataset in a project, at most")
+    parser.add_argument("--run-images", type=int, default=2000, help="of a run's samples, at most")
     parser.add_argument("--images", type=int, default=2000, help="damaged images, and whole ones")
     parser.add_argument("--counts", type=int, nargs="+", default=[250, 500, 1000, 2000], help="of the floor")
     parser.add_argument("--draws", type=int, default=5, help="of each floor")
@@ -220,14 +223,14 @@ def main() -> None:
     graph = Graph(params, data=args.out / "data")
     counts = " ".join(map(str, args.counts))
     said = f" --datasets {' '.join(args.datasets)} --images {args.images} --counts {counts} --side {args.side}"
-    said += f" --projects … --runs {args.runs}" if args.projects else ""
+    said += f" --projects … --runs {args.runs} --run-images {args.run_images}" if args.projects else ""
     parts = [HEAD.format(arguments=said).rstrip()]
     for dataset in args.datasets:
         artifact = graph.prepared(dataset)
         produce_all(artifact, params)
         parts += of_real(load_prepared(artifact.directory), args.side, args, measured)
     if args.projects:
-        parts += of_runs(args.projects, args.side, args.runs, measured)
+        parts += of_runs(args, measured)
     page = "\n\n".join(parts) + "\n"
     if args.write:
         args.write.write_text(page)
