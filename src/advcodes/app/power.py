@@ -132,7 +132,7 @@ class ClaimsPlan:
             f"{100 * self.power:g} % power, {len(self.cannot)} not to be decided here"
         )
         if self.needs:
-            head = (
+            head: tuple[str, ...] = (
                 "claim", "on", "images a run", "effect", "spread", "seen", "seeds", "to show", "core-hours", "sum"
             )  # fmt: skip
             rows, total = [head], 0.0

@@ -33,7 +33,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     Raises:
         AdvcodesError: torch.hub cannot have it, or the checksum is not that of ``machine.dinov2_sha256``.
     """
-    found = checksum(network().network.model.state_dict())
+    found = checksum(network().network.state_dict())
     wanted = machine.dinov2_sha256
     if wanted and not found.startswith(wanted.lower()):
         raise AdvcodesError(
@@ -84,7 +84,7 @@ def load(directory: Path, where: torch.device | str) -> Extractor:
     except (OSError, ValueError, KeyError, TypeError):
         raise AdvcodesError(f"{path}: missing or damaged; delete {directory} and run `snakemake` again") from None
     loaded = network()
-    found = checksum(loaded.network.model.state_dict())
+    found = checksum(loaded.network.state_dict())
     if found != wanted:
         raise AdvcodesError(
             f"DINOv2: torch.hub has another network (SHA-256 {found[:8]}) than the one that {path} was made with "
