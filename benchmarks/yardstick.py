@@ -41,7 +41,9 @@ Made by `python benchmarks/yardstick.py{arguments}`.
 
 `fd_efficientnet_lite0` is the Fréchet distance on the 1,280 features of EfficientNet-Lite0, trained on ImageNet: the
 same network on every machine. It is not the FID, and not comparable with it. Nor are numbers at different counts: a
-Fréchet distance is biased upwards, the more so the fewer images there are.
+Fréchet distance is biased upwards, the more so the fewer images there are; scale laptop takes 10,000 where there are.
+Compare kinds of damage before a difference is trusted: noise that the eye hardly sees may weigh more than missing
+classes, most of all on black grounds.
 """
 
 
@@ -149,7 +151,10 @@ def of_real(prepared: Prepared, side: int, args: argparse.Namespace, measured: M
             floors.append(measured(f"{prepared.dataset}/{side}/floor of {count}, draw {draw}", floor))
         mean, sd = mean_sd(floors)
         rows.append([f"{count:,}", text.number(mean, 2), text.DASH if sd is None else text.number(sd, 2)])
-    parts.append(f"Two sets of whole images, over {args.draws} draws from the {max(args.counts):,} first of each half:")
+    parts.append(
+        f"Two sets of whole images, over {args.draws} draws from the {max(args.counts):,} first of each half, "
+        "which share images: at the larger counts the sd is too small."
+    )
     parts.append(text.markdown_table(["Images a side", "Floor", "sd over draws"], rows))
     return parts
 
@@ -199,7 +204,8 @@ def of_runs(args: argparse.Namespace, measured: Measured) -> list[str]:
     head = ["Dataset", "Runs", "Generated", "Real", "Spearman's rho"]
     return [
         "## Runs, by it and by `fd_classifier`",
-        "Rank correlation of both distances over runs at tiny budgets, from mush to digits:",
+        "Rank correlation of both distances over runs that exist; at tiny budgets most samples are mush, and mush has no "
+        "order that all networks see. Where it is low or negative, a verdict hangs on which of both is asked.",
         text.markdown_table(head, rows),
     ]
 
