@@ -100,8 +100,8 @@ def study_of(wildcards):
     return GRAPH.study(f"{wildcards.paper}/{wildcards.item}")
 
 
-def inputs_of(find):
-    """Inputs of a rule whose artifact `find(wildcards)` gives.
+def inputs_of(find, check=lambda: None):
+    """Inputs of a rule whose artifact `find(wildcards)` gives; `check()` says if a stale one cannot be made here.
 
     Whether a job runs is decided by its manifest's key, never by times: a stale one has an input that is newer than
     anything, and waits for those of its artifacts that have to be made. A fresh one waits for nothing: it names what
@@ -112,6 +112,7 @@ def inputs_of(find):
         artifact = planned(find, wildcards)
         if fresh(artifact):
             return [ancient(str(i.manifest)) for i in artifact.inputs.values() if fresh(i)]
+        planned(lambda _: check(), wildcards)
         needed = [i.manifest for i in artifact.inputs.values()]
         for manifest in (artifact.manifest, *needed):
             bring_to_present(manifest)

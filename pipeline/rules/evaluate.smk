@@ -11,7 +11,7 @@ for KIND in EXTRACTORS.values():
         name:
             KIND.name
         input:
-            inputs_of(extractor_of(KIND)),
+            inputs_of(extractor_of(KIND), KIND.check),
         output:
             f"data/evaluation/extractors/{KIND.place}/manifest.json",
         log:

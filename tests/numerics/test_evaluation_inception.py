@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.download import fetch
 from advcodes.evaluation.compared import measure
-from advcodes.extractors import inception
+from advcodes.extractors import fidelity, inception
 from advcodes.extractors.features import load_extractor
 from advcodes.metrics.extracted import Reference
 from advcodes.metrics.frechet import statistics
@@ -48,7 +49,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def accept(patch: pytest.MonkeyPatch, path: Path) -> None:
     """Let the file pass for the published one."""
-    patch.setattr(inception, "SHA256_PREFIX", hashlib.sha256(path.read_bytes()).hexdigest()[:8])
+    patch.setattr(
+        inception, "WEIGHTS", replace(inception.WEIGHTS, sha256=hashlib.sha256(path.read_bytes()).hexdigest()[:8])
+    )
 
 
 def make(directory: Path, **machine: str) -> tuple[list[str], dict]:
@@ -71,7 +74,7 @@ def test_it_agrees_with_torch_fidelity(weights: Path, tmp_path: Path, monkeypatc
 
     accept(monkeypatch, weights)
     files, facts = make(tmp_path / "extractor", inception_weights=str(weights))
-    assert files == [inception.NAME, "inception.json"] and facts["sha256"].startswith(inception.SHA256_PREFIX)
+    assert files == [inception.NAME, "inception.json"] and facts["sha256"].startswith(inception.WEIGHTS.sha256)
 
     random = np.random.default_rng(0)
     generated, real = (random.integers(0, high, (4, 3, 32, 32), dtype=np.uint8) for high in (256, 128))
@@ -170,10 +173,10 @@ def test_the_environment_and_the_mirror_and_the_download(
     content = weights.read_bytes()
     kept = tmp_path / "kept.pth"
 
-    monkeypatch.setenv(inception.VARIABLE, str(weights))
+    monkeypatch.setenv("ADVCODES_INCEPTION_WEIGHTS", str(weights))
     inception.obtain(kept, Machine(inception_weights="/nowhere", mirror=str(tmp_path)))
     assert kept.read_bytes() == content and kept.stat().st_nlink == 1
-    monkeypatch.delenv(inception.VARIABLE)
+    monkeypatch.delenv("ADVCODES_INCEPTION_WEIGHTS")
 
     kept.unlink()
     (tmp_path / "mirror").mkdir()
@@ -182,26 +185,26 @@ def test_the_environment_and_the_mirror_and_the_download(
     assert kept.read_bytes() == content and not kept.is_symlink()
 
     asked = {}
-    monkeypatch.setattr(inception, "fetch", lambda url, path, **sums: asked.update(url=url, path=path, **sums) or path)
+    monkeypatch.setattr(fidelity, "fetch", lambda url, path, **sums: asked.update(url=url, path=path, **sums) or path)
     assert inception.obtain(kept, Machine()) == kept
     assert asked["url"].endswith("weights-inception-2015-12-05-6726825d.pth") and asked["path"] == kept
-    assert asked["sha256_prefix"] == inception.SHA256_PREFIX
+    assert asked["sha256_prefix"] == inception.WEIGHTS.sha256
 
 
 def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("advcodes.data.download.ATTEMPTS", 1)
     closed = "http://127.0.0.1:9/weights.pth"
-    monkeypatch.setattr(inception, "fetch", lambda url, path, **sums: fetch(closed, path, **sums))
+    monkeypatch.setattr(fidelity, "fetch", lambda url, path, **sums: fetch(closed, path, **sums))
     with pytest.raises(AdvcodesError) as error:
         inception.obtain(tmp_path / "kept.pth", Machine())
     text = str(error.value)
-    assert text.startswith(f"Inception weights: {closed}: cannot be downloaded") and "\n" not in text
+    assert text.startswith(f"the 2015 Inception weights: {closed}: cannot be downloaded") and "\n" not in text
     assert "machine.inception_weights" in text and "metrics.extractor to classifier" in text
 
 
 def test_a_missing_file(tmp_path: Path):
     with pytest.raises(
-        AdvcodesError, match=rf"{tmp_path}/no.pth: no such file; expected Inception weights .*{inception.NAME}"
+        AdvcodesError, match=rf"{tmp_path}/no.pth: no such file; expected the 2015 Inception weights .*{inception.NAME}"
     ):
         make(tmp_path / "out", inception_weights=str(tmp_path / "no.pth"))
 

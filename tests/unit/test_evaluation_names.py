@@ -31,6 +31,9 @@ PROTOCOLS = list(ON_CLASSIFIER)
         ("is", "classifier", (50_000, 10_000, "test"), "score_classifier"),
         ("kid", "classifier", (2_000, 500, "test"), "kd_classifier"),
         ("recall", "classifier", (2_000, 500, "test"), "recall_classifier"),
+        ("fid", "dinov2", (10_000, 10_000, "test"), "fd_dinov2"),
+        ("kid", "clip", (10_000, 10_000, "test"), "kd_clip"),
+        ("precision", "dinov2", (2_000, 500, "test"), "precision_dinov2"),
         ("energy_distance", "points", (2_000, 500, "test"), "energy_distance"),
         ("mse", "images", (2_000, 500, "test"), "mse"),
         ("mnist_score", "digits", (10_000, 500, "test"), "mnist_score"),
@@ -67,6 +70,14 @@ def test_the_footnote_of_a_classifier_metric_denies_being_the_other(metric: str)
     assert f"(not the {other.get(metric, f'Inception-based {metric}')}, and not comparable with it)" in sentence
     assert sentence.startswith(f"{ON_CLASSIFIER[metric]}: ") and sentence.endswith(".") and "\n" not in sentence
     assert "98.8 % right" in sentence and "2,000 generated" in sentence
+
+
+def test_the_footnote_of_another_network_denies_being_the_other():
+    protocol = {"n_generated": 2000, "n_reference": 500, "split": "test", "extractor": "dinov2", "torch_fidelity": "1"}
+    assert describe("fd_dinov2", protocol) == (
+        "fd_dinov2: Fréchet distance on features of DINOv2 ViT-B/14, torch-fidelity 1 (not the Inception-based FID, "
+        "and not comparable with it); 2,000 generated and 500 real images (split test)."
+    )
 
 
 def test_the_footnote_of_the_fid():

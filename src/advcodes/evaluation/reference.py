@@ -16,6 +16,7 @@ from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.build.writing import written
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
+from advcodes.data.chosen import SEED, choose
 from advcodes.data.prepared import Prepared
 from advcodes.data.prepared import load as load_prepared
 from advcodes.evaluation.compared import measure
@@ -23,8 +24,6 @@ from advcodes.extractors.features import Extractor, load_extractor
 from advcodes.jobs import device
 from advcodes.metrics.extracted import Reference, Statistics
 from advcodes.metrics.frechet import statistics
-
-SEED = 0  #: of the choice of images
 
 
 def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
@@ -43,27 +42,6 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     save(artifact.directory, reference)
     write_atomically(artifact.directory / "floor.json", json.dumps(floor, indent=1) + "\n")
     return ["reference.npz", "floor.json"], {"n_reference": len(chosen), "extractor_sha256": extractor.sha256}
-
-
-def choose(prepared: Prepared, split: str, n: int, besides: np.ndarray | None = None) -> np.ndarray:
-    """Rows of ``n`` images of a split, ascending int64: a seeded random choice, or all where there are not more.
-
-    Args:
-        prepared: the whole dataset.
-        split: to choose from.
-        n: how many at most.
-        besides: rows that must not be chosen.
-
-    Raises:
-        AdvcodesError: no such split.
-    """
-    of_split = prepared.rows(split)
-    rows = np.arange(of_split.start, of_split.stop)
-    if besides is not None:
-        rows = np.setdiff1d(rows, besides)
-    if n < len(rows):
-        rows = np.sort(np.random.default_rng(SEED).choice(rows, n, replace=False))
-    return rows
 
 
 def extract(images: np.ndarray, extractor: Extractor, split: str, what: str) -> Reference:

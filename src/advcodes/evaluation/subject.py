@@ -13,16 +13,20 @@ import torch
 from torch import Tensor
 
 from advcodes.build.provenance import Artifact
+from advcodes.data.chosen import choose
 from advcodes.data.prepared import Prepared
 from advcodes.data.prepared import load as load_prepared
-from advcodes.evaluation import reference as references
 from advcodes.extractors.features import load_extractor
 from advcodes.metrics.base import Input
 from advcodes.metrics.extracted import Reference
 from advcodes.training.restore import Restored
 
 #: Modules of networks that metrics look through, and what loads them, by role.
-_LOADERS = {"features": ("feature_network", "load"), "mnist_score": ("mnist_classifier", "scorer")}
+_LOADERS = {
+    "features": ("feature_network", "load"),
+    "mnist_score": ("mnist_classifier", "scorer"),
+    "efficientnet_lite0": ("efficientnet_lite0", "load"),
+}
 
 
 class EvaluatedRun:
@@ -71,8 +75,8 @@ class EvaluatedRun:
         return self._inputs["run"].directory
 
     def chosen(self, split: str, n: int) -> np.ndarray:
-        """Rows of ``n`` images of a split at most: see :func:`advcodes.evaluation.reference.choose`."""
-        return references.choose(self.data, split, n)
+        """Rows of ``n`` images of a split at most: see :func:`advcodes.data.chosen.choose`."""
+        return choose(self.data, split, n)
 
     def network(self, role: Input) -> Any:
         """A network that a metric looks through, as its module loads it.

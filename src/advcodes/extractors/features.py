@@ -66,7 +66,7 @@ def load_extractor(directory: Path | str, kind: str, device: torch.device | str 
 
     Args:
         directory: of the extractor.
-        kind: ``classifier`` or ``inception``.
+        kind: of those that measure, see :data:`advcodes.extractors.registry.EXTRACTORS`.
         device: to run on.
 
     Raises:

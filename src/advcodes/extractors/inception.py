@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +14,16 @@ from torch import Tensor, nn
 from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
-from advcodes.data.download import fetch, mismatch
-from advcodes.data.mirror import directory as mirror_directory
 from advcodes.data.prepared import load as load_prepared
 from advcodes.extractors.features import Extractor, sha256
+from advcodes.extractors.fidelity import WITHOUT, Weights
 from advcodes.metrics.extracted import IS_SPLITS, fidelity
 from advcodes.metrics.inception_score import inception_score
 
 NAME = "weights-inception-2015-12-05-6726825d.pth"
-SHA256_PREFIX = "6726825d"  #: of the weights that torch-fidelity publishes, converted from the 2015 graph
-VARIABLE = "ADVCODES_INCEPTION_WEIGHTS"
+#: Those that torch-fidelity publishes, converted from the 2015 graph.
+WEIGHTS = Weights("the 2015 Inception weights", NAME, "6726825d", "inception_weights")
 BATCH = 100  #: images a pass: about 2 GB of activations at 299 x 299
-WITHOUT = "set metrics.extractor to classifier to do without"
 
 
 def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
@@ -51,40 +47,7 @@ def obtain(path: Path, machine: Machine) -> Path:
     Raises:
         AdvcodesError: no such file, a wrong checksum, or no network.
     """
-    given = os.environ.get(VARIABLE) or machine.inception_weights
-    mirror = mirror_directory(machine)
-    if given:
-        local = Path(given).expanduser()
-    elif mirror and (mirror / NAME).is_file():
-        local = mirror / NAME
-    else:
-        try:
-            return fetch(fidelity("feature_extractor_inceptionv3").URL_INCEPTION_V3, path, sha256_prefix=SHA256_PREFIX)
-        except AdvcodesError as error:
-            raise AdvcodesError(
-                f"Inception weights: {error}; or bring {NAME} here yourself and set machine.inception_weights to its "
-                f"path, or {WITHOUT}"
-            ) from None
-    verify(local)
-    copy = path.with_name(path.name + ".part")
-    shutil.copyfile(local, copy)
-    os.replace(copy, path)
-    return path
-
-
-def verify(path: Path) -> None:
-    """Check that a file is the weights file.
-
-    Raises:
-        AdvcodesError: there is no such file, or it is another one.
-    """
-    if not path.is_file():
-        raise AdvcodesError(
-            f"{path}: no such file; expected Inception weights ({NAME}): correct machine.inception_weights, leave it "
-            f"empty to download them, or {WITHOUT}"
-        )
-    if problem := mismatch(path, sha256_prefix=SHA256_PREFIX):
-        raise AdvcodesError(f"{path}: not the 2015 Inception weights ({problem}); replace it by {NAME}, or {WITHOUT}")
+    return WEIGHTS.obtain(fidelity("feature_extractor_inceptionv3").URL_INCEPTION_V3, path, machine)
 
 
 class Inception(nn.Module):
@@ -143,7 +106,7 @@ def network(weights: Path) -> Inception:
     Raises:
         AdvcodesError: the file is missing, is another one, holds code, or does not fit.
     """
-    verify(weights)
+    WEIGHTS.verify(weights)
     try:
         with torch.random.fork_rng(devices=[]):
             return Inception(torch.load(weights, map_location="cpu", weights_only=True)).eval().requires_grad_(False)

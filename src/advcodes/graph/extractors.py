@@ -35,8 +35,13 @@ class ExtractorGraph(DataGraph):
         inputs = {}
         if kind.settings:
             trained_on = self._mnist(dataset) if kind is MNIST_SCORE else dataset
+            if (settings := getattr(self.params.metrics, kind.settings)) is None:
+                raise AdvcodesError(
+                    f"extractor --task {task}: params.yaml asks for none (metrics.{kind.settings} is null); give it "
+                    "its settings, or {} for the usual ones"
+                )
             inputs["data"] = self.prepared(trained_on)
-            config |= plain(getattr(self.params.metrics, kind.settings))
+            config |= plain(settings)
         if kind.of_each_dataset:
             view = self.params.datasets[dataset]
             config |= {"train_split": view.train_split, "test_split": view.test_split}

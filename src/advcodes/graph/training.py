@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from advcodes.build.provenance import Artifact
-from advcodes.core.errors import unknown
+from advcodes.core.errors import AdvcodesError, unknown
 from advcodes.graph.extractors import ExtractorGraph
 from advcodes.graph.run import Run, plain
 from advcodes.methods import registry
@@ -46,6 +46,12 @@ class TrainingGraph(ExtractorGraph):
         inputs = {"data": self.prepared(run.dataset)} | self._captions(run)
         if asked := method.pretrained(variant):
             of_metrics = asked == "extractor"
+            if of_metrics and p.metrics.extractor not in ("classifier", "inception"):
+                raise AdvcodesError(
+                    f"variant {run.variant}: cannot learn from features of metrics.extractor {p.metrics.extractor!r}, "
+                    "which takes stored images alone; name classifier or inception there, or set its `pretrained` to "
+                    "features"
+                )
             config["pretrained"] = p.metrics.extractor if of_metrics else asked
             inputs["pretrained"] = (self.extractor if of_metrics else self.feature_network)(run.dataset)
             # What loads it does so by name, as metrics do, whose code is no part of other runs' results.

@@ -27,8 +27,8 @@ Better = Literal["lower", "higher"]
 #: What a metric may be taken from.
 Need = Literal["samples", "features", "reconstructions", "codes", "log", "captions", "labels"]
 #: What else the stage that measures is given: the dataset, and networks that metrics look through.
-Input = Literal["data", "classifier", "statements", "features", "mnist_score"]
-EXTRACTORS = ("classifier", "inception")
+Input = Literal["data", "classifier", "statements", "features", "mnist_score", "efficientnet_lite0"]
+EXTRACTORS = ("classifier", "inception", "dinov2", "clip")
 COMPUTE = "add it to metrics.compute in params.yaml"  #: remedy where such a metric is missing
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SEED = 2020  #: of IS's shuffle and KID's subsets; torch-fidelity's default
 IS_SPLITS = 10
 COUNTS = ("n_generated", "n_reference", "split")  #: entries of the protocol
+#: Networks beside Inception that are fetched.
+FETCHED = {"dinov2": "DINOv2 ViT-B/14", "clip": "CLIP's image encoder ViT-B/32"}
 
 
 def fidelity(module: str) -> ModuleType:
@@ -116,6 +118,10 @@ class OfFeatures(Quantity):
     on: str = "features"
     needed: tuple[str, ...] = COUNTS
 
+    def on_extractor(self, extractor: str) -> str:
+        """Its name where another network than Inception gives the features: ``fd_classifier``, ``fd_dinov2``."""
+        return self.on_classifier.removesuffix("classifier") + extractor
+
 
 class Compared(Metric):
     """A metric of samples beside real images; those are compared with others alike, which gives its floor."""
@@ -166,8 +172,9 @@ class OnFeatures(Compared):
     @classmethod
     def parsed(cls, name: str) -> tuple[str, str] | None:
         for q in cls.quantities:
-            if name == q.on_classifier:
-                return q.name, "classifier"
+            for extractor in EXTRACTORS:
+                if extractor != "inception" and name == q.on_extractor(extractor):
+                    return q.name, extractor
             if re.fullmatch(q.name + cls.counted(), name):
                 return q.name, "inception"
         return None
@@ -210,7 +217,10 @@ class OnFeatures(Compared):
             raise AdvcodesError(
                 f"metric {name!r}: its protocol ({n} generated, {m} {split}) is that of {right!r}; evaluate again"
             )
-        kind = _on_inception(cls, q, name, protocol) if extractor == "inception" else _on_classifier(q, protocol)
+        if extractor == "inception":
+            kind = _on_inception(cls, q, name, protocol)
+        else:
+            kind = _on_classifier(q, protocol) if extractor == "classifier" else _on_fetched(q, extractor, protocol)
         return f"{kind}; {cls.over(q, protocol)}"
 
     @classmethod
@@ -227,15 +237,24 @@ def _on_inception(cls: type[OnFeatures], q: OfFeatures, name: str, protocol: Map
     return f"{established}: {q.formula} on {on} of the 2015 Inception network{version}"
 
 
+def _on_fetched(q: OfFeatures, extractor: str, protocol: Mapping[str, Any]) -> str:
+    version = f", torch-fidelity {protocol['torch_fidelity']}" if protocol.get("torch_fidelity") else ""
+    return f"{q.formula} on {q.on} of {FETCHED[extractor]}{version} (not {_other(q)}, and not comparable with it)"
+
+
+def _other(q: OfFeatures) -> str:
+    """What a number on another network than Inception could be taken for."""
+    return f"the {q.established if 'Inception' in q.established else f'Inception-based {q.established}'}"
+
+
 def _on_classifier(q: OfFeatures, protocol: Mapping[str, Any]) -> str:
     task = {"attributes": "on this dataset's attributes", "rotations": "to tell rotations of this dataset's images"}
     accuracy = protocol.get("extractor_accuracy")
     reached = "" if accuracy is None else f", {100 * accuracy:.1f} % right on test images"
-    other = q.established if "Inception" in q.established else f"Inception-based {q.established}"
     return (
         f"{q.formula} on {q.on} of a classifier trained "
         f"{task.get(protocol.get('extractor_task', ''), 'on this dataset')}{reached} "
-        f"(not the {other}, and not comparable with it)"
+        f"(not {_other(q)}, and not comparable with it)"
     )
 
 
@@ -250,7 +269,7 @@ def metric_name(
 
     Args:
         metric: name of a quantity.
-        extractor: ``inception`` or ``classifier``; or what else the metric is taken from.
+        extractor: of `EXTRACTORS`; or what else the metric is taken from.
         n_generated: generated images.
         n_reference: real images.
         split: of the real images.
@@ -266,8 +285,8 @@ def metric_name(
         raise unknown("metric", metric, [name for name, (_, q) in quantities().items() if isinstance(q, OfFeatures)])
     if extractor not in EXTRACTORS:
         raise unknown("extractor", extractor, EXTRACTORS)
-    if extractor == "classifier":
-        return q.on_classifier
+    if extractor != "inception":
+        return q.on_extractor(extractor)
     return cls.full(q, Counts(n_generated, n_reference, split), is_splits)
 
 

@@ -13,6 +13,7 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.core.schema import Model
 from advcodes.core.yaml import read_yaml
 from advcodes.papers.items import Claim, Item, check
+from advcodes.papers.tuning import Tuning
 
 AFFECTS_RESULTS = False  # declarations enter a report's key as values
 PAPERS = Path("pipeline/papers")
@@ -24,6 +25,7 @@ class _Paper(Model):
     reference: str
     items: dict[str, dict[str, Any]]
     claims: list[dict[str, Any]] = []
+    tuning: Tuning | None = None
 
 
 def _read(path: Path) -> _Paper:
@@ -79,6 +81,24 @@ def _items(directory: Path) -> dict[str, Item]:
 def paper_titles(directory: Path | None = None) -> dict[str, str]:
     """Title of every paper by its key."""
     return {paper.paper: paper.title for paper, _ in _papers(directory or PAPERS)}
+
+
+def read_tuning(item: str, directory: Path | None = None) -> Tuning:
+    """How rows of an item's paper are tuned.
+
+    Args:
+        item: its id.
+        directory: of the papers' YAML files; ``pipeline/papers`` unless given.
+
+    Raises:
+        AdvcodesError: its paper declares nothing of that.
+    """
+    for paper, path in _papers(directory or PAPERS):
+        if paper.paper == item.partition("/")[0] and paper.tuning is not None:
+            return paper.tuning
+        if paper.paper == item.partition("/")[0]:
+            raise AdvcodesError(f"{path}: tuning: missing; declare the grid that rows are tuned on")
+    raise AdvcodesError(f"tune {item}: no paper of {directory or PAPERS} declares it")
 
 
 def read_claims(directory: Path | None = None) -> list[Claim]:
