@@ -14,6 +14,7 @@ from advcodes.papers.read import paper_titles
 
 AFFECTS_RESULTS = False
 _STATIC = (".png", ".svg", ".json", ".tex")
+_READINGS = "## Readings"  #: of a paper's page: results stand before it
 _OTHERS = "Tutorials"  #: where pages of docs/ stand that mkdocs.yml does not name
 
 
@@ -73,7 +74,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if source is not None:
         markdown = links.relinked(markdown, source, address, root)
     if top == "papers":
-        return f"{markdown.rstrip()}\n\n{results.paper_page(root, Path(rest).stem)}"
+        return markdown.replace(_READINGS, f"{results.paper_page(root, Path(rest).stem)}\n{_READINGS}", 1)
     parts = rest.removesuffix(".md").split("/")
     if top == "reports" and len(parts) == 3:
         scale, item = parts[0], "/".join(parts[1:])

@@ -10,14 +10,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from advcodes.pages.text import count, listing
+from advcodes.pages.text import count
 
 AFFECTS_RESULTS = False
 _NOTES = re.compile(r"(?:^- \*\*.+\n?)+", re.MULTILINE)
 _WARNINGS = ("- **Not comparable", "- **Stand-ins", "- **Not run")
 _VERDICTS = {"holds": "holds", "does not hold": "fails", "equal": "equal", "undecided": "undecided",
              "confounded": "confounded"}  # fmt: skip
-_THUMBNAIL = (360, 270)
+_THUMBNAIL = (720, 540)  #: pixels: twice those of a card
+_FEW = 4  #: claims that are shown unfolded
 
 
 def scales(root: Path) -> list[str]:
@@ -65,15 +66,14 @@ def _card(path: Path, up: str) -> str:
 
 
 def thumbnail(picture: Path) -> bytes:
-    """A picture as a PNG that is no larger than a card: grids' upper left corner, for their images to be seen."""
+    """A picture as a PNG that is no larger than a card: of a very high one the upper part."""
     from PIL import Image
 
     with Image.open(picture) as opened:
         image = opened.convert("RGB")
-    width, height = _THUMBNAIL
     if image.height > 2.5 * image.width:
         image = image.crop((0, 0, image.width, image.width))
-    image.thumbnail((2 * width, 2 * height))
+    image.thumbnail(_THUMBNAIL)
     file = io.BytesIO()
     image.quantize(64).save(file, "PNG", optimize=True)
     return file.getvalue()
@@ -106,10 +106,17 @@ def item_page(markdown: str, claims: list[dict[str, Any]], up: str, scale: str) 
 
 
 def _said(claims: list[dict[str, Any]], up: str, scale: str) -> str:
-    """What the runs say about the claims on an item, in a line each."""
-    head = f'!!! abstract "{count(len(claims), "claim")} of the paper on it"'
+    """What the runs say about the claims on an item: how many hold, and a line each, folded where they are many."""
+    head = f'{"??? " if len(claims) > _FEW else "!!! "}abstract "{_counts(claims)} on it"'
     lines = [f"- {verdict(c['verdict'])} {c['says']}" for c in claims]
     return _indented(head, [*lines, "", f"[How verdicts are reached]({up}reports/{scale}/claims.md)"])
+
+
+def _counts(claims: list[dict[str, Any]]) -> str:
+    """``10 claims of the paper (3 does not hold, 7 undecided)``."""
+    verdicts = [c["verdict"] for c in claims]
+    counts = ", ".join(f"{verdicts.count(v)} {v}" for v in _VERDICTS if v in verdicts)
+    return f"{count(len(claims), 'claim')} of the paper ({counts})"
 
 
 def verdict(words: str) -> str:
@@ -132,8 +139,7 @@ def paper_page(root: Path, paper: str) -> str:
         parts.append(f"## Results at scale {scale}")
         claims = [c for c in claims_of(root, scale) if c["paper"] == paper]
         if claims:
-            counts = [f"{sum(c['verdict'] == v for c in claims)} {v}" for v in dict.fromkeys(c["verdict"] for c in claims)]
-            parts.append(f"Of {count(len(claims), 'claim')}: {listing(counts)} ([each](../reports/{scale}/claims.md)).")
+            parts.append(f"{_counts(claims)}: [each with its numbers](../reports/{scale}/claims.md).")
         plot = f"reports/{scale}/claims-{paper}.svg"
         if (root / plot).exists():
             parts.append(f"![The claims of the paper at scale {scale}, each with its effect and interval](../{plot})")
