@@ -28,8 +28,12 @@ def scales(root: Path) -> list[str]:
 
 def items(root: Path, scale: str, paper: str = "*") -> list[Path]:
     """JSON files of a scale's items, by paper and name: figures in the order of their numbers."""
-    found = (root / "reports" / scale).glob(f"{paper}/*.json")
-    return sorted(found, key=lambda p: (p.parent.name, [int(s) if s.isdigit() else s for s in re.split(r"(\d+)", p.stem)]))
+    return sorted((root / "reports" / scale).glob(f"{paper}/*.json"), key=_order)
+
+
+def _order(path: Path) -> tuple[str, list[tuple[str, int]]]:
+    pieces = re.findall(r"(\D*)(\d*)", path.stem)
+    return path.parent.name, [(words, int(number or 0)) for words, number in pieces]
 
 
 def gallery(root: Path, scale: str, titles: Mapping[str, str]) -> str:

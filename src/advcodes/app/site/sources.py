@@ -48,7 +48,8 @@ def reference(key: str) -> str:
 
 
 def _directory(path: Path, name: str) -> str:
-    rows = [[f"`{entry.name}{'/' * entry.is_dir()}`", _about(entry)] for entry in sorted(path.iterdir()) if _shown(entry)]
+    entries = filter(_shown, sorted(path.iterdir()))
+    rows = [[f"`{entry.name}{'/' * entry.is_dir()}`", _about(entry)] for entry in entries]
     return f"# {name}/\n\n{markdown_table(['file', 'what it is'], rows, left=(0, 1))}\n"
 
 
