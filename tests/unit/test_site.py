@@ -30,7 +30,8 @@ def test_every_file_has_a_place(path: str, address: str):
 
 
 def test_links_are_those_of_the_site_but_in_code_and_to_other_sites():
-    page = "[a](../../params.yaml#scale) [b](https://x.org) [c](#here) ![d](../assets/graph.svg)\n```\n[e](../speed.md)\n```"
+    page = "[a](../../params.yaml#scale) [b](https://x.org) [c](#here) ![d](../assets/graph.svg)"
+    page += "\n```\n[e](../speed.md)\n```"
     moved = links.relinked(page, "docs/papers/acl.md", "papers/acl.md", ROOT)
     assert moved.splitlines()[0] == (
         "[a](../source/params.yaml.md#scale) [b](https://x.org) [c](#here) ![d](../assets/graph.svg)"
