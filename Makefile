@@ -1,20 +1,24 @@
-# Two commands: `make table1` and `make test`. Each makes the environment first if it is missing.
+# Two commands: `make table1` and `make test`. Each makes the environment first if it is missing; `make help` lists all.
+.DEFAULT_GOAL := table1
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= all
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: table1 test venv lint lock clean
+.PHONY: help table1 test venv lint docs docs-serve lock clean
 
-table1: venv
+help: ## this list
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 14
+
+table1: venv ## reports/table1.md: 12 GANs on handwritten digits, on a CPU
 	snakemake --cores $(CORES) reports/table1.md
 	@echo; cat reports/table1.md
 
-test: venv
+test: venv ## the tests
 	pytest -n auto --maxprocesses 4 --dist worksteal
 
-lint: venv
+lint: venv ## ruff, snakefmt, import-linter, mypy
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile pipeline/rules
@@ -22,7 +26,14 @@ lint: venv
 	lint-imports
 	mypy
 
-venv: $(VENV)/.made
+# Nothing is fetched: what the site shows is in the repository.
+docs: venv ## the site, into site/; a dead link is an error
+	NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
+docs-serve: venv ## the site on port 8000, built anew when a page changes
+	NO_MKDOCS_2_WARNING=1 mkdocs serve
+
+venv: $(VENV)/.made ## .venv, pinned and hashed
 
 $(VENV)/.made: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,10 +41,10 @@ $(VENV)/.made: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Pin anew (Linux; elsewhere install with `pip install -e .[dev]`).
-lock:
+# Linux; elsewhere install with `pip install -e .[dev,docs]`.
+lock: ## pin anew: requirements.lock from pyproject.toml
 	pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-		--no-header --no-annotate --strip-extras --allow-unsafe --extra dev --output-file requirements.lock pyproject.toml
+		--no-header --no-annotate --strip-extras --allow-unsafe --extra dev --extra docs --output-file requirements.lock pyproject.toml
 
-clean:
-	rm -rf $(VENV) .snakemake
+clean: ## remove the environment and Snakemake's state
+	rm -rf $(VENV) .snakemake site
