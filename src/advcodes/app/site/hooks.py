@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from advcodes.app.site import links, results, sources
 from advcodes.papers.read import paper_titles
 
 AFFECTS_RESULTS = False
+_ROLE = re.compile(r":\w+:<code>~?(?:[\w.]+\.)?(\w+)</code>")  #: a reference of Sphinx, in HTML
 _STATIC = (".png", ".svg", ".json", ".tex")
 _READINGS = "## Readings"  #: of a paper's page: results stand before it
 _OTHERS = "Tutorials"  #: where pages of docs/ stand that mkdocs.yml does not name
@@ -81,6 +83,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         claims = [c for c in results.claims_of(root, scale) if c["item"] == item]
         return results.item_page(markdown, claims, "../../../", scale)
     return results.coloured(markdown) if top == "reports" else markdown
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let docstrings' references to code be code, as they are in other pages."""
+    return _ROLE.sub(r"<code>\1</code>", html)
 
 
 def _source(address: str) -> str | None:

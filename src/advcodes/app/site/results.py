@@ -117,9 +117,9 @@ def _said(claims: list[dict[str, Any]], up: str, scale: str) -> str:
 
 
 def _counts(claims: list[dict[str, Any]]) -> str:
-    """``10 claims of the paper (3 does not hold, 7 undecided)``."""
+    """``10 claims of the paper (does not hold: 3, undecided: 7)``."""
     verdicts = [c["verdict"] for c in claims]
-    counts = ", ".join(f"{verdicts.count(v)} {v}" for v in _VERDICTS if v in verdicts)
+    counts = ", ".join(f"{v}: {verdicts.count(v)}" for v in _VERDICTS if v in verdicts)
     return f"{count(len(claims), 'claim')} of the paper ({counts})"
 
 
