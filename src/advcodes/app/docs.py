@@ -225,7 +225,7 @@ NETWORKS_INTRODUCTION = """\
 <!-- `advcodes docs` writes this page from networks as they are built: edit src/advcodes/nets, or `architectures` in
 params.yaml. -->
 
-What networks of every architecture consist of at scale `paper`: each is built for the size of images given, and a forward
+What networks of every architecture are at scale `paper`: each is built for the size of images given, and a forward
 pass tells its layers. Sizes are channels, rows and columns; *parameters* are learned numbers, those of batch norm (BN)
 and biases included. Lines with - belong to the block above them; `skip` is what a residual block adds to its main path.
 A larger or smaller side has more or fewer stages (but for `infogan`). "Facts" are in [facts](facts.md).
