@@ -9,9 +9,10 @@ from typing import Any
 
 from advcodes.pages.pictures.drawing import PALETTE, save
 
-_COLORS = {"holds": PALETTE["blue"], "does not hold": PALETTE["red"], "equal": PALETTE["green"]}
+_COLORS = {"holds": PALETTE["blue"], "does not hold": PALETTE["red"], "equal": PALETTE["green"],
+           "confounded": PALETTE["pink"]}  # fmt: skip
 _OTHER = PALETTE["gray"]  #: of verdicts that say neither
-_MARKERS = {"holds": "o", "does not hold": "X", "equal": "s"}
+_MARKERS = {"holds": "o", "does not hold": "X", "equal": "s", "confounded": "^"}
 _WIDE = 58  #: characters of a line of a claim
 _ENDS = 200.0  #: percent: what reaches further is cut off, with an arrow
 
