@@ -176,11 +176,17 @@ def would_be_saved(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], object]) 
     """The matplotlib figure that ``draw`` would save."""
     from matplotlib.figure import Figure
 
-    saved = []
+    class Saved(Exception):
+        """Carries the figure out of what would save it."""
+
+    def savefig(figure: Figure, *args: Any, **kwargs: Any) -> None:
+        raise Saved(figure)
+
     with monkeypatch.context() as patch:
-        patch.setattr(Figure, "savefig", lambda self, *args, **kwargs: saved.append(self))
-        draw()
-    return saved[0]
+        patch.setattr(Figure, "savefig", savefig)
+        with pytest.raises(Saved) as saved:
+            draw()
+    return saved.value.args[0]
 
 
 def few_steps(prepared: Path, directory: Path, method: str, dataset: str = "digits", **changes: Any) -> Path:

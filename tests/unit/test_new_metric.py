@@ -16,43 +16,8 @@ from advcodes.metrics import registry
 from advcodes.metrics.base import Metric, Quantity
 
 ROOT = Path(__file__).parents[2]
-FILE = '''
-"""How bright samples are."""
-
-from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
-
-from pydantic import Field
-
-from advcodes.core.schema import Model, Positive
-from advcodes.metrics.base import Metric, Quantity, Subject
-from advcodes.metrics.registry import register
-
-
-@register("brightness")
-class Brightness(Metric):
-    """The mean of samples' pixels."""
-
-    class Config(Model):
-        """How it is printed."""
-
-        white: Positive = Field(1.0, description="what a white image has")
-
-    quantities = (Quantity("brightness", "higher", "brightness of samples", needed=("brightness_images",)),)
-    needs = ("samples",)
-    on_images = True
-
-    @classmethod
-    def measure(cls, subject: Subject) -> dict[str, Any]:
-        value = subject.config["brightness"]["white"] * float(subject.samples.mean()) / 255
-        return {"metrics": {"brightness": value}, "protocol": {"brightness_images": len(subject.samples)}}
-
-    @classmethod
-    def sentence(cls, name: str, protocol: Mapping[str, Any]) -> str:
-        return f"mean of the pixels of {protocol['brightness_images']:,} samples"
-'''
+#: The docs' own example, as a reader would copy it.
+FILE = (ROOT / "docs/add_a_metric.md").read_text().split("```python\n")[1].split("```")[0]
 #: What someone who has added that file does and sees; printed as JSON.
 TRY = """
 import contextlib, io, json, sys

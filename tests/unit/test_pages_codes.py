@@ -206,7 +206,7 @@ def asked(prepared, tmp_path_factory):
 
 
 def test_files_of_a_figure(asked, tmp_path):
-    assert sorted(render(asked, tmp_path, "fig1")) == ["fig1.json", "fig1.md", "fig1.png"]
+    assert sorted(render(asked, tmp_path, "fig1")) == ["fig1.json", "fig1.md", "fig1.png", "fig1.svg"]
     assert all(0 < (tmp_path / f"fig1.{end}").stat().st_size < 300_000 for end in ("json", "md", "png"))
     found = json.loads((tmp_path / "fig1.json").read_text())["rows"]["acl_ae_2d"]["codes"]["mnist"]
     test = load(asked.inputs["data/digits"].directory).split("test")

@@ -23,6 +23,7 @@ from advcodes.graph.graph import Graph
 from advcodes.metrics.settling import SettlingTime
 from advcodes.pages import render
 from advcodes.pages.kinds import controller
+from advcodes.pages.pictures.drawing import PALETTE
 from advcodes.papers.items import Item
 from advcodes.training.train import LossLog
 from evaluation_fakes import measured_by
@@ -89,7 +90,7 @@ def rendered(
 ) -> tuple[str, dict[str, Any]]:
     made = render_artifact(root, declared, inputs(root, errors), columns=columns)
     files, _ = render.make(made, Machine())
-    assert sorted(files) == ["controller.json", "controller.md", "controller.png"]
+    assert sorted(files) == ["controller.json", "controller.md", "controller.png", "controller.svg"]
     assert (made.directory / "controller.png").stat().st_size < 300_000
     return (made.directory / "controller.md").read_text(), json.loads((made.directory / "controller.json").read_text())
 
@@ -160,7 +161,7 @@ def test_lines_bands_and_axes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert [axes.get_ylabel() for axes in figure.axes] == list(controller.QUANTITIES.values())
     assert {axes.get_xlabel() for axes in figure.axes} == {"training images seen"}
     began, star = k.get_lines()
-    assert (began.get_color(), began.get_linestyle(), star.get_color()) == ("tab:blue", "-", "tab:red")
+    assert (began.get_color(), began.get_linestyle(), star.get_color()) == (PALETTE["blue"], "-", PALETTE["red"])
     np.testing.assert_allclose(balance.get_lines()[0].get_xydata()[-1], [3200, 0.2625])
     band = balance.collections[0].get_paths()[0].vertices
     assert band[:, 1].min() == -1 and band[:, 1].max() == 1
@@ -175,7 +176,7 @@ def test_marks_are_where_rows_have_settled_and_nowhere_else(tmp_path: Path, monk
         dashed = (line for line in figure.axes[1].get_lines() if line.is_dashed())
         return [(line.get_xdata()[0], line.get_color()) for line in dashed]
 
-    assert marks(drawn(tmp_path / "a", monkeypatch)) == [(2800, "tab:blue"), (1600, "tab:red")]
+    assert marks(drawn(tmp_path / "a", monkeypatch)) == [(2800, PALETTE["blue"]), (1600, PALETTE["red"])]
     assert marks(drawn(tmp_path / "b", monkeypatch, NEVER)) == []
 
 

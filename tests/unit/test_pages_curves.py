@@ -13,6 +13,7 @@ from PIL import Image
 from advcodes.config.sections import Machine
 from advcodes.pages import render
 from advcodes.pages.kinds import curves
+from advcodes.pages.pictures.drawing import PALETTE
 
 
 def inputs_of(root, values):
@@ -32,7 +33,7 @@ VALUES = {"gan": [(9.0, 5.0), (11.0, 7.0)], "acl_gan": [(8.0, 4.0), (8.5, 4.5)]}
 def figure(tmp_path):
     made = render_artifact(tmp_path, item(CURVES), inputs_of(tmp_path, VALUES))
     files, _ = render.make(made, Machine())
-    assert sorted(files) == ["fig8.json", "fig8.md", "fig8.png"]
+    assert sorted(files) == ["fig8.json", "fig8.md", "fig8.png", "fig8.svg"]
     return made.directory
 
 
@@ -72,8 +73,8 @@ def test_lines_bands_and_labels(tmp_path, monkeypatch):
     assert ran.get_xlabel() == "training images seen"
     assert ran.get_ylabel() == "fd_classifier ↓, log scale\n500 generated, 360 real (test)"
     gan, acl, extra = ran.get_lines()
-    assert (gan.get_label(), gan.get_color(), gan.get_linestyle()) == ("GAN", "tab:blue", "--")
-    assert (acl.get_label(), acl.get_color(), acl.get_linestyle()) == ("ACL-GAN", "tab:blue", "-")
+    assert (gan.get_label(), gan.get_color(), gan.get_linestyle()) == ("GAN", PALETTE["blue"], "--")
+    assert (acl.get_label(), acl.get_color(), acl.get_linestyle()) == ("ACL-GAN", PALETTE["blue"], "-")
     assert extra.get_label() == "extra (addition)" and extra.get_linestyle() == ":"
     np.testing.assert_array_equal(gan.get_xydata(), [[1000, 10], [2000, 6]])
     band = ran.collections[0].get_paths()[0].vertices
@@ -102,8 +103,8 @@ def test_a_row_without_a_style_has_the_colour_of_its_place(tmp_path, monkeypatch
         tmp_path, monkeypatch, item(CURVES, rows={"gan": {"label": "GAN"}, "acl_gan": {"label": "ACL"}}), VALUES
     )
     assert [(line.get_color(), line.get_linestyle()) for line in ran.get_lines()] == [
-        ("tab:blue", "-"),
-        ("tab:red", "-"),
+        (PALETTE["blue"], "-"),
+        (PALETTE["red"], "-"),
     ]
 
 

@@ -63,7 +63,7 @@ def inputs(root: Path, trained: Mapping[str, tuple[float, ...]] = TRAINED, **fac
 def rendered(root: Path, **kwargs: Any) -> tuple[str, dict[str, Any]]:
     made = render_artifact(root, DECLARED, inputs(root, **kwargs), columns=SERVED)
     files, _ = render.make(made, Machine())
-    assert sorted(files) == ["leaderboard.json", "leaderboard.md", "leaderboard.png"]
+    assert sorted(files) == ["leaderboard.json", "leaderboard.md", "leaderboard.png", "leaderboard.svg"]
     assert (made.directory / "leaderboard.png").stat().st_size < 300_000
     page = (made.directory / "leaderboard.md").read_text()
     return page, json.loads((made.directory / "leaderboard.json").read_text())

@@ -216,7 +216,7 @@ def test_files_of_a_figure(prepared, run, tmp_path):
     runs = {"acl_ae_4mode/seed0": run, "acl_ae_4mode/seed1": other, "acl_ae_1mode/seed1": other}
     samples = np.full((600, 2), 1.5, np.float32)
     asked = request(FIGURE, prepared / "gaussians", runs, samples)
-    assert sorted(render(asked, tmp_path, "fig11")) == ["fig11.json", "fig11.md", "fig11.png"]
+    assert sorted(render(asked, tmp_path, "fig11")) == ["fig11.json", "fig11.md", "fig11.png", "fig11.svg"]
     assert all(0 < (tmp_path / f"fig11.{end}").stat().st_size < 300_000 for end in ("json", "md", "png"))
     rows = json.loads((tmp_path / "fig11.json").read_text())["rows"]
     one, four = (rows[v]["strips"]["gaussians"] for v in FIGURE["rows"])

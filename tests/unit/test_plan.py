@@ -17,7 +17,7 @@ from advcodes.app import speeds
 from advcodes.app.cli import main
 from advcodes.app.plan import Group, Plan, images_of, look, plan
 from advcodes.app.speeds import Speed
-from advcodes.config.params import merge, resolve
+from advcodes.config.params import merge, read, resolve
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.expected import Look
 from advcodes.graph.graph import Graph
@@ -44,6 +44,12 @@ def small(tree: dict[str, Any]) -> dict[str, Any]:
             "scales": {"demo": {"budget": {"default": {"images": 1000}}}},
         },
     )
+
+
+@pytest.fixture(autouse=True)
+def untimed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Without the repository's own timings, which tests of them bring back."""
+    monkeypatch.setattr(speeds, "TIMINGS", tmp_path / "timings.yaml")
 
 
 def graph_of(tree: dict[str, Any], data: Path) -> Graph:
@@ -191,6 +197,41 @@ def test_runs_by_other_code_count_where_there_are_no_others(small: dict[str, Any
     assert group.speed == Speed(100, f"1 finished run ({CPU}), by code that has changed since", changed=True)
     finish(graph, GAN._replace(seed=1), 300)
     assert of(plan(graph)).speed == Speed(300, f"1 finished run ({CPU})")
+
+
+def test_a_fresh_clone_takes_the_repositorys_own_timings(small: dict[str, Any], tmp_path: Path):
+    speeds.TIMINGS.write_text("cpu: {demo: {digits: {gan: 0.001, wgan_gp: 0.002}, shapes: {gan: 0.1}}}")
+    graph = graph_of(small, tmp_path)
+    assert of(plan(graph)).speed == Speed(pytest.approx(1000), "about, by timings.yaml", changed=True)
+    finish(graph, GAN, 100)
+    assert of(plan(graph)).speed == Speed(100, f"1 finished run ({CPU})"), "a finished run here tells more"
+    at_two = plan(graph_of(merge(small, {"machine": {"threads": 2}}), tmp_path))
+    assert of(at_two, "wgan_gp").speed.images_per_second == pytest.approx(1000)
+
+
+def test_what_was_not_timed_is_told_by_what_is_alike(small: dict[str, Any], tmp_path: Path):
+    speeds.TIMINGS.write_text("cpu: {demo: {shapes_16: {gan: 0.012}, shapes: {gan: 1}}}")
+    planned = plan(graph_of(small, tmp_path))
+    (speed,) = {of(planned).speed}
+    assert speed.images_per_second == pytest.approx(1000), "768 numbers an image, where digits have 64"
+    assert speed.source == "about, by timings.yaml on shapes_16, 0.083 times the pixels"
+    assert of(planned, "wgan_gp").speed is None, "of another method nothing is known"
+    small["items"], small["per_item"] = ["acl/table1"], {"acl/table1": {"rows": ["gan", "gan_8"]}}
+    small["variants"]["gan_8"]["items"] = ["acl/table1"]
+    assert of(plan(graph_of(small, tmp_path)), "gan_8").speed.source.startswith("about, by timings.yaml of gan on")
+    points = merge(small, {"items": ["acl/fig11"]})
+    assert of(plan(graph_of(points, tmp_path)), "acl_ae_1mode").speed is None, "points are no images"
+
+
+def test_on_a_gpu_timings_of_cpus_say_nothing(small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    speeds.TIMINGS.write_text("cpu: {demo: {digits: {gan: 0.001}}}")
+    monkeypatch.setattr(speeds, "_driven", lambda: 1)
+    assert of(plan(graph_of(merge(small, {"machine": {"device": "auto"}}), tmp_path))).speed is None
+
+
+def test_the_repositorys_timings_know_every_table_of_the_demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(speeds, "TIMINGS", Path("pipeline/timings.yaml"))
+    assert plan(Graph(read(scale="demo"), data=tmp_path)).unknown == 0
 
 
 def test_jobs_share_cores_or_gpus(small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

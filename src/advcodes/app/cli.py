@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from advcodes import __version__
+from advcodes.app.listed import listed
 from advcodes.app.own import commands as own
 from advcodes.build.produce import produce
 from advcodes.build.provenance import Artifact
@@ -27,9 +28,7 @@ from advcodes.core.yaml import read_yaml
 from advcodes.extractors.registry import EXTRACTORS
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import DATA, REPORTS, Run
-from advcodes.methods import registry
-from advcodes.metrics import registry as metrics
-from advcodes.metrics.base import Metric
+from advcodes.pages.text import count
 
 AFFECTS_RESULTS = False
 IMPOSSIBLE = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP)  #: places to write to
@@ -88,64 +87,8 @@ def _inpaint(args: argparse.Namespace) -> None:
 
 
 def _list(args: argparse.Namespace) -> None:
-    graph = _graph()
-    p = graph.params
-
-    def widest(*names: str) -> int:
-        return 2 + max(map(len, names), default=0)
-
-    wide, wide_item, wide_data = (
-        widest(*p.variants, *registry.methods()), widest(*graph.items), widest(*p.datasets)
-    )  # fmt: skip
-    if args.what in ("datasets", "all"):
-        print(f"datasets (scale {p.scale}):")
-        for name in p.datasets:
-            served = p.served(name)
-            state = "not run at this scale" if served is None else f"served by {served}" if served != name else ""
-            built = "prepared" if _status(partial(graph.prepared, name)) == "built" else ""
-            print(f"  {name:<{wide_data}}{p.source(name):<{wide_data}}{'; '.join(filter(None, [state, built]))}")
-    if args.what in ("methods", "all"):
-        print("methods:")
-        for name, cls in registry.methods().items():
-            print(f"  {name:<{wide}}{_about(cls)}")
-    if args.what in ("metrics", "all"):
-        print("metrics:")
-        every = metrics.metrics()
-        wide_key, wide_names = widest(*every), widest(*(_numbers(cls) for cls in every.values()))
-        for key, metric in every.items():
-            print(f"  {key:<{wide_key}}{_numbers(metric):<{wide_names}}{_about(metric)}")
-    if args.what in ("variants", "all"):
-        print("variants:")
-        for name, v in p.variants.items():
-            print(f"  {name:<{wide}}{v.method:<{wide}}{', '.join(v.items)}")
-    if args.what in ("items", "all"):
-        print("items:")
-        for name, item in graph.items.items():
-            print(f"  {name:<{wide_item}}{_status(partial(graph.item, name)):<9}{item.title} ({item.source})")
-    if args.what in ("runs", "all"):
-        print("runs:")
-        runs = graph.all_runs()
-        wide = widest(*(run.id for run in runs))
-        for run in runs:
-            stages = {s: _status(partial(f, run)) for s, f in
-                      (("train", graph.train), ("sample", graph.samples), ("evaluate", graph.metrics))}  # fmt: skip
-            print(f"  {run.id:<{wide}}" + "  ".join(f"{s}: {state}" for s, state in stages.items()))
-
-
-def _about(cls: type) -> str:
-    return (cls.__doc__ or "").strip().partition("\n")[0]
-
-
-def _numbers(metric: type[Metric]) -> str:
-    return ", ".join(q.name for q in metric.quantities)
-
-
-def _status(find: Callable[[], Artifact]) -> str:
-    try:
-        artifact = find()
-        return "built" if artifact.fresh() else "stale" if artifact.record() else "missing"
-    except AdvcodesError:
-        return "missing"
+    for line in listed(_graph(), args.what):
+        print(line)
 
 
 def _resolve(args: argparse.Namespace) -> None:
@@ -222,6 +165,17 @@ def _verify(args: argparse.Namespace) -> None:
     keep_lock()
     for line in verify(_graph(), args.all):
         print(line, flush=True)
+
+
+def _doctor(args: argparse.Namespace) -> None:
+    from advcodes.app.doctor import examine
+
+    faults = 0
+    for finding in examine(read().machine):
+        print(finding, flush=True)
+        faults += finding.state == "fault"
+    if faults:
+        raise AdvcodesError(f"doctor: {count(faults, 'fault')}, see above; each has its remedy")
 
 
 def _schema(args: argparse.Namespace) -> None:
@@ -326,6 +280,7 @@ def parser() -> argparse.ArgumentParser:
     add("verify", "compare every file of finished results with its checksum", _verify).add_argument(
         "--all", action="store_true", help="of every result in data/, not only of those that params.yaml asks for"
     )
+    add("doctor", "what this machine lacks, with a remedy for each", _doctor)
     add("schema", "write pipeline/params.schema.json", _schema)
     add("docs", "write docs/methods.md, docs/metrics.md and docs/networks.md from the code", _docs)
     return top

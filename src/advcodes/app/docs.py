@@ -231,7 +231,7 @@ NETWORKS_INTRODUCTION = """\
 <!-- `advcodes docs` writes this page from networks as they are built: edit src/advcodes/nets, or `architectures` in
 params.yaml. -->
 
-What the networks of some methods consist of at scale `paper`: each is built for the size of images given, and a forward
+What networks of every architecture are at scale `paper`: each is built for the size of images given, and a forward
 pass tells its layers. Sizes are channels, rows and columns; *parameters* are learned numbers, those of batch norm (BN)
 and biases included. Lines with - belong to the block above them; `skip` is what a residual block adds to its main path.
 A larger or smaller side has more or fewer stages (but for `infogan`). "Facts" are in [facts](facts.md).
@@ -289,6 +289,17 @@ EXAMPLES = [
           "there are classes. On tuples of several images or codes the same layers work on each."),
     NetworkExample("ALICE", "alice", "alice", _CIFAR, 256, (),
           "Facts 5.16; with `stochastic_encoder: false`, as params.yaml has it, the encoder gives 256 numbers."),
+    NetworkExample("BEGAN", "began", "began", _CIFAR, 64, (), "Facts 5.5: the discriminator is an autoencoder."),
+    NetworkExample("VAE + BEGAN* + LSM", "began_celeba", "vae_began_lsm", DatasetSpec((3, 64, 64), (-1.0, 1.0)), 64, (),
+          "Facts 5.7: BEGAN's layers, one more stage each way than for sides of 32."),
+    NetworkExample("VAE + BEGAN* + LSM at 128", "began_celeba", "vae_began_lsm",
+          DatasetSpec((3, 128, 128), (-1.0, 1.0)), 128, ("encoder", "discriminator"),
+          "Two more stages each way than for sides of 32."),
+    NetworkExample("VampPrior", "lpaae", "vampprior", _CIFAR, 64, ("encoder", "decoder"), "LPAAE's layers."),
+    NetworkExample("ACL-AE on CIFAR-10", "autoencoder", "acl_ae", DatasetSpec((3, 32, 32)), 64, (),
+          "Facts 5.9, all assumed."),
+    NetworkExample("ACL-AE on MNIST", "mnist", "acl_ae", DatasetSpec((1, 28, 28)), 10, (), "Facts 5.8 and 5.9."),
+    NetworkExample("ACL-AE on points", "mlp", "acl_ae", DatasetSpec((2,)), 2, (), "Facts 5.9, all assumed."),
     NetworkExample("AAE on MNIST", "mnist_aae", "aae", DatasetSpec((1, 28, 28)), 10, (), "Facts 5.8."),
 ]  # fmt: skip
 
@@ -330,6 +341,7 @@ def _inputs(net: Net, built: dict[str, nn.Module], shown: NetworkExample) -> lis
     sizes: dict[str, tuple[int, ...]] = {
         "encoder": shown.spec.shape,
         "discriminator": shown.spec.shape,
+        "energy_discriminator": shown.spec.shape,
         "code_generator": (net.options.get("noise") or shown.latent_dim - told,),
     }
     shapes = [sizes.get(net.kind, (shown.latent_dim,))]

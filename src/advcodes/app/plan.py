@@ -291,7 +291,8 @@ def _group(graph: Graph, runs: Sequence[Run], finished: Mapping[str, list[speeds
     built = tuple(r.seed for r in runs if graph.train(r).fresh())
     seen = look(graph, dataset)
     images = images_of(config, seen, dataset)
-    speed, why_not = speeds.measured_before(graph, runs[0], seen, finished), HINT
+    speed = speeds.measured_before(graph, runs[0], seen, finished) or speeds.committed(graph, runs[0], seen)
+    why_not = HINT
     if measure and len(built) < len(runs) and (speed is None or speed.changed):
         print(f"measuring {variant} on {dataset}", file=sys.stderr, flush=True)
         try:

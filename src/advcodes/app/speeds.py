@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import statistics
 import tempfile
@@ -18,12 +19,14 @@ from typing import Any, NamedTuple
 from advcodes.build.keys import digest
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
-from advcodes.data.expected import Look
+from advcodes.core.yaml import read_yaml
+from advcodes.data.expected import Look, expected
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.pages.text import count
 
 AFFECTS_RESULTS = False
+TIMINGS = Path("pipeline/timings.yaml")  #: of machines that results of this repository were made on
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Speed:
     Attributes:
         images_per_second: real images seen.
         source: where that is from.
-        changed: whether it is of a run by code that has changed since.
+        changed: whether it is of a run by code that has changed since, or of another machine.
     """
 
     images_per_second: float
@@ -99,6 +102,42 @@ def measured_before(graph: Graph, run: Run, seen: Look | None, finished: Mapping
     devices = "; ".join(sorted({r.device for r in runs}))
     source = f"{count(len(runs), 'finished run')} ({devices}){', by code that has changed since' if changed else ''}"
     return Speed(statistics.median(r.speed for r in runs), source, changed)
+
+
+def committed(graph: Graph, run: Run, seen: Look | None) -> Speed | None:
+    """About what a CPU of the repository's own timings would do: the same scale and variant, or one of its method.
+
+    Where the dataset was not timed, that one stands in for it whose images are most alike in size, and the time grows
+    with the number of pixels.
+
+    Args:
+        graph: of params.yaml at the scale asked for.
+        run: whose configuration's speed is asked for, at any seed and budget.
+        seen: its dataset.
+
+    Returns:
+        None on a GPU, for images of unknown size, and where nothing like it was timed.
+    """
+    machine, variants = graph.params.machine, graph.params.variants
+    if gpus(machine) or seen is None or seen.shape is None or not TIMINGS.exists():
+        return None
+    timed = read_yaml(TIMINGS)["cpu"].get(graph.params.scale, {})
+    pixels, method = math.prod(seen.shape), variants[run.variant].method
+    found = []
+    for dataset, seconds in timed.items():
+        look = expected(graph.params, dataset)
+        kin = (v for v in seconds if v in variants and variants[v].method == method)
+        alike = [v for v in (run.variant, *kin) if v in seconds]
+        if alike and look and look.shape and len(look.shape) == len(seen.shape):
+            ratio = pixels / math.prod(look.shape)
+            found.append((abs(math.log(ratio)), dataset != run.dataset, dataset, alike[0], ratio))
+    if not found:
+        return None
+    _, _, dataset, variant, ratio = min(found)
+    of = "" if variant == run.variant else f" of {variant}"
+    by = "" if dataset == run.dataset else f" on {dataset}" + (f", {ratio:.2g} times the pixels" if ratio != 1 else "")
+    speed = machine.threads / (timed[dataset][variant] * ratio)
+    return Speed(speed, f"about, by {TIMINGS.name}{of}{by}", changed=True)
 
 
 def measure(graph: Graph, run: Run, seen: Look | None, images: int | None) -> Speed:

@@ -8,11 +8,13 @@ from typing import Any
 from advcodes.core.statistics import Test, hedges_g, mean_sd, paired, welch
 from advcodes.metrics.registry import quantity
 from advcodes.pages import text
+from advcodes.pages.pictures import forest
 from advcodes.pages.results import Result, only
 from advcodes.papers.items import Claim, Item, deciding
 
 ALPHA = 0.05
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+_PLOT = "Each claim's difference with its 95 % interval: right of zero it is for the claim; blue holds, red does not"
 _RULE = f"""\
 Most claims say that one row of a table or figure is better than another.
 
@@ -154,7 +156,9 @@ def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
         *_scope(claims, scale),
     ]
     for paper in dict.fromkeys(c["paper"] for c in claims):
-        parts += [f"## {titles.get(paper, paper)}", table([c for c in claims if c["paper"] == paper])]
+        ours = [c for c in claims if c["paper"] == paper]
+        plot = forest.name(paper)
+        parts += [f"## {titles.get(paper, paper)}", *[f"![{_PLOT}]({plot})"] * bool(forest.drawn(ours)), table(ours)]
     parts.append(
         "Every seed's value is in [claims.json](claims.json). Rebuild with `snakemake --cores 8` and "
         f"`scale: {scale}` in params.yaml."

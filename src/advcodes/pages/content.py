@@ -10,10 +10,11 @@ from typing import Any
 from advcodes.build.provenance import write_atomically
 from advcodes.metrics.registry import describe, metric_of, metrics, parse, quantity
 from advcodes.pages import text
+from advcodes.pages.pictures.drawing import vector
 from advcodes.pages.results import Result, only, shared
 from advcodes.papers.items import FRONT_ITEM, Item
 
-_FILES = {"json": "every seed's values and their protocols", "tex": "LaTeX"}
+_FILES = {"json": "every seed's values and their protocols", "tex": "LaTeX", "svg": "the picture, to be enlarged"}
 
 
 def frame(
@@ -169,18 +170,19 @@ def write_pages(picture: Path, files: Mapping[str, str], page: Callable[[Sequenc
     """Write an item's files beside its picture, and last the page that links them.
 
     Args:
-        picture: PNG, already drawn: ``<item>.png``.
+        picture: PNG, already drawn: ``<item>.png``, with its SVG beside it if it has one.
         files: text of ``<item>.<suffix>`` by suffix.
-        page: Markdown, given the names of ``files``.
+        page: Markdown, given the names of ``files`` and of the SVG.
 
     Returns:
         Names of all files of the item.
     """
     pages = {f"{picture.stem}.{suffix}": content for suffix, content in files.items()}
-    pages[f"{picture.stem}.md"] = page(list(pages))
+    vectors = [vector(picture).name] if vector(picture).exists() else []
+    pages[f"{picture.stem}.md"] = page([*pages, *vectors])
     for name, content in pages.items():
         write_atomically(picture.with_name(name), content)
-    return [*pages, picture.name]
+    return [*pages, picture.name, *vectors]
 
 
 def label(row: Mapping[str, Any]) -> str:

@@ -8,15 +8,26 @@ from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.config.sections import Machine
 from advcodes.pages import claims
 from advcodes.pages.content import as_json
+from advcodes.pages.pictures import forest
+from advcodes.pages.pictures.drawing import vector
 from advcodes.pages.results import read_results
 
 
 def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
-    """Write claims.md and claims.json."""
+    """Write claims.md and claims.json, and a forest plot for each paper whose claims were tested."""
     config = artifact.config
     found = claims.content(config["scale"], config["claims"], config["items"], read_results(artifact.inputs))
     files = {"claims.md": claims.markdown(found, config["papers"]), "claims.json": as_json(found)}
+    pictures: list[str] = []
     for name, content in files.items():
         write_atomically(artifact.directory / name, content)
+    for paper in config["papers"]:
+        ours = [c for c in found["claims"] if c["paper"] == paper]
+        if forest.drawn(ours):
+            picture = artifact.directory / forest.name(paper)
+            forest.draw(ours, picture)
+            pictures += [picture.name, vector(picture).name]
     verdicts = [c["verdict"] for c in found["claims"]]
-    return list(files), {"claims": {v: verdicts.count(v) for v in (claims.HOLDS, claims.FAILS, claims.UNDECIDED)}}
+    return [*files, *pictures], {
+        "claims": {v: verdicts.count(v) for v in (claims.HOLDS, claims.FAILS, claims.UNDECIDED)}
+    }

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from advcodes.build.writing import written
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import text
 from advcodes.pages.content import footnotes, head, label, origin, write_pages
 from advcodes.pages.pictures import scatter
+from advcodes.pages.pictures.drawing import save
 from advcodes.studies.shared import CODES_NEIGHBOURS
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ def _shown(figure: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, 
 
 
 def draw(figure: Mapping[str, Any], path: Path) -> None:
-    """Write the figure as PNG: for each row two panels with equal limits and equal colours."""
+    """Write the figure as PNG and SVG: for each row two panels with equal limits and equal colours."""
     from matplotlib.figure import Figure
 
     shown = list(_shown(figure))
     if shown and not any("real" in codes for _, _, codes in shown):
         _draw_generated(shown, path)
         return
-    drawing = Figure(figsize=(9.6, 4.9 * max(1, len(shown))), dpi=100, layout="constrained")
+    drawing = Figure(figsize=(9.6, 4.9 * max(1, len(shown))), layout="constrained")
     panels = drawing.subplots(max(1, len(shown)), 2, squeeze=False)
     for line, (row, column, codes) in zip(panels, shown, strict=False):
         square = scatter.limits([], [codes["real"], codes["generated"]])
@@ -84,8 +84,7 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
         for axes in panels[0]:
             scatter.frameless(axes)
             axes.text(0.5, 0.5, "not run", ha="center", transform=axes.transAxes)
-    with written(path):
-        drawing.savefig(path, metadata={"Software": None})
+    save(drawing, path)
 
 
 def _draw_generated(shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, Any]]], path: Path) -> None:
@@ -94,7 +93,7 @@ def _draw_generated(shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, A
 
     across = min(_ACROSS, len(shown))
     down = -(-len(shown) // across)
-    drawing = Figure(figsize=(5.4 * across, 4.6 * down), dpi=90, layout="constrained")
+    drawing = Figure(figsize=(5.4 * across, 4.6 * down), layout="constrained")
     panels = drawing.subplots(down, across, squeeze=False).flat
     for (row, column, codes), axes in zip(shown, panels, strict=False):
         _cloud(axes, codes["generated"], codes.get("choices", codes["classes"]))
@@ -102,8 +101,7 @@ def _draw_generated(shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, A
         _legend(axes, axes, "cluster" if codes.get("asks") == "clusters" else None)
     for axes in list(panels):  # those that are left
         axes.set_axis_off()
-    with written(path):
-        drawing.savefig(path, metadata={"Software": None})
+    save(drawing, path)
 
 
 def _legend(beside: Axes, of: Axes, title: str | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
@@ -14,7 +13,8 @@ from advcodes.core.statistics import mean_sd
 from advcodes.metrics.settling import moving_mean, read
 from advcodes.pages import given, text
 from advcodes.pages.content import label, ran, write_pages
-from advcodes.pages.pictures import images, lines, scatter
+from advcodes.pages.pictures import lines, scatter
+from advcodes.pages.pictures.drawing import save
 from advcodes.pages.results import Result
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 POINTS = 200  #: of a line, at most: evenly chosen, the last among them
 _DIGITS = 5
+_WIDEST = 3.6  #: points of the first row's line
 #: What is drawn, from left to right, and the axis' words for it.
 QUANTITIES = {
     "k": "$k$",
@@ -100,13 +101,12 @@ def _rounded(value: float) -> float:
 
 
 def draw(figure: Mapping[str, Any], path: Path) -> None:
-    """Write the figure as PNG: for each column that ran a line of panels, in each a line and a band for each row."""
+    """Write the figure as PNG and SVG: a line of panels for each column, in each a line and a band for each row."""
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
-    from PIL import Image
 
     shown = list(ran(figure)) or list(figure["columns"])[:1]
-    drawing = Figure(figsize=(12.6, 3.4 * len(shown) + 0.7), dpi=100, layout=ConstrainedLayoutEngine(wspace=0.03))
+    drawing = Figure(figsize=(12.6, 3.4 * len(shown) + 0.7), layout=ConstrainedLayoutEngine(wspace=0.03))
     entries: dict[str, Any] = {}  # of the legend
     for name, panels in zip(shown, drawing.subplots(len(shown), len(QUANTITIES), squeeze=False), strict=True):
         column = figure["columns"][name]
@@ -116,8 +116,9 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
             if not column["metric"]:
                 lines.not_run(panel)
                 continue
-            for model, style, found in _shown(figure, name):
-                lines.draw(panel, style, found["images"], found[quantity], label=model)
+            for i, (model, style, found) in enumerate(_shown(figure, name)):
+                wide = max(1.2, _WIDEST - i)  # so that it is seen on both sides of a later line that runs over it
+                lines.draw(panel, style, found["images"], found[quantity], label=model, linewidth=wide)
             if quantity == "balance":
                 _mark(panel, figure, name)
             elif quantity == "convergence" and lines.log_if_wide(panel):
@@ -130,10 +131,7 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
             entries.values(), entries.keys(), title=_legend(figure), loc="outside lower center",
             ncols=min(4, len(entries)), fontsize="small", title_fontsize="small",
         )  # fmt: skip
-    buffer = io.BytesIO()
-    drawing.savefig(buffer, metadata={"Software": None})
-    with Image.open(buffer) as picture:  # of many columns it has to be reduced
-        images.write(np.asarray(picture.convert("RGB")), buffer.getvalue(), path)
+    save(drawing, path)
 
 
 def _mark(panel: Axes, figure: Mapping[str, Any], name: str) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advcodes.build.writing import written
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import text
 from advcodes.pages.content import as_json, footnotes, head, label, origin, ran, write_pages
 from advcodes.pages.pictures import lines
+from advcodes.pages.pictures.drawing import save
 from advcodes.pages.results import Result
 from advcodes.papers.items import Item
 
@@ -65,11 +65,11 @@ def _points(runs: Sequence[Result], metric: str) -> list[dict[str, Any]]:
 
 
 def draw(figure: Mapping[str, Any], path: Path) -> None:
-    """Write the figure as PNG: a panel for each column that ran, a line for each row, a band over its seeds."""
+    """Write the figure as PNG and SVG: a panel for each column that ran, a line for each row, a band over its seeds."""
     from matplotlib.figure import Figure
 
     legend, shown = _legend(figure), figure["panels"]
-    drawing = Figure(figsize=(5.2 * len(shown), 3.9), dpi=110, layout="constrained")
+    drawing = Figure(figsize=(5.2 * len(shown), 3.9), layout="constrained")
     panels = drawing.subplots(1, len(shown), squeeze=False)[0]
     for declared, panel in zip(shown, panels, strict=True):
         name = declared["column"]
@@ -92,8 +92,7 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
         panel.set_ylabel(f"{axis}\n{_counts(column['protocol'])}")
         panel.grid(alpha=0.3)
         panel.legend(title=legend.replace(", ", ",\n"), title_fontsize="small", fontsize="small", alignment="left")
-    with written(path):
-        drawing.savefig(path, metadata={"Software": None})
+    save(drawing, path)
 
 
 def _counts(protocol: Mapping[str, Any]) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from advcodes.build.writing import written
 from advcodes.core.statistics import mean_sd
 from advcodes.metrics.registry import parse
 from advcodes.pages import given, text
 from advcodes.pages.content import label, ran, write_pages
 from advcodes.pages.pictures import lines, scatter
+from advcodes.pages.pictures.drawing import COLORS, save
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,12 +84,12 @@ def _metrics(entries: Sequence[_Entry]) -> list[str]:
 
 
 def draw(board: Mapping[str, Any], path: Path) -> None:
-    """Write the picture as PNG: a line of panels for each column that ran, a height for each row, the best on top."""
+    """Write the picture as PNG and SVG: a line of panels for each column, a height for each row, the best on top."""
     from matplotlib.figure import Figure
 
     shown = {name: _ranked(board, name) for name in list(ran(board)) or list(board["columns"])[:1]}
     heights = [max(3, len(entries)) for entries in shown.values()]
-    drawing = Figure(figsize=(11, 0.24 * sum(heights) + 1.2 * len(shown)), dpi=100, layout="constrained")
+    drawing = Figure(figsize=(11, 0.24 * sum(heights) + 1.2 * len(shown)), layout="constrained")
     grid = drawing.subplots(len(shown), 3, squeeze=False, height_ratios=heights, sharey="row")
     for (name, entries), panels in zip(shown.items(), grid, strict=True):
         column, (quality, coverage, speed) = board["columns"][name], panels
@@ -105,13 +105,12 @@ def draw(board: Mapping[str, Any], path: Path) -> None:
         quality.invert_yaxis()
         for panel in panels:
             panel.grid(alpha=0.3)
-    with written(path):
-        drawing.savefig(path, metadata={"Software": None})
+    save(drawing, path)
 
 
 def _quality(panel: Axes, entries: Sequence[_Entry], metric: str) -> None:
     """The item's metric."""
-    _dots(panel, entries, metric, "C0")
+    _dots(panel, entries, metric, COLORS[0])
     means = [e.found["scores"][metric]["mean"] for e in entries]
     wide = min(means) > 0 and max(means) > _LOG_ABOVE * min(means)
     if wide:
@@ -123,7 +122,7 @@ def _coverage(panel: Axes, entries: Sequence[_Entry]) -> None:
     """Precision and recall, as far as they were computed."""
     names = [m for m in _metrics(entries) if parse(m)[0] in ("precision", "recall")]
     for i, metric in enumerate(names):
-        _dots(panel, entries, metric, f"C{i}")
+        _dots(panel, entries, metric, COLORS[i])
     if names:
         panel.set_xlim(-0.02, 1.02)
         panel.legend(fontsize="small", loc="lower right", bbox_to_anchor=(1, 1), ncols=len(names), frameon=False)
@@ -138,7 +137,7 @@ def _dots(panel: Axes, entries: Sequence[_Entry], metric: str, color: str) -> No
 
 
 def _speeds(panel: Axes, entries: Sequence[_Entry]) -> None:
-    panel.plot([e.found["speed"]["mean"] for e in entries], range(len(entries)), "o", color="C2")
+    panel.plot([e.found["speed"]["mean"] for e in entries], range(len(entries)), "o", color=COLORS[2])
     _log(panel)
     panel.set_xlabel("training images a second, log scale")
 

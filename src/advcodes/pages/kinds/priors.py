@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advcodes.build.writing import written
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import text
 from advcodes.pages.content import footnotes, head, label, origin, write_pages
 from advcodes.pages.pictures import scatter
+from advcodes.pages.pictures.drawing import COLORS, PALETTE, save
 from advcodes.pages.results import Result, only
 from advcodes.studies.shared import PRIORS_DRAWN as DRAWN
 from advcodes.studies.shared import PRIORS_PANELS as PANELS
@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 DISTANCE = "energy_distance"
 _LEAST = 1e-4  #: lower end of logarithmic axes: the numbers are unbiased, so that chance takes them below 0
-_COLOURS = {"prior": "0.45", "real": "#7b3fa0", "codes": "#12b5a6", "data": "#d62728", "generated": "#1a1a1a"}
-_LINES = ("#1f77b4", "#e6820e", "#2a9d4a", "#8c564b", "#7f7f7f")
+_COLOURS = {
+    "prior": PALETTE["gray"],
+    "real": PALETTE["purple"],
+    "codes": PALETTE["cyan"],
+    "data": PALETTE["red"],
+    "generated": "#1a1a1a",
+}
 
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
@@ -90,12 +95,12 @@ def _shown(figure: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, 
 
 
 def draw(figure: Mapping[str, Any], path: Path) -> None:
-    """Write the figure as PNG: a strip of panels for each prior, and two curves over all seeds."""
+    """Write the figure as PNG and SVG: a strip of panels for each prior, and two curves over all seeds."""
     from matplotlib.figure import Figure
 
     shown = list(_shown(figure))
     wide = max([len(s["snapshots"]) for _, _, s in shown], default=PANELS) + 2
-    drawing = Figure(figsize=(1.55 * wide, 1.95 * max(1, len(shown)) + 3.1), dpi=100, layout="constrained")
+    drawing = Figure(figsize=(1.55 * wide, 1.95 * max(1, len(shown)) + 3.1), layout="constrained")
     heights = (1.95 * max(1, len(shown)), 3.1)
     (top,), (bottom,) = drawing.subfigures(2, 1, squeeze=False, height_ratios=heights)
     panels = top.subplots(max(1, len(shown)), wide, squeeze=False)
@@ -115,8 +120,7 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
     else:
         lines, names = curves[0].get_legend_handles_labels()
         bottom.legend(lines, names, title=_seeds(shown), loc="outside lower center", ncols=len(lines), frameon=False)
-    with written(path):
-        drawing.savefig(path, metadata={"Software": None})
+    save(drawing, path)
 
 
 _TITLES = {
@@ -144,7 +148,7 @@ def _strip(line: Sequence[Axes], found: Mapping[str, Any]) -> None:
     def panel(axes: Axes, title: str, clouds: Mapping[str, Any], square: Mapping[str, Any]) -> None:
         axes.set_axis_on()
         for key, cloud in clouds.items():
-            axes.scatter(cloud["x"], cloud["y"], s=5, color=_COLOURS[key], alpha=0.55, linewidth=0)
+            axes.scatter(cloud["x"], cloud["y"], s=5, color=_COLOURS[key], alpha=0.55, linewidth=0, rasterized=True)
         scatter.frameless(axes, **square)
         axes.set_title(title, fontsize="medium")
 
@@ -160,7 +164,7 @@ def _strip(line: Sequence[Axes], found: Mapping[str, Any]) -> None:
 def _curves(panel: Axes, key: str, shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, Any]]]) -> None:
     """A number over training for each prior: the mean over seeds, a band between extremes."""
     for i, (row, _, found) in enumerate(shown):
-        colour, points = _LINES[i % len(_LINES)], found[key]
+        colour, points = COLORS[i % len(COLORS)], found[key]
         x = [p["step"] for p in points]
         low, high, mean = ([max(p[k], _LEAST) for p in points] for k in ("low", "high", "mean"))
         panel.plot(x, mean, color=colour, marker="o", markersize=4, label=label(row))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from advcodes.pages import text
+from advcodes.pages.pictures.drawing import PALETTE
 from advcodes.papers.items import Item
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 _LOG_ABOVE = 5.0  #: ratio of largest to smallest value from which on the axis is logarithmic
-_COLORS = ("blue", "red", "green", "orange", "purple", "brown", "pink", "olive", "cyan", "gray")
 
 
 def style(item: Item, variant: str, position: int) -> dict[str, str]:
@@ -21,12 +21,12 @@ def style(item: Item, variant: str, position: int) -> dict[str, str]:
     row = item.rows.get(variant)
     if row and row.style:
         return row.style.model_dump()
-    return {"color": _COLORS[position % len(_COLORS)], "line": "solid" if row else "dotted"}
+    return {"color": list(PALETTE)[position % len(PALETTE)], "line": "solid" if row else "dotted"}
 
 
 def color(style: Mapping[str, str]) -> str:
-    """matplotlib's name for the colour of a style."""
-    return f"tab:{style['color']}"
+    """The colour of a style."""
+    return PALETTE[style["color"]]
 
 
 def draw(
