@@ -158,8 +158,8 @@ def _interpolate(args: argparse.Namespace) -> None:
     import advcodes
     from advcodes.app.own import take
 
-    pictures = (path.expanduser() for path in args.pictures)
-    _print(take.interpolation(advcodes.load(args.what), *pictures, args.steps, args.out.expanduser()))
+    a, b = (path.expanduser() for path in args.pictures)
+    _print(take.interpolation(advcodes.load(args.what), a, b, args.steps, args.out.expanduser()))
 
 
 def _reconstruct(args: argparse.Namespace) -> None:

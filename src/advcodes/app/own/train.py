@@ -73,7 +73,7 @@ def train_own(
     from advcodes.training.restore import restore, snapshots
 
     data, out = data.expanduser(), out.expanduser().absolute()
-    asked = {
+    asked: dict[str, Any] = {
         "method": method, "size": size, "images": images, "seed": seed, "settings": list(settings), "fit": fit,
         "skip_broken": skip_broken, "loose": loose, "levels": levels and list(levels),
     }  # fmt: skip
