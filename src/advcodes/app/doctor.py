@@ -207,15 +207,15 @@ def weights(machine: Machine) -> Finding:
     """
     from advcodes.extractors import inception
 
-    given = os.environ.get(inception.VARIABLE) or machine.inception_weights
+    given = os.environ.get(inception.WEIGHTS.variable) or machine.inception_weights
     folder = mirror.directory(machine)
     if given:
-        inception.verify(Path(given).expanduser())
+        inception.WEIGHTS.verify(Path(given).expanduser())
         return Finding("weights", "ok", f"Inception: {given}")
     if folder and (folder / inception.NAME).is_file():
         return Finding("weights", "ok", f"Inception: {folder / inception.NAME}")
     return Finding("weights", "ok", "Inception: none; only `metrics.extractor: inception` needs them, and fetches them",
-                   f"without a network: set {inception.VARIABLE} to {inception.NAME}")  # fmt: skip
+                   f"without a network: set {inception.WEIGHTS.variable} to {inception.NAME}")  # fmt: skip
 
 
 def plugins() -> Finding:

@@ -34,13 +34,18 @@ class Weights:
     sha256: str
     setting: str
 
+    @property
+    def variable(self) -> str:
+        """The environment variable that may name its path."""
+        return f"ADVCODES_{self.setting.upper()}"
+
     def obtain(self, url: str, path: Path, machine: Machine) -> Path:
         """Bring it to ``path``: from the environment variable or the setting, else from the mirror, else from ``url``.
 
         Raises:
             AdvcodesError: no such file, a wrong checksum, or no network.
         """
-        given = os.environ.get(f"ADVCODES_{self.setting.upper()}") or getattr(machine, self.setting)
+        given = os.environ.get(self.variable) or getattr(machine, self.setting)
         mirror = mirror_directory(machine)
         if given:
             local = Path(given).expanduser()
