@@ -32,7 +32,7 @@ from chaos.state import PAGES, TRAININGS, differences, finished, leave_partial
 from workflow.project import Process, Project, small
 
 STUCK = 600.0  #: seconds after which a call counts as stuck
-SHORT = 10  #: up to so many kills, there is one round, of trainings alone, by Snakemake
+SHORT = 10  #: up to so many kills and faults, there is one round, of trainings alone, by Snakemake
 PER_ROUND = 7  #: blows of a round, about
 DOORS = (*["snakemake"] * 4, "repro", "experiment")
 WHOLE = 0.1  #: share of rounds that build everything, and not trainings alone
@@ -298,9 +298,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="to work in; a temporary one unless given")
     args = parser.parse_args()
-    faults = 2 * args.kills // 5 if args.faults is None else args.faults
+    kills, faults = args.kills, args.faults
+    if faults is None:
+        faults = 2 * kills // 5
+        kills -= faults if kills <= SHORT else 0  # so many of both, to be short
     with tempfile.TemporaryDirectory(prefix="chaos-") as temporary:
-        return Campaign(args.folder or Path(temporary), args.kills, faults, args.seed).run()
+        return Campaign(args.folder or Path(temporary), kills, faults, args.seed).run()
 
 
 if __name__ == "__main__":
