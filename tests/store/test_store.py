@@ -80,7 +80,7 @@ def test_after_a_pull_of_one_run_only_the_others_are_trained(pushed: Project, tm
     assert jobs(clone.snakemake("train_all")) == {"train": 1}
     assert (clone.root / GAN / "manifest.json").read_text() == made
     assert json.loads(made)["key"] == pushed.keys()["train/demo/digits/gan/seed0"]
-    assert clone.keys().keys() == {"prepare/digits", "train/demo/digits/gan/seed0", "train/demo/digits/acl_gan/seed0"}
+    assert clone.keys().keys() == {"prepared/digits", "train/demo/digits/gan/seed0", "train/demo/digits/acl_gan/seed0"}
 
 
 def test_after_a_pull_of_everything_both_tools_have_nothing_to_do(pushed: Project, tmp_path: Path):
