@@ -184,6 +184,21 @@ def _plan(args: argparse.Namespace) -> None:
     print(json.dumps(planned.as_dict(), indent=1) if args.json else planned)
 
 
+def _rehearse(args: argparse.Namespace) -> None:
+    from advcodes.app.rehearse.page import page
+    from advcodes.app.rehearse.rehearse import rehearse
+
+    found = rehearse(args.what, args.scale, args.work, args.threads)
+    text = page(found, args.what)
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(text)
+    print(args.out or text)
+    if found.failures:
+        stages = {id_ for id_, _ in found.failures}
+        raise AdvcodesError(f"rehearse: {len(stages)} of {len(found.stages)} stages failed, the first {min(stages)}")
+
+
 def _prune(args: argparse.Namespace) -> None:
     """Delete run directories that no item, chosen or not, has any more; every other scale's are left alone."""
     graph = _graph()
@@ -317,6 +332,12 @@ def parser() -> argparse.ArgumentParser:
                      help="train what has no finished run for a few seconds (on a machine that is idle)")  # fmt: skip
     sub.add_argument("--cores", type=int, help="cores for jobs at once; all of this machine's unless given")
     sub.add_argument("--json", action="store_true", help="print JSON, for scripts")
+    sub = add("rehearse", "run a few steps of everything at full size, on made images, and say what fails", _rehearse,
+              "item", nargs="+", help="table, figure, or a paper's key for all of its")  # fmt: skip
+    sub.add_argument("--scale", choices=SCALES, default="paper", help="(default: %(default)s)")
+    sub.add_argument("--out", type=Path, help="write the page there instead of printing it")
+    sub.add_argument("--work", type=Path, help="keep what was made in this directory; a second call goes on from there")
+    sub.add_argument("--threads", type=int, help="CPU threads; machine.threads of params.yaml unless given")
     add("prune", "delete runs that params.yaml no longer names", _prune).add_argument(
         "--yes", action="store_true", help="do it; without, only say what would be deleted"
     )

@@ -46,7 +46,7 @@ class TrainingGraph(ExtractorGraph):
         inputs = {"data": self.prepared(run.dataset)} | self._captions(run)
         if asked := method.pretrained(variant):
             of_metrics = asked == "extractor"
-            config["pretrained"] = p.metrics.extractor if of_metrics else asked
+            config["pretrained"] = self.looks_through(run.dataset) if of_metrics else asked
             inputs["pretrained"] = (self.extractor if of_metrics else self.feature_network)(run.dataset)
             # What loads it does so by name, as metrics do, whose code is no part of other runs' results.
             modules += ["advcodes.training.pretrained", *inputs["pretrained"].modules]
