@@ -14,9 +14,10 @@ from advcodes.pages.results import read_results
 def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
     """Write claims.md and claims.json."""
     config = artifact.config
-    found = claims.content(config["scale"], config["claims"], config["items"], read_results(artifact.inputs))
+    found = claims.content(
+        config["scale"], config["claims"], config["items"], read_results(artifact.inputs), config["compared"]
+    )
     files = {"claims.md": claims.markdown(found, config["papers"]), "claims.json": as_json(found)}
     for name, content in files.items():
         write_atomically(artifact.directory / name, content)
-    verdicts = [c["verdict"] for c in found["claims"]]
-    return list(files), {"claims": {v: verdicts.count(v) for v in (claims.HOLDS, claims.FAILS, claims.UNDECIDED)}}
+    return list(files), {"claims": claims.counts(found["claims"])}

@@ -14,24 +14,25 @@ _HEAD = """\
 
 <!-- `advcodes rehearse {names} --scale {scale} --out docs/rehearsal.md` writes this page. -->
 
-Before days on a GPU, minutes on a CPU: everything that these tables and figures need was made once, in the order in which
-the pipeline makes it, with the scale's own networks, sizes of images, codes and batches, precision, rates and phases. What
-is cut is what takes long and cannot fail otherwise:
+Before days on a GPU, minutes on a CPU: everything that these tables and figures need was made once, in the order in
+which the pipeline makes it, with the scale's own networks, sizes of images, codes and batches, precision, rates and
+phases. What is cut is what takes long and cannot fail otherwise:
 
 - **Images** are {train} of noise a training split, in the formats in which the originals are published, and read by the
   code that reads these. Sentences are made, too.
-- **A training** is two cycles of steps (as many as it takes for each phase to be due): from its start, and from the middle
-  of its whole length, by which rates decay and phases begin and end. Losses and gradients must be finite, and gradients
-  must reach every weight of every network.
+- **A training** is two cycles of steps (as many as it takes for each phase to be due): from its start, and from the
+  middle of its whole length, by which rates decay and phases begin and end. Losses and gradients must be finite, and
+  gradients must reach every weight of every network.
 - **Metrics** are those of the scale, of {generated} samples against {reference} real images. Inception's network has
   random weights.
 - Classifiers and feature networks see each image once.
 """
 _ABOUT = """\
-*Steps* are those of the whole run, *s/step* what one took here ({threads}), *hours here* both together: a GPU's will be
-fewer by far. *Host* is the most memory that the process had. *GPU* is simulated: weights, gradients and Adam's two moments,
-what forward passes keep for backward ones (each storage once), and the training images at full size, which lie on the
-device; libraries take about half a GB on top. *Evaluation* with Inception takes about 2 GB, whatever was trained."""
+*Steps* are those of the whole run, *s/step* what one took here ({threads}), *hours here* both together: a GPU's will
+be fewer by far. *Host* is the most memory that the process had. *GPU* is simulated: weights, gradients and Adam's two
+moments, what forward passes keep for backward ones (each storage once), and the training images at full size, which lie
+on the device; libraries take about half a GB on top. *Evaluation* with Inception takes about 2 GB, whatever was
+trained."""
 GB = 1e9
 
 

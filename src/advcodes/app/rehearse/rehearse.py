@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from advcodes.app.plan import images_of
 from advcodes.app.rehearse.settings import machine, made, settings
 from advcodes.build.produce import produce
 from advcodes.build.provenance import UNFINISHED, Artifact, ancestors_first
 from advcodes.config.params import Params, read
 from advcodes.core.errors import AdvcodesError
-from advcodes.data.expected import expected
+from advcodes.data.expected import expected, images_of
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 
