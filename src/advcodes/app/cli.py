@@ -188,7 +188,7 @@ def _rehearse(args: argparse.Namespace) -> None:
     from advcodes.app.rehearse.page import page
     from advcodes.app.rehearse.rehearse import rehearse
 
-    found = rehearse(args.what, args.scale, args.work, args.threads)
+    found = rehearse(args.what, args.scale, args.work, args.threads, args.limit)
     text = page(found, args.what)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -337,6 +337,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--scale", choices=SCALES, default="paper", help="(default: %(default)s)")
     sub.add_argument("--out", type=Path, help="write the page there instead of printing it")
     sub.add_argument("--work", type=Path, help="keep what was made in this directory; a second call goes on from there")
+    sub.add_argument("--limit", type=float, default=10.0, metavar="SECONDS",
+                     help="steps of training that take longer have a part of their batch (default: %(default)g)")  # fmt: skip
     sub.add_argument("--threads", type=int, help="CPU threads; machine.threads of params.yaml unless given")
     add("prune", "delete runs that params.yaml no longer names", _prune).add_argument(
         "--yes", action="store_true", help="do it; without, only say what would be deleted"

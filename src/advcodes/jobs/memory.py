@@ -1,4 +1,4 @@
-"""How much memory this process has had at most."""
+"""How much memory there is, and how much of it this process has had at most."""
 
 from __future__ import annotations
 
@@ -22,3 +22,12 @@ def peak() -> int:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def free() -> int:
+    """Memory in bytes that a process could have now (Linux; elsewhere 4 GB, to be careful)."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return 4_000_000_000

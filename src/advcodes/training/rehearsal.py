@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -16,13 +17,14 @@ from torch import Tensor
 from advcodes.build.provenance import write_atomically
 from advcodes.core.errors import AdvcodesError
 from advcodes.jobs import checkpoint
-from advcodes.jobs.memory import peak, reset_peak
+from advcodes.jobs.memory import free, peak, reset_peak
 from advcodes.training.early_stopping import EarlyStopping
 from advcodes.training.loop import Loop
 from advcodes.training.train import LossLog, begin
 
 AFFECTS_RESULTS = False
 FLOAT = 4  #: bytes of a weight, its gradient, and each of Adam's two moments
+PART = 8  #: images of a step where those of the whole batch take too long
 
 
 def rehearse(
@@ -32,13 +34,16 @@ def rehearse(
     where: torch.device,
     images: int,
     *,
+    limit: float,
     text: Path | None = None,
     pretrained: Path | None = None,
 ) -> tuple[list[str], dict[str, Any]]:
     """Train as :func:`advcodes.training.train.train` does, but for a cycle of steps at the start and one in the middle.
 
     A cycle is as many steps as it takes for each phase to be due. The files are those of a finished run, so that
-    sampling, metrics and studies can go on from it.
+    sampling, metrics and studies can go on from it. Where steps of the whole batch would take too long, or more memory
+    than there is, they are of :data:`PART` images, and what the whole batch takes is reckoned in a line through this
+    and half of it.
 
     Args:
         config: of the run.
@@ -46,70 +51,137 @@ def rehearse(
         directory: to write to.
         where: device.
         images: that the whole run would see, by which rates decay and phases begin and end.
+        limit: seconds that a step may take.
         text: directory of the captions' embeddings, for methods that ask for text.
         pretrained: directory of the network whose features the method learns from, if it asks for one.
 
     Returns:
-        Names of the files, and what was found: ``steps`` of the whole run, ``seconds`` of a step (from the second on),
-        ``peak`` of the process's memory, ``needs`` of a GPU's (both in bytes, ``needs`` without the training images),
-        ``parameters``, and ``problems``, a sentence each.
+        Names of the files, and what was found: ``steps`` of the whole run, ``batch_size``, and how many images of it
+        were ``used``; ``seconds`` of a step of the whole batch, ``peak`` of the process's memory, ``needs`` of a GPU's
+        (both in bytes, ``needs`` without the training images), ``parameters``, and ``problems``, a sentence each.
 
     Raises:
         AdvcodesError: a loss is not finite, or the run cannot begin.
     """
+    batch_size = config["training"]["batch_size"]
+    steps = math.ceil(images / batch_size)
+    part = min(PART, batch_size)
+
+    def begun(used: int) -> _Steps:
+        training = {**config["training"], "batch_size": used}
+        return _Steps({**config, "training": training}, steps, data_directory, where, text, pretrained)
+
+    half = begun(max(2, part // 2))
+    half.cycle(0)
+    run = begun(part)
     reset_peak()
-    config = {**config, "budget": {"images": images, "epochs": None}}
-    data, loop, total = begin(config, data_directory, where, text, pretrained)
-    method, batch_size = loop.method, config["training"]["batch_size"]
-    with torch.no_grad():
-        method.initialise(data.batch(0).images)
-    for net in method.networks.values():
-        net.train()
-    cycle = math.lcm(*(phase.every for phase in loop.phases))
-    gradients, saved, log = Gradients(loop), Saved(loop), LossLog(directory / "losses.csv", batch_size)
+    run.cycle(0)
+    small = run
+    if (
+        part < batch_size
+        and _reckoned(half, run, batch_size, "slowest") <= limit
+        and (_reckoned(half, run, batch_size, "most") < free() / 2)
+    ):
+        run = begun(batch_size)
+        reset_peak()
+        run.cycle(0)
+    log, kept = LossLog(directory / "losses.csv", batch_size), [run.loop.step]
     log.start()
+    log.write(run.loop.step, run.loop.flush())
     (directory / "snapshots").mkdir(parents=True, exist_ok=True)
-    kept, seconds = [], []
-    for begun in (0, max(cycle, total // 2)):
-        loop.step = begun
-        for _ in range(cycle):
-            started = time.monotonic()
-            with saved.counted():
-                loop.train_step(data.batch(loop.step), logged=True)
-            seconds.append(time.monotonic() - started)
-        log.write(loop.step, loop.flush())
-        kept.append(loop.step)
-        weights = {role: net.state_dict() for role, net in method.networks.items()}
-        content = {"networks": weights, "method": method.state()}
-        last = "networks.pt" if begun else f"snapshots/{loop.step:09d}.pt"
-        checkpoint.save(directory / last, content)
+    checkpoint.save(directory / f"snapshots/{kept[0]:09d}.pt", run.weights())
+    run.cycle(max(run.loop.step, steps // 2))
+    kept.append(run.loop.step)
+    log.write(run.loop.step, run.loop.flush())
     log.close()
-    problems = gradients.problems()
+    checkpoint.save(directory / "networks.pt", run.weights())
     if stopping := config["training"].get("early_stopping"):
-        watch = EarlyStopping(stopping, method, data, total)
-        watch.steps.add(loop.step)
-        watch.check(loop.step)
+        watch = EarlyStopping(stopping, run.loop.method, run.data, steps)
+        watch.steps.add(run.loop.step)
+        watch.check(run.loop.step)
+    method = run.loop.method
     about = {
-        "config": config,
+        "config": {**config, "budget": {"images": images, "epochs": None}},
         "examples": asdict(method.spec),
         "steps": kept[-1],
         "images": kept[-1] * batch_size,
         "snapshots": kept,
-        "precision": loop.precision,
+        "precision": run.loop.precision,
     }
     write_atomically(directory / "run.json", json.dumps(about, indent=1) + "\n")
     parameters = sum(p.numel() for net in method.networks.values() for p in net.parameters())
+    whole = run.used == batch_size
     facts = {
-        "steps": total,
+        "steps": steps,
         "batch_size": batch_size,
-        "precision": loop.precision,
-        "seconds": sum(seconds[1:]) / max(len(seconds) - 1, 1),
+        "used": run.used,
+        "precision": run.loop.precision,
+        "seconds": run.seconds if whole else _reckoned(half, small, batch_size, "seconds"),
         "peak": peak(),
-        "needs": 4 * FLOAT * parameters + saved.most,
+        "needs": 4 * FLOAT * parameters + round(run.most if whole else _reckoned(half, small, batch_size, "most")),
         "parameters": parameters,
-        "problems": problems,
+        "problems": run.gradients.problems(),
     }
     return ["networks.pt", "run.json", "losses.csv", f"snapshots/{kept[0]:09d}.pt"], facts
+
+
+class _Steps:
+    """A run that has begun.
+
+    Attributes:
+        used: images of a step.
+        data: batches.
+        loop: of the training.
+        gradients: what optimisers were given.
+        most: bytes that forward passes kept.
+    """
+
+    def __init__(self, config: Mapping[str, Any], steps: int, data_directory: Path, where: torch.device,
+                 text: Path | None, pretrained: Path | None):  # fmt: skip
+        self.used = config["training"]["batch_size"]
+        config = {**config, "budget": {"images": steps * self.used, "epochs": None}}
+        self.data, self.loop, _ = begin(config, data_directory, where, text, pretrained)
+        with torch.no_grad():
+            self.loop.method.initialise(self.data.batch(0).images)
+        for net in self.loop.method.networks.values():
+            net.train()
+        self.gradients, self._saved = Gradients(self.loop), Saved(self.loop)
+        self._taken: list[float] = []
+
+    def cycle(self, step: int) -> None:
+        """Train a cycle of steps from this one on."""
+        self.loop.step = step
+        for _ in range(math.lcm(*(phase.every for phase in self.loop.phases))):
+            started = time.monotonic()
+            with self._saved.counted():
+                self.loop.train_step(self.data.batch(self.loop.step), logged=True)
+            self._taken.append(time.monotonic() - started)
+
+    @property
+    def most(self) -> int:
+        return self._saved.most
+
+    @property
+    def seconds(self) -> float:
+        """A step's, on average; the first one's counts only where there is no other."""
+        return fmean(self._taken[1:] or self._taken)
+
+    @property
+    def slowest(self) -> float:
+        """The slowest step's."""
+        return max(self._taken)
+
+    def weights(self) -> dict[str, Any]:
+        """Content of a snapshot."""
+        method = self.loop.method
+        return {"networks": {role: net.state_dict() for role, net in method.networks.items()}, "method": method.state()}
+
+
+def _reckoned(half: _Steps, run: _Steps, batch_size: int, what: str) -> float:
+    """A number at the whole batch, in a line through those at a part and at half of it; never below the part's."""
+    fewer, more = getattr(half, what), getattr(run, what)
+    slope = max(0.0, more - fewer) / max(1, run.used - half.used)
+    return more + slope * (batch_size - run.used)
 
 
 class Gradients:

@@ -22,7 +22,8 @@ phases. What is cut is what takes long and cannot fail otherwise:
   code that reads these. Sentences are made, too.
 - **A training** is two cycles of steps (as many as it takes for each phase to be due): from its start, and from the
   middle of its whole length, by which rates decay and phases begin and end. Losses and gradients must be finite, and
-  gradients must reach every weight of every network.
+  gradients must reach every weight of every network. Where a step of the whole batch would have taken more than
+  {limit:g} seconds here, it had {part} images, and time and memory are reckoned in a line through {part} and {half}.
 - **Metrics** are those of the scale, of {generated} samples against {reference} real images. Inception's network has
   random weights.
 - Classifiers and feature networks see each image once.
@@ -44,8 +45,12 @@ def page(found: Rehearsal, names: list[str]) -> str:
         names: items and papers, as asked for.
     """
     from advcodes.app.rehearse.originals import TRAIN
+    from advcodes.training.rehearsal import PART
 
-    head = _HEAD.format(scale=found.scale, names=" ".join(names), train=TRAIN, generated=GENERATED, reference=REFERENCE)
+    head = _HEAD.format(
+        scale=found.scale, names=" ".join(names), train=TRAIN, generated=GENERATED, reference=REFERENCE,
+        limit=found.limit, part=PART, half=PART // 2,
+    )  # fmt: skip
     return "\n".join([head, *_summary(found), *_failures(found), *_items(found), *_trainings(found)]) + "\n"
 
 
@@ -91,7 +96,9 @@ def _trainings(found: Rehearsal) -> Iterator[str]:
                 dataset,
                 f"`{variant}`",
                 f"{facts['parameters'] / 1e6:,.1f}",
-                str(facts["batch_size"]),
+                f"{facts['used']} of {facts['batch_size']}"
+                if facts["used"] < facts["batch_size"]
+                else str(facts["used"]),
                 f"{facts['steps']:,}",
                 f"{facts['seconds']:.2f}",
                 f"{_hours(stage):,.0f}",

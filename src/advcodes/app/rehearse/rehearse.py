@@ -59,6 +59,7 @@ class Rehearsal:
         behind: ids of the artifacts behind each item.
         data: bytes of a dataset's training images at full size, which lie on the device, by its name.
         threads: of the CPU.
+        limit: seconds that a step may take.
     """
 
     scale: str
@@ -67,6 +68,7 @@ class Rehearsal:
     behind: dict[str, list[str]] = field(default_factory=dict)
     data: dict[str, int] = field(default_factory=dict)
     threads: int = 1
+    limit: float = 10.0
 
     @property
     def failures(self) -> list[tuple[str, str]]:
@@ -74,7 +76,9 @@ class Rehearsal:
         return [(stage.id, why) for stage in self.stages.values() for why in stage.failures]
 
 
-def rehearse(names: Sequence[str], scale: str, work: Path | None = None, threads: int | None = None) -> Rehearsal:
+def rehearse(
+    names: Sequence[str], scale: str, work: Path | None = None, threads: int | None = None, limit: float = 10.0
+) -> Rehearsal:
     """Make all that items need, each training a few steps long, and each of it whatever fails before.
 
     Args:
@@ -82,13 +86,14 @@ def rehearse(names: Sequence[str], scale: str, work: Path | None = None, threads
         scale: at which.
         work: directory that keeps what was made, from which another call goes on; None for a temporary one.
         threads: of the CPU; those of params.yaml unless given.
+        limit: seconds that a step of training may take; longer ones are of a part of the batch.
 
     Raises:
         AdvcodesError: an unknown item, or params.yaml does not validate.
     """
     whole = Graph(read(PARAMS, scale).model_copy(update={"items": list(names)}))
     items = whole.chosen()
-    found = Rehearsal(scale, items, threads=threads or whole.params.machine.threads)
+    found = Rehearsal(scale, items, threads=threads or whole.params.machine.threads, limit=limit)
     with contextlib.ExitStack() as stack:
         folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="advcodes-rehearsal-")))
         folder = folder.absolute()
@@ -103,8 +108,8 @@ def rehearse(names: Sequence[str], scale: str, work: Path | None = None, threads
             for artifact in artifacts:
                 if artifact.id not in found.stages:
                     found.stages[artifact.id] = stage = _stage(artifact, params, whole, found)
-                    for why in stage.failures:
-                        print(f"FAILED {stage.id}: {why}", flush=True)
+                    went = "; ".join(stage.failures) or "done"
+                    print(f"rehearsed {stage.id} in {stage.seconds:.1f} s: {went}", flush=True)
     return found
 
 
@@ -149,7 +154,7 @@ def _train(artifact: Artifact, params: Params, whole: Graph, found: Rehearsal) -
         inputs = artifact.inputs
         text = inputs["text"].directory if "text" in inputs else None
         files, facts = train(
-            artifact.config, inputs["data"].directory, artifact.directory, where, images, text=text,
+            artifact.config, inputs["data"].directory, artifact.directory, where, images, limit=found.limit, text=text,
             pretrained=inputs["pretrained"].directory if "pretrained" in inputs else None,
         )  # fmt: skip
         if text is not None:

@@ -17,7 +17,7 @@ from advcodes.config.params import Params, resolve
 from advcodes.core.yaml import read_yaml
 
 AFFECTS_RESULTS = False
-GENERATED, REFERENCE = 20, 40  #: images that metrics compare
+GENERATED, REFERENCE = 12, 24  #: images that metrics compare
 #: Counts that take the place of the scale's; networks, batches, precision and rates stay.
 COUNTS: dict[str, Any] = {
     "sampling": {"batch_size": 20, "reestimate_batches": 2},
