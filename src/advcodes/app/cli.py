@@ -338,7 +338,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", type=Path, help="write the page there instead of printing it")
     sub.add_argument("--work", type=Path, help="keep what was made in this directory; a second call goes on from there")
     sub.add_argument("--limit", type=float, default=10.0, metavar="SECONDS",
-                     help="steps of training that take longer have a part of their batch (default: %(default)g)")  # fmt: skip
+                     help="longer steps of training have a part of their batch (default: %(default)g)")  # fmt: skip
     sub.add_argument("--threads", type=int, help="CPU threads; machine.threads of params.yaml unless given")
     add("prune", "delete runs that params.yaml no longer names", _prune).add_argument(
         "--yes", action="store_true", help="do it; without, only say what would be deleted"

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from advcodes.core.errors import AdvcodesError
 from advcodes.methods import registry
 from advcodes.methods.base import MethodConfig, Phase
+from advcodes.nets.spec import Net
 
 AFFECTS_RESULTS = False
-_KINDS = {f"{what}_discriminator": "discriminator" for what in ("joint", "tuple", "energy")}
+_MOST = 2**40  #: steps of any run
+_DISCRIMINATORS = ("joint_discriminator", "tuple_discriminator", "energy_discriminator")
 
 
 def method_config(hyperparameters: Mapping[str, Any]) -> MethodConfig:
@@ -37,6 +40,26 @@ def updates(hyperparameters: Mapping[str, Any], steps: int) -> dict[str, int]:
     return found
 
 
+def steps_for(hyperparameters: Mapping[str, Any], wanted: int) -> int:
+    """The least number of steps in which the generator (decoder) has so many updates.
+
+    Raises:
+        AdvcodesError: it never has.
+    """
+    over = 1
+    while updates(hyperparameters, over).get("generator", 0) < wanted:
+        over *= 2
+        if over > _MOST:
+            method = hyperparameters["method"]
+            raise AdvcodesError(f"budget.updates: {wanted:,}, which the generator of method {method!r} never has")
+    under = over // 2
+    while over - under > 1:
+        middle = (under + over) // 2
+        enough = updates(hyperparameters, middle).get("generator", 0) >= wanted
+        under, over = (under, middle) if enough else (middle, over)
+    return over
+
+
 def rates(hyperparameters: Mapping[str, Any]) -> dict[str, list[float]]:
     """Learning rates of each kind of network, ascending: one, or those of several phases."""
     config = method_config(hyperparameters)
@@ -59,5 +82,9 @@ def _steps(hyperparameters: Mapping[str, Any]) -> Iterator[tuple[str, str, Phase
     nets = cls.nets(config)
     for phase in cls.phases(config):
         for role in phase.updates:
-            kind = nets[role].kind
-            yield _KINDS.get(kind, kind), role, phase
+            yield kind_of(nets[role]), role, phase
+
+
+def kind_of(net: Net) -> str:
+    """A network's kind, whatever it discriminates."""
+    return "discriminator" if net.kind in _DISCRIMINATORS else net.kind

@@ -128,6 +128,8 @@ class Graph(EvaluationGraph):
             "columns": {c: p.served(c, item_id) for c in item.columns},
             "whole": self._whole(item),
         }
+        if labels := {v: own for v in self.rows(item) if v not in item.rows and (own := p.variants[v].label)}:
+            config["labels"] = labels
         inputs = self._results(self.runs(item))
         if item.declares.needs:
             inputs["study"] = self.study(item_id)
@@ -147,8 +149,9 @@ class Graph(EvaluationGraph):
         p, found = self.params, {}
         for column in item.columns if item.in_paper and p.scale != "paper" else ():
             budget = p.budget_of(column, paper=True)
-            if (size := original_size(p, column)) is not None:
-                found[column] = budget.images or round((budget.epochs or 0) * size)  # it has one of the two
+            size = original_size(p, column)
+            if size is not None and budget.updates is None:  # as many updates are other numbers of images
+                found[column] = budget.images or round((budget.epochs or 0) * size)
         return found
 
     def _results(self, runs: list[Run]) -> dict[str, Artifact]:

@@ -190,12 +190,11 @@ def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """The page of claims; ``titles`` are the papers' by key."""
     claims = found["claims"]
     scale = found["scale"]
-    listed = ", ".join(f"{v}: {n}" for v, n in counts(claims).items())
+    listed = ", ".join(f"{verdict}: {n}" for verdict, n in counts(claims).items())
     twice = sum("same_as" in c for c in claims)
     parts = [
         f"# Claims at scale `{scale}`",
-        f"**{listed}**"
-        + (f"; {twice} of {len(claims)} are tested on the runs of another and do not count." if twice else "."),
+        f"**{listed}.**" + (f" Beside them {twice}, tested on the runs of another, do not count." if twice else ""),
         _RULE,
         *_scope(claims, scale),
     ]
