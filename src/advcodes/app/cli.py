@@ -350,7 +350,7 @@ def parser() -> argparse.ArgumentParser:
         "--all", action="store_true", help="of every result in data/, not only of those that params.yaml asks for"
     )
     add("schema", "write pipeline/params.schema.json", _schema)
-    add("docs", "write docs/methods.md, docs/metrics.md and docs/networks.md from the code", _docs)
+    add("docs", "write docs/methods.md, metrics.md, networks.md and protocol.md from code and declarations", _docs)
     return top
 
 
