@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from advcodes.app.rehearse.rehearse import Rehearsal, Stage
-from advcodes.app.rehearse.settings import GENERATED, REFERENCE
+from advcodes.app.rehearse.settings import GENERATED, LEAST_SIDE, REFERENCE
 from advcodes.pages.text import count, listing, markdown_table
 
 AFFECTS_RESULTS = False
@@ -25,7 +25,7 @@ phases. What is cut is what takes long and cannot fail otherwise:
   gradients must reach every weight of every network. Where a step of the whole batch would have taken more than
   {limit:g} seconds here, it had {part} images, and time and memory are reckoned in a line through {part} and {half}.
 - **Metrics** are those of the scale, of {generated} samples against {reference} real images. Inception's network has
-  random weights.
+  random weights, and sees samples at {side} pixels in place of 299; real images it sees at 299.
 - Classifiers and feature networks see each image once.
 """
 _ABOUT = """\
@@ -49,7 +49,7 @@ def page(found: Rehearsal, names: list[str]) -> str:
 
     head = _HEAD.format(
         scale=found.scale, names=" ".join(names), train=TRAIN, generated=GENERATED, reference=REFERENCE,
-        limit=found.limit, part=PART, half=PART // 2,
+        limit=found.limit, side=LEAST_SIDE, part=PART, half=PART // 2,
     )  # fmt: skip
     return "\n".join([head, *_summary(found), *_failures(found), *_items(found), *_trainings(found)]) + "\n"
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from advcodes.app.rehearse.settings import machine, made, settings
+from advcodes.app.rehearse.settings import machine, made, settings, small_inception
 from advcodes.build.produce import produce
 from advcodes.build.provenance import UNFINISHED, Artifact, ancestors_first
 from advcodes.config.params import Params, read
@@ -122,7 +122,9 @@ def _stage(artifact: Artifact, params: Params, whole: Graph, found: Rehearsal) -
         if artifact.id.startswith("train/"):
             _train(artifact, params, whole, found)
         else:
-            produce(artifact, params)
+            quick = artifact.id.startswith("evaluate/") and artifact.config["extractor"] == "inception"
+            with small_inception() if quick else contextlib.nullcontext():
+                produce(artifact, params)
     except AdvcodesError as error:
         return Stage(artifact.id, time.monotonic() - started, str(error))
     except Exception as error:  # whatever a stage dies of is what a rehearsal is for

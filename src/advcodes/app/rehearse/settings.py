@@ -18,6 +18,7 @@ from advcodes.core.yaml import read_yaml
 
 AFFECTS_RESULTS = False
 GENERATED, REFERENCE = 10, 20  #: images that metrics compare
+LEAST_SIDE = 75  #: of an image that Inception's network has room for
 #: Counts that take the place of the scale's; networks, batches, precision and rates stay.
 COUNTS: dict[str, Any] = {
     "sampling": {"batch_size": 20, "reestimate_batches": 2},
@@ -105,6 +106,19 @@ def _inception(path: Path) -> Iterator[None]:
     found = hashlib.sha256(path.read_bytes()).hexdigest()[: len(inception.SHA256_PREFIX)]
     network = functools.cache(inception.network)  # to build it takes as long as a rehearsed training
     with mock.patch.object(inception, "SHA256_PREFIX", found), mock.patch.object(inception, "network", network):
+        yield
+
+
+@contextlib.contextmanager
+def small_inception() -> Iterator[None]:
+    """Let Inception see images of the least side that it can: a sixteenth of the time, for runs' metrics.
+
+    Of each dataset the reference is made at its full side, and so is what GALI-PT learns from.
+    """
+    from advcodes.metrics.extracted import fidelity
+
+    extractor = fidelity("feature_extractor_inceptionv3").FeatureExtractorInceptionV3
+    with mock.patch.object(extractor, "INPUT_IMAGE_SIZE", LEAST_SIDE):
         yield
 
 
