@@ -105,7 +105,7 @@ def test_blocks_have_a_column_for_each_row(figure):
     page, content, picture = figure(layout="blocks")
     inputs, made, drawn = (brightness(picture, left, 8, 2) for left in (10, 10 + 64 + 10, 10 + 64 + 10 + 130 + 10))
     np.testing.assert_array_equal(inputs[:, 0], SHOWN[:8])
-    np.testing.assert_array_equal(made, TEST[:8, None] - [3, 6])
+    np.testing.assert_array_equal(made, SHOWN[:8, None] - [3, 6])
     assert (drawn == 77).all()
     assert "Left: 8 images of split test, drawn once for all figures. Middle: their reconstructions" in page
     assert content["layout"] == "blocks" and content["rows"]["aaae"]["reconstructed"]["celeba"]["images"] == 8
