@@ -190,7 +190,8 @@ class Gradients:
     def __init__(self, loop: Loop):
         self._loop = loop
         self._phases: set[str] = set()
-        self._reached: set[tuple[str, str, int]] = set()
+        self._moved: set[tuple[str, str]] = set()
+        self._reached: set[tuple[str, int]] = set()
         for phase in loop.phases:
             loop.optimisers[phase.name].register_step_pre_hook(lambda *_, phase=phase: self._look(phase))
 
@@ -200,14 +201,15 @@ class Gradients:
             for i, p in enumerate(self._loop.parameters[role]):
                 if p.grad is None:
                     continue
+                self._reached.add((role, i))  # it may be 0: that of the bias of a Wasserstein critic is
                 largest = float(p.grad.detach().abs().max()) if p.grad.numel() else 0.0
                 if not math.isfinite(largest):
                     raise AdvcodesError(f"phase {phase.name!r}: a gradient of {role} is {largest}")
                 if largest > 0:
-                    self._reached.add((phase.name, role, i))
+                    self._moved.add((phase.name, role))
 
     def problems(self) -> list[str]:
-        """Phases that never ran, networks that no gradient reached, and weights that none did in any phase."""
+        """Phases that never ran or do not move a network, and weights that no phase has a gradient of."""
         found = []
         for phase in {p.name: p for p in self._loop.phases}.values():
             if phase.name not in self._phases:
@@ -216,15 +218,15 @@ class Gradients:
             found += [
                 f"no gradient of phase {phase.name} reaches {role}"
                 for role in phase.updates
-                if self._loop.parameters[role] and not any((phase.name, role) == r[:2] for r in self._reached)
+                if self._loop.parameters[role] and (phase.name, role) not in self._moved
             ]
         for role, net in self._loop.method.networks.items():
-            reached = {i for _, r, i in self._reached if r == role}
-            names = [name for i, (name, _) in enumerate(net.named_parameters()) if i not in reached]
-            if names and reached:
-                found.append(f"no gradient reaches {', '.join(names)} of {role}")
-            elif names:
-                found.append(f"no gradient reaches {role}")
+            missed = [n for i, (n, _) in enumerate(net.named_parameters()) if (role, i) not in self._reached]
+            if missed:
+                some = len(missed) < len(self._loop.parameters[role])
+                found.append(
+                    f"no gradient reaches {', '.join(missed)} of {role}" if some else f"no gradient reaches {role}"
+                )
         return list(dict.fromkeys(found))
 
 

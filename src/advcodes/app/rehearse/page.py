@@ -21,9 +21,10 @@ phases. What is cut is what takes long and cannot fail otherwise:
 - **Images** are {train} of noise a training split, in the formats in which the originals are published, and read by the
   code that reads these. Sentences are made, too.
 - **A training** is two cycles of steps (as many as it takes for each phase to be due): from its start, and from the
-  middle of its whole length, by which rates decay and phases begin and end. Losses and gradients must be finite, and
-  gradients must reach every weight of every network. Where a step of the whole batch would have taken more than
-  {limit:g} seconds here, it had {part} images, and time and memory are reckoned in a line through {part} and {half}.
+  middle of its whole length, by which rates decay and phases begin and end. Losses and gradients must be finite;
+  gradients must reach every weight, and move every network in each phase that updates it. Where a step of the whole
+  batch would have taken more than {limit:g} seconds here, it had {part} images, and time and memory are reckoned in a
+  line through {part} and {half}.
 - **Metrics** are those of the scale, of {generated} samples against {reference} real images. Inception's network has
   random weights, and sees samples at {side} pixels in place of 299; real images it sees at 299.
 - Classifiers and feature networks see each image once.
