@@ -6,6 +6,7 @@ import importlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,7 @@ def run(
     curve: Sequence[tuple[int, float]] = (),
     shape: tuple[int, ...] = (1, 8, 8),
     samples: np.ndarray | None = None,
+    method: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Artifact]:
     """Write what the stages before reports leave of one run; its artifacts by the roles that reports give them."""
     seed = int(run_id.rpartition("seed")[2])
@@ -97,7 +99,7 @@ def run(
         f"samples/{run_id}": artifact(root / "samples" / run_id, f"sample/{run_id}"),
     }
     (made[run_id].directory / "metrics.json").write_text(json.dumps(content))
-    about = {"images": images, "config": {"training": {"batch_size": 64}}}
+    about = {"images": images, "config": {"method": {"method": "gan", **method}, "training": {"batch_size": 64}}}
     trained = made[f"run/{run_id}"].directory
     (trained / "run.json").write_text(json.dumps(about))
     lines = [f"{s},{64 * s},{fd + s},{seed}" for s in (50, 100, 150, 200)]

@@ -20,6 +20,7 @@ from advcodes.pages.pictures import images
 from advcodes.studies import networks
 from advcodes.studies.kinds import chains
 from advcodes.studies.kinds.chains import IMAGES, PRIOR, ROWS, TURNS
+from advcodes.studies.request import drawn as shown
 from advcodes.training.restore import restore
 from evaluation_fakes import write_prepared
 
@@ -151,10 +152,10 @@ def test_a_row_of_the_picture_is_a_chain(figure):
     page, _, picture = figure()
     upper = picture.shape[0] - images.MARGIN - (ROWS * 34 - 2)  # images of 2 x 1 pixels, 64 x 32 on the screen
     strips = picture[upper + 16 :: 34][:ROWS, images.MARGIN + 32 :: 66][:, : 1 + TURNS]
-    np.testing.assert_array_equal(strips, TEST[:ROWS, None].astype(int) - 5 * np.arange(1 + TURNS))
+    np.testing.assert_array_equal(strips, TEST[shown(40, ROWS), None].astype(int) - 5 * np.arange(1 + TURNS))
     right = picture[upper + 16 :: 34][:ROWS, 2 * images.MARGIN + 5 * 66 - 2 + 16 :: 66][:, : 1 + TURNS]
     assert (np.diff(right)[right[:, :-1] > 5] == -5).all() and right[:, 0].std() > 0
-    assert "Left: from x, the first 6 images of split test. Right: from G(z), the first 6 samples." in page
+    assert "Left: from x, 6 images of split test, drawn once for all figures. Right: from G(z), the" in page
     assert "Of seed 0, not selected." in page and "means over 40 chains of each kind" in page
 
 
@@ -192,13 +193,14 @@ def test_chains_of_a_trained_run(prepared, trained, tmp_path):
     figure, [[left, right]] = page_of.content(studied(asked, tmp_path))
     assert left.title == "GALI-4, CelebA-64 (served by digits): from real images"
     data, restored = load(prepared / "digits"), restore(trained["acl_gan"])
-    real, training = data.split("test").images[:ROWS], data.split("train").images
-    np.testing.assert_array_equal(left.images[:, 0], real)
-    made = reconstructions(restored, np.array(data.split("test").images), SAMPLING, training, 1)
+    test, training = data.split("test").images, data.split("train").images
+    real = test[shown(len(test), len(test))]
+    np.testing.assert_array_equal(left.images[:, 0], real[:ROWS])
+    made = reconstructions(restored, real, SAMPLING, training, 1)
     np.testing.assert_array_equal(left.images[:, 1], made[:ROWS])
     np.testing.assert_array_equal(right.images[:, 0], generate(restored, ROWS, SAMPLING, 1))
     numbers = figure["rows"]["gali_4"]["chains"]["celeba_64"]["runs"]["1"]
-    error = np.square((made.astype(float) - data.split("test").images) / 255).mean()
+    error = np.square((made.astype(float) - real) / 255).mean()
     assert numbers[IMAGES][IMAGES]["to_start"][0] == pytest.approx(error, abs=1e-3)
     assert all(np.isfinite(list(numbers[PRIOR]["codes"]["to_start"])))
 

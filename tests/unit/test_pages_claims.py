@@ -61,7 +61,9 @@ def test_one_seed_gives_an_effect_but_no_test():
     assert "p" not in found
 
 
-def judged(root, values, columns=None, claim=CLAIM, dataset="digits", declared=None, curves=None, seeds=range(5)):
+def judged(
+    root, values, columns=None, claim=CLAIM, dataset="digits", declared=None, curves=None, seeds=range(5), compared=None
+):
     inputs = {}
     for variant, each in values.items():
         for seed, fd in enumerate(each):
@@ -70,13 +72,14 @@ def judged(root, values, columns=None, claim=CLAIM, dataset="digits", declared=N
     declared = declared or item()
     columns = columns or {"cifar10": "digits", "celeba": None}
     made = {"item": declared.declaration(), "columns": columns, "seeds": list(seeds)}
-    return claims.content("demo", [claim], {declared.id: made}, read_results(inputs))
+    each = [claim] if isinstance(claim, dict) else claim
+    return claims.content("demo", each, {declared.id: made}, read_results(inputs), compared)
 
 
 def test_page_says_what_the_verdict_is_about(tmp_path):
     found = judged(tmp_path, {"acl_gan": (1.0, 1.1, 1.2), "gan": (2.0, 2.1, 2.2)})
     page = claims.markdown(found, {"acl": "Adversarial Code Learning"})
-    assert page.startswith("# Claims at scale `demo`\n\n**holds: 1, does not hold: 0, undecided: 0.**\n")
+    assert page.startswith("# Claims at scale `demo`\n\n**holds: 1, does not hold: 0, undecided: 0, confounded: 0.**\n")
     assert "**holds**: the claimed row has the better mean over seeds, and p < 0.05." in page
     assert "Welch's two-sided t-test" in page
     assert "**Stand-ins**: at scale `demo`, CIFAR-10 is served by digits. A verdict is about the dataset that" in page
@@ -84,7 +87,7 @@ def test_page_says_what_the_verdict_is_about(tmp_path):
     assert page.count("## Adversarial Code Learning") == 1
     line = next(x for x in page.splitlines() if x.startswith("| ACL improves"))
     assert [c.strip() for c in line.strip("|").split("|")] == [
-        "ACL improves the GAN on CIFAR-10 (Section 5.3; `acl/table1`)",
+        "ACL improves the GAN on CIFAR-10 (Section 5.3; `acl/table1`; `acl-helps`)",
         "digits, `fd_classifier` ↓ (stand-in for CIFAR-10)",
         "ACL-GAN 1.10 ± 0.10 (3 seeds)",
         "GAN 2.10 ± 0.10 (3 seeds)",
@@ -169,3 +172,44 @@ def test_a_metric_of_our_choice_is_called_that(tmp_path):
     page = claims.markdown(judged(tmp_path, {"acl_gan": (1.0, 1.1), "gan": (2.0, 2.1)}, declared=declared), {})
     assert "the paper shows pictures and prints no number, the metric is our choice: `fd_classifier`." in page
     assert "where the paper has" not in page
+
+
+DIFFERENCE = [
+    {"key": "updates.generator", "winner": 400, "loser": 2000},
+    {"key": "lr.generator", "winner": [0.001], "loser": [0.0002, 0.001]},
+    {"key": "early_stopping", "winner": {"checks": 20}, "loser": None},
+    {"key": "decoder_in_both", "winner": True, "loser": False},
+]
+
+
+def test_what_a_claim_does_not_name_confounds_it_and_stands_under_it(tmp_path):
+    values = {"acl_gan": (1.0, 1.1, 1.2), "gan": (2.0, 2.1, 2.2)}
+    found = judged(tmp_path, values, compared={"acl-helps": DIFFERENCE})
+    assert found["claims"][0]["verdict"] == "confounded" and found["claims"][0]["confounders"] == DIFFERENCE
+    assert found["claims"][0]["difference"] == pytest.approx(1.0)
+    page = claims.markdown(found, {})
+    assert "**holds: 0, does not hold: 0, undecided: 0, confounded: 1.**" in page
+    assert (
+        "`acl-helps`)<br>Differs in `updates.generator` 400, 2,000; `lr.generator` 0.001, [0.0002, 0.001]; "
+        "`early_stopping` on, none; `decoder_in_both` yes, no |"
+    ) in page
+    assert page.count("**confounded** on digits by `fd_classifier` (4 settings not named)") == 1
+
+
+def test_what_did_not_run_is_not_confounded(tmp_path):
+    found = judged(tmp_path, {"gan": (2.0, 2.1)}, compared={"acl-helps": DIFFERENCE})
+    assert found["claims"][0]["verdict"] == "undecided" and found["claims"][0]["reason"] == "not run"
+
+
+def test_claims_on_the_same_runs_count_once(tmp_path):
+    """Two columns by one dataset; the other way round they are the same runs still."""
+    both = {"cifar10": "digits", "celeba": "digits"}
+    again = CLAIM | {"id": "on-celeba", "column": "celeba"}
+    reverse = again | {"id": "reverse", "winner": "gan", "loser": "acl_gan"}
+    values = {"acl_gan": (1.0, 1.1, 1.2), "gan": (2.0, 2.1, 2.2)}
+    found = judged(tmp_path, values, both, [CLAIM, again, reverse])
+    assert [c.get("same_as") for c in found["claims"]] == [None, "acl-helps", "acl-helps"]
+    assert [c["verdict"] for c in found["claims"]] == ["holds", "holds", "does not hold"]
+    page = claims.markdown(found, {})
+    assert "**holds: 1, does not hold: 0, undecided: 0, confounded: 0.** Beside them 2, tested on" in page
+    assert page.count("; the same runs as `acl-helps`, which counts |") == 2

@@ -92,7 +92,7 @@ def test_the_page(figure):
         and set(np.unique(picture)) & {65, 66}
         and np.isin([125, 126], picture).any()
     )
-    assert "the first samples of seed 0 and the first images of split test, not selected" in page
+    assert "the first samples of seed 0, and images of split test, drawn once for all figures;" in page
 
 
 def test_nothing_ran(figure):

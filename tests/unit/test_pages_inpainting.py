@@ -21,6 +21,7 @@ from advcodes.pages.kinds.inpainting import InpaintedRun
 from advcodes.pages.pictures import images
 from advcodes.papers.items import Item
 from advcodes.studies import networks
+from advcodes.studies.request import drawn
 from advcodes.studies.shared import INPAINTED_STEPS as STEPS
 from advcodes.training.restore import restore
 from evaluation_fakes import write_prepared
@@ -36,8 +37,9 @@ FIGURE = {
 }
 FORMATION = {"id": "gali/fig2", "layout": "formation", "rows": {"gali_mix": {"label": "GALI-MIX"}}}
 TEST = np.arange(100, 120, dtype=np.uint8)  #: brightness of each test image
+SHOWN = drawn(len(TEST), len(TEST))  #: in the order in which figures show them
 BY = {"ali_masked": 3, "gali_mix": 60}  #: how much darker models make images
-MASKS = drawn_masks(12, SHAPE, 0.25, 0.75, 5).numpy()
+MASKS = drawn_masks(len(TEST), SHAPE, 0.25, 0.75, 5).numpy()[SHOWN]
 PROTOCOL = {
     "inpainting_images": 20, "inpainting_split": "test", "inpainting_minibatch": 100, "inpainting_smallest": 0.25,
     "inpainting_largest": 0.75, "inpainting_seed": 5, "inpainting_rectangles": [2, 6],
@@ -115,12 +117,12 @@ def cells(picture: np.ndarray, rows: int, columns: int, down: int) -> np.ndarray
 def test_lines_of_images_and_of_what_models_make_of_them(figure):
     page, content, picture = figure()
     drawn = cells(picture, 4, 12, 64 + images.MARGIN)
-    level, mask = TEST[:12, None, None].astype(int), MASKS[:, 0]
+    level, mask = TEST[SHOWN[:12], None, None].astype(int), MASKS[:12, 0]
     np.testing.assert_array_equal(drawn[0], np.broadcast_to(level, (12, 8, 8)))
     np.testing.assert_array_equal(drawn[1], np.where(mask, 0, level))
     np.testing.assert_array_equal(drawn[2], np.where(mask, level - 3, level))
     np.testing.assert_array_equal(drawn[3], np.where(mask, level - 60, level))
-    assert "Uppermost: the first 12 images of split test." in page and "Of seed 0; neither" in page
+    assert "Uppermost: 12 images of split test, drawn once for all figures." in page and "Of seed 0; neither" in page
     assert "`inpainted_pixel_mse` ↓ | `inpainted_feature_mse` ↓ | `inpainted_seam` ↓ |" in page
     assert "| ALI | CelebA-64 (served by drawn) | 2 | 0.188 ± 0.177 | 0.250 ± 0.000 | 0.500 ± 0.000 |" in page
     assert "**Beside it**: `inpainted_seam`: mean squared jump" in page and "in the originals it is 0.0125" in page
@@ -134,11 +136,11 @@ def test_lines_of_images_and_of_what_models_make_of_them(figure):
 def test_how_a_mixed_image_is_formed(figure):
     page, content, picture = figure(variants=("gali_mix",), **FORMATION)
     drawn = cells(picture, STEPS, 4, 66)
-    level, mask = TEST[:STEPS, None, None].astype(int), MASKS[:STEPS, 0]
+    level, mask = TEST[SHOWN[:STEPS], None, None].astype(int), MASKS[:STEPS, 0]
     whole = np.broadcast_to(level - 60, mask.shape)
     for i, expected in enumerate((level + 0 * mask, np.where(mask, 0, level), whole, np.where(mask, whole, level))):
         np.testing.assert_array_equal(drawn[:, i], expected)
-    assert "From left to right: x, the first 6 images of split test; M(x), with a rectangle missing" in page
+    assert "From left to right: x, 6 images of split test, drawn once for all figures; M(x), with a" in page
     assert content["layout"] == "formation"
 
 
@@ -183,8 +185,9 @@ def test_images_are_those_that_the_metrics_are_of(prepared, trained, tmp_path):
     asked = measured(request(FIGURE, prepared / "digits", {"ali_masked/seed1": trained["ali_masked"]}, np.zeros(0)))
     _, [run] = inpainting.content(studied(asked, tmp_path))
     data = load(prepared / "digits")
-    real, training = data.split("test").images[:12], data.split("train").images
-    missing = drawn_masks(500, SHAPE, 0.25, 0.75, 5)[:12]
+    test, training = data.split("test").images, data.split("train").images
+    rows = drawn(len(test), 12)
+    real, missing = test[rows], drawn_masks(500, SHAPE, 0.25, 0.75, 5)[rows]
     np.testing.assert_array_equal(run.real, real)
     made = completed(restore(trained["ali_masked"]), np.array(real), missing, SAMPLING, training, 1)
     np.testing.assert_array_equal(run.filled, made)

@@ -20,6 +20,7 @@ from advcodes.pages.kinds import interpolation as page_of
 from advcodes.pages.pictures import images
 from advcodes.studies.kinds import interpolation
 from advcodes.studies.kinds.interpolation import ROWS, STEPS, Transitions
+from advcodes.studies.request import drawn
 from advcodes.training.restore import Restored, restore
 from evaluation_fakes import write_prepared
 
@@ -43,8 +44,9 @@ def itself(decoder: nn.Module | None = None):
 def test_codes_between_two_images_are_on_a_line(data):
     found = interpolation.interpolate(itself(), data, "test", SAMPLING)
     test = data.split("test").images
+    test = test[drawn(len(test), 2 * ROWS)]
     assert found.real.shape == (ROWS, 2, *SHAPE) and found.generated.shape == (ROWS, STEPS, *SHAPE)
-    np.testing.assert_array_equal(found.real.reshape(-1, *SHAPE), test[: 2 * ROWS])  # the first ones, in pairs
+    np.testing.assert_array_equal(found.real.reshape(-1, *SHAPE), test)  # in pairs
     np.testing.assert_array_equal(found.generated[:, 0], found.real[:, 0])
     np.testing.assert_array_equal(found.generated[:, -1], found.real[:, 1])
     ends = found.real.astype(float)
@@ -67,7 +69,8 @@ def test_batch_norm_is_that_of_reconstructed_training_images(data):
         found = interpolation.interpolate(itself(norm), data, "test", SAMPLING | {"batch_norm": mode})
         shown[mode] = found.generated.mean()
     train, test = (data.split(name).images / 255 for name in ("train", "test"))
-    expected = 255 * (0.5 + 0.01 * ((test[: 2 * ROWS].mean((0, 1, 2)) - train.mean((0, 1, 2))) / train.std((0, 1, 2))))
+    test = test[drawn(len(test), 2 * ROWS)]
+    expected = 255 * (0.5 + 0.01 * ((test.mean((0, 1, 2)) - train.mean((0, 1, 2))) / train.std((0, 1, 2))))
     assert shown["reestimate"] == pytest.approx(expected.mean(), abs=3)
     assert shown["running"] == pytest.approx(128, abs=1)  # mean 0, variance 1: as if nothing had been seen
     assert abs(shown["reestimate"] - shown["running"]) > 20
@@ -76,15 +79,16 @@ def test_batch_norm_is_that_of_reconstructed_training_images(data):
 def transitions(*rows: list[int], ends: tuple[int, int] = (0, 255)) -> Transitions:
     """Rows of images of one pixel."""
     generated = np.array(rows, np.uint8)[..., None, None, None]
-    return Transitions(np.tile(np.array(ends, np.uint8)[:, None, None, None], (len(rows), 1, 1, 1, 1)), generated)
+    real = np.tile(np.array(ends, np.uint8)[:, None, None, None], (len(rows), 1, 1, 1, 1))
+    return Transitions(real, generated, np.arange(2 * len(rows)).reshape(-1, 2) * 5)
 
 
 def test_numbers_of_a_row():
     even, jump, still = interpolation.measure(
         transitions(list(range(0, 256, 36)), [0, 0, 0, 0, 255, 255, 255, 255], [51] * 8)
     )
-    assert even["unevenness"] == 1 and even["images"] == [0, 1] and even["steps"] == [0.14118] * 7
-    assert jump["unevenness"] == 7 and jump["images"] == [2, 3] and jump["mse"] == [0, 0]
+    assert even["unevenness"] == 1 and even["images"] == [0, 5] and even["steps"] == [0.14118] * 7
+    assert jump["unevenness"] == 7 and jump["images"] == [10, 15] and jump["mse"] == [0, 0]
     assert still["unevenness"] is None and still["mse"] == [0.04, 0.64]
 
 
@@ -236,7 +240,7 @@ def test_files_of_a_figure(prepared, run, tmp_path):
     assert row["runs"]["0"] == row["runs"]["2"] == interpolation.measure(expected) and len(row["runs"]["0"]) == ROWS
     assert row["metric"] == {"0": 3, "2": 5} and row["first_seed"] == 0
     page = (tmp_path / "fig10.md").read_text()
-    assert "images of split test, the first 8 pairs, not selected" in page
+    assert "8 pairs of images of split test, drawn once for all figures" in page
     assert "| ACL-GAN | CelebA (served by digits) | 2 |" in page and "| 4.00 ± 1.41 |" in page
     assert "Samples: fd_classifier ↓" in page and "Our numbers are about digits, not about CelebA." in page
     assert read(tmp_path / "fig10.png").shape[1] == 10 * 64 + 7 * 2 + 4 * 10

@@ -19,6 +19,7 @@ from advcodes.pages.kinds.reconstructions import PAIRS, ReconstructedRun
 from advcodes.pages.pictures import images
 from advcodes.papers.items import Item
 from advcodes.studies import networks
+from advcodes.studies.request import drawn
 from advcodes.studies.shared import RECONSTRUCTED_ROWS as ROWS
 from advcodes.training.restore import restore
 from evaluation_fakes import write_prepared
@@ -32,6 +33,7 @@ FIGURE = {
     "rows": {"aaae": {"label": "AAAE"}, "wae": {"label": "WAE"}},
 }
 TEST = np.arange(3, 3 + 40, dtype=np.uint8) * 4  #: brightness of each test image
+SHOWN = TEST[drawn(len(TEST), len(TEST))]  #: as figures show them
 SAMPLES = np.full((70, *SHAPE), 77, np.uint8)
 
 
@@ -79,12 +81,12 @@ def brightness(picture: np.ndarray, left: int, rows: int, columns: int) -> np.nd
 
 def test_pairs_stand_side_by_side(figure):
     page, content, picture = figure()
-    real = TEST[:32].reshape(ROWS, PAIRS)
+    real = SHOWN[:32].reshape(ROWS, PAIRS)
     for i, by in enumerate((3, 6)):
         grid = brightness(picture, 10 + i * (8 * 66 - 2 + 10), ROWS, 2 * PAIRS)
         np.testing.assert_array_equal(grid[:, 0::2], real)
         np.testing.assert_array_equal(grid[:, 1::2], real - by)
-    assert "Odd columns: the first 32 images of split test, row by row, the same for every model." in page
+    assert "Odd columns: 32 images of split test, drawn once for all figures, row by row, the same for" in page
     assert "Of seed 0, not selected." in page and "samples." not in page.partition("Numbers")[0]
     assert "| AAAE | CelebA (served by drawn) | 2 | 3.50 ± 0.71 |" in page
     found = content["rows"]["wae"]["reconstructed"]["celeba"]
@@ -94,7 +96,7 @@ def test_pairs_stand_side_by_side(figure):
 
 def test_a_panel_of_samples_beside_each(figure):
     page, content, picture = figure(variants=("wae",), samples=True)
-    np.testing.assert_array_equal(brightness(picture, 10, 8, 8)[:, 1::2], TEST[:32].reshape(ROWS, PAIRS) - 6)
+    np.testing.assert_array_equal(brightness(picture, 10, 8, 8)[:, 1::2], SHOWN[:32].reshape(ROWS, PAIRS) - 6)
     assert (brightness(picture, 10 + 8 * 66 - 2 + 10, 8, 8) == 77).all()
     assert "Beside them: the first samples." in page and content["samples"] is True
 
@@ -102,10 +104,10 @@ def test_a_panel_of_samples_beside_each(figure):
 def test_blocks_have_a_column_for_each_row(figure):
     page, content, picture = figure(layout="blocks")
     inputs, made, drawn = (brightness(picture, left, 8, 2) for left in (10, 10 + 64 + 10, 10 + 64 + 10 + 130 + 10))
-    np.testing.assert_array_equal(inputs[:, 0], TEST[:8])
-    np.testing.assert_array_equal(made, TEST[:8, None] - [3, 6])
+    np.testing.assert_array_equal(inputs[:, 0], SHOWN[:8])
+    np.testing.assert_array_equal(made, SHOWN[:8, None] - [3, 6])
     assert (drawn == 77).all()
-    assert "Left: the first 8 images of split test. Middle: their reconstructions" in page
+    assert "Left: 8 images of split test, drawn once for all figures. Middle: their reconstructions" in page
     assert content["layout"] == "blocks" and content["rows"]["aaae"]["reconstructed"]["celeba"]["images"] == 8
 
 
@@ -114,10 +116,10 @@ def test_lines_have_a_row_for_each_model(figure):
     tops = picture.shape[0] - 3 * (64 + images.MARGIN)  # of 3 images of 64 pixels, each above a margin
     left = picture.shape[1] - images.MARGIN - (12 * 66 - 2)
     grid = picture[tops + 32 :: 74][:3, left + 32 :: 66][:, :12]
-    np.testing.assert_array_equal(grid, [TEST[:12].astype(int) - by for by in (0, 3, 6)])
+    np.testing.assert_array_equal(grid, [SHOWN[:12].astype(int) - by for by in (0, 3, 6)])
     labels = [picture[tops + 74 * row :][:64, images.MARGIN : left - images.MARGIN] for row in range(3)]
     assert all((label < 128).any() for label in labels), "names at the left"
-    assert "Uppermost: the first 12 images of split test. Below: their reconstructions, each under its image" in page
+    assert "Uppermost: 12 images of split test, drawn once for all figures. Below: their" in page
     assert "| AAAE | CelebA (served by drawn) | 2 | 3.50 ± 0.71 |" in page
     assert content["layout"] == "rows" and content["rows"]["aaae"]["reconstructed"]["celeba"]["images"] == 12
 
@@ -193,7 +195,8 @@ def test_reconstructions_are_those_that_the_error_is_measured_on(prepared, train
     asked = request(FIGURE, prepared / "digits", {"aaae/seed1": trained["acl_gan"]}, np.zeros((64, 1, 8, 8), np.uint8))
     _, [run] = reconstructions.content(studied(asked, tmp_path))
     data = load(prepared / "digits")
-    real, training = data.split("test").images[:32], data.split("train").images
+    test, training = data.split("test").images, data.split("train").images
+    real = test[drawn(len(test), 32)]
     np.testing.assert_array_equal(run.real, real)
     np.testing.assert_array_equal(run.made, reconstructed(restore(trained["acl_gan"]), real, SAMPLING, training, 1))
     assert run.made.std() > 0

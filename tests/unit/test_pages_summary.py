@@ -21,8 +21,8 @@ CLAIM = {"id": "c", "paper": "acl", "item": "acl/table1", "says": "ACL helps", "
          "winner": "acl_gan", "loser": "gan"}  # fmt: skip
 
 VERDICTS = {  # with the table and without it
-    True: {"holds": 1, "does not hold": 0, "undecided": 0},
-    False: {"holds": 0, "does not hold": 0, "undecided": 1},
+    True: {"holds": 1, "does not hold": 0, "undecided": 0, "confounded": 0},
+    False: {"holds": 0, "does not hold": 0, "undecided": 1, "confounded": 0},
 }
 
 
@@ -48,7 +48,7 @@ def made(root, items=("acl/table1", "acl/fig8")):
         for d in (item(), item(CURVES))
         if d.id in items
     }
-    config = {"scale": "demo", "items": declared, "claims": [CLAIM], "papers": {"acl": "ACL"}}
+    config = {"scale": "demo", "items": declared, "claims": [CLAIM], "compared": {}, "papers": {"acl": "ACL"}}
     whole = artifact(root / "reports", "summary/demo", config=config, inputs=rendered | inputs)
     page = artifact(root / "reports/demo", "claims/demo", "claims.manifest.json", config=config, inputs=inputs)
     assert verdicts.make(page, Machine()) == (["claims.md", "claims.json"], {"claims": VERDICTS["acl/table1" in items]})
@@ -87,7 +87,7 @@ def test_links_of_the_front_page_lead_somewhere(tmp_path):
 def test_the_front_page_judges_the_claims_about_its_table(tmp_path):
     text = (made_front(tmp_path).directory / "table1.md").read_text()
     judged = text.split("## What the paper claims of it")[1]
-    assert "| ACL helps (w; `acl/table1`) |" in judged and "**holds** on digits by `fd_classifier`" in judged
+    assert "| ACL helps (w; `acl/table1`; `c`) |" in judged and "**holds** on digits by `fd_classifier`" in judged
 
 
 def test_only_relative_links_move():

@@ -63,8 +63,8 @@ EXPECTED = """\
 | acl_gan_w10 (addition) | 3.10 (1 seed) | \u2013 | \u2013 | \u2013 |
 
 - **Ours**: mean ± sample standard deviation (n - 1) over seeds; \u2013 where there is nothing; the best of ours in \
-bold; additions are rows of params.yaml that the paper does not have; cited rows are numbers that the paper took from \
-elsewhere; they are not trained here.
+bold, where no other lies within one standard deviation; additions are rows of params.yaml that the paper does not \
+have; cited rows are numbers that the paper took from elsewhere; they are not trained here.
 - **Training**: 128,000 images of digits seen (an image counts each time), in batches of 64; the same for every row.
 - **Metric**: `fd_classifier`: Fréchet distance on features of a classifier trained on this dataset (not the \
 Inception-based FID, and not comparable with it); 2,000 generated and 360 real images (split test).
@@ -378,3 +378,41 @@ def test_text():
 def test_unused_artifact_roles_do_not_matter(tmp_path):
     inputs = three_seeds(tmp_path) | {"acl/table1": artifact(tmp_path / "other", "item/demo/acl/table1")}
     assert {r.variant for r in read_results(inputs)} == {"gan", "acl_gan"}
+
+
+@pytest.mark.parametrize(
+    ("values", "bold"),
+    [
+        ({"gan": (3.0, 4.0, 5.0), "acl_gan": (2.0, 2.5, 3.0)}, ["ACL-GAN"]),
+        ({"gan": (2.0, 3.0, 4.0), "acl_gan": (2.0, 2.5, 3.0)}, []),  # 0.5 apart, and one has an sd of 1
+        ({"gan": (3.0,), "acl_gan": (2.9,)}, ["ACL-GAN"]),  # of one seed there is no sd
+        ({"gan": (3.0, 4.0), "acl_gan": (4.0, 3.0)}, ["GAN", "ACL-GAN"]),  # a tie
+    ],
+)
+def test_the_best_is_bold_where_no_other_lies_within_one_sd(tmp_path, values, bold):
+    page, _, _ = rendered(tmp_path, item(), three_seeds(tmp_path, values))
+    assert [name for name, cells in rows(page).items() if cells[0].startswith("**")] == bold
+    assert ("the best of ours in bold" in page) == bool(bold)
+
+
+def test_updates_stand_under_the_table_where_rows_differ_in_them(tmp_path):
+    critic = {"method": "wgan_gp"}
+    inputs = run(tmp_path, "demo/digits/gan/seed0", 3.0) | run(
+        tmp_path, "demo/digits/acl_gan/seed0", 2.0, method=critic
+    )
+    page, content, _ = rendered(tmp_path, item(), inputs)
+    assert content["columns"]["cifar10"]["updates"] == {
+        "gan": {"generator": [2000, 2000], "discriminator": [2000, 2000]},
+        "acl_gan": {"generator": [400, 400], "discriminator": [2000, 2000]},
+    }
+    assert (
+        "- **Updates** on digits (a decoder counts as a generator): GAN 2,000 generator, 2,000 discriminator; "
+        "ACL-GAN 400 generator, 2,000 discriminator.\n"
+    ) in page
+
+
+def test_an_added_row_has_the_name_that_params_gives_it(tmp_path):
+    inputs = three_seeds(tmp_path) | run(tmp_path, "demo/digits/gan_8/seed0", 3.1)
+    added = ["gan", "acl_gan", "gan_8"]
+    page, _, _ = rendered(tmp_path, item(), inputs, rows=added, labels={"gan_8": "GAN, 8 numbers"})
+    assert "GAN, 8 numbers (addition)" in rows(page)

@@ -151,9 +151,13 @@ MISTAKES = [
     (
         "scales.demo.budget.default",
         {"images": 1, "epochs": 1},
-        r"scales\.demo\.budget\.default: give either `images` or `epochs`",
+        r"scales\.demo\.budget\.default: give one of `images`, `epochs` and `updates`",
     ),
-    ("scales.paper.budget.default", {}, r"scales\.paper\.budget\.default: give either `images` or `epochs`"),
+    (
+        "scales.paper.budget.default",
+        {},
+        r"scales\.paper\.budget\.default: give one of `images`, `epochs` and `updates`",
+    ),
     (
         "metrics.compute",
         ["fid"],

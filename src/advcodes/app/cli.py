@@ -122,6 +122,21 @@ def _tune(args: argparse.Namespace) -> None:
     print(tune(read_yaml(Path("params.yaml")), params.scale, args.what, DATA, REPORTS))
 
 
+def _rehearse(args: argparse.Namespace) -> None:
+    from advcodes.app.rehearse.page import page
+    from advcodes.app.rehearse.rehearse import rehearse
+
+    found = rehearse(args.what, args.scale, args.work, args.threads, args.limit)
+    text = page(found, args.what)
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(text)
+    print(args.out or text)
+    if found.failures:
+        stages = {id_ for id_, _ in found.failures}
+        raise AdvcodesError(f"rehearse: {len(stages)} of {len(found.stages)} stages failed, the first {min(stages)}")
+
+
 def _prune(args: argparse.Namespace) -> None:
     """Delete run directories that no item, chosen or not, has any more; every other scale's are left alone."""
     graph = _graph()
@@ -271,6 +286,14 @@ def parser() -> argparse.ArgumentParser:
     sub = add("tune", "find each row's best of the paper's grid, by a few trials on a held-out seed and split", _tune,
               "item", help="table or figure")  # fmt: skip
     sub.add_argument("--scale", choices=SCALES, help="params.yaml's unless given")
+    sub = add("rehearse", "run a few steps of everything at full size, on made images, and say what fails", _rehearse,
+              "item", nargs="+", help="table, figure, or a paper's key for all of its")  # fmt: skip
+    sub.add_argument("--scale", choices=SCALES, default="paper", help="(default: %(default)s)")
+    sub.add_argument("--out", type=Path, help="write the page there instead of printing it")
+    sub.add_argument("--work", type=Path, help="keep what was made in this directory; a second call goes on from there")
+    sub.add_argument("--limit", type=float, default=10.0, metavar="SECONDS",
+                     help="longer steps of training have a part of their batch (default: %(default)g)")  # fmt: skip
+    sub.add_argument("--threads", type=int, help="CPU threads; machine.threads of params.yaml unless given")
     add("prune", "delete runs that params.yaml no longer names", _prune).add_argument(
         "--yes", action="store_true", help="do it; without, only say what would be deleted"
     )
@@ -282,7 +305,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("doctor", "what this machine lacks, with a remedy for each", _doctor)
     add("schema", "write pipeline/params.schema.json", _schema)
-    add("docs", "write docs/methods.md, docs/metrics.md and docs/networks.md from the code", _docs)
+    add("docs", "write docs/methods.md, metrics.md, networks.md and protocol.md from code and declarations", _docs)
     return top
 
 

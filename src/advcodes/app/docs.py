@@ -1,4 +1,4 @@
-"""docs/methods.md, docs/metrics.md and docs/networks.md: what there is, as its own code describes it."""
+"""docs/methods.md, metrics.md, networks.md and protocol.md: what there is, as code and declarations have it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import yaml
 
+from advcodes.app import protocol
 from advcodes.config import params
 from advcodes.core.schema import Model
+from advcodes.graph.graph import Graph
 from advcodes.methods import registry
 from advcodes.methods.base import ABILITIES, Method, MethodConfig, Phase
 from advcodes.metrics import registry as metrics
@@ -31,6 +33,7 @@ AFFECTS_RESULTS = False
 METHODS = Path("docs/methods.md")
 METRICS = Path("docs/metrics.md")
 NETWORKS = Path("docs/networks.md")
+PROTOCOL = Path("docs/protocol.md")
 PACKAGE = "advcodes.methods."
 INTRODUCTION = """\
 # Methods
@@ -369,8 +372,10 @@ def _layers(net: nn.Module, inputs: list[Tensor]) -> str:
 
 def pages() -> dict[Path, str]:
     """Content of every page that `advcodes docs` writes, by its path."""
+    at_paper = params.read(scale="paper")
     return {
         METHODS: methods_page(),
         METRICS: metrics_page(),
-        NETWORKS: networks_page(params.read(scale="paper").architectures),
+        NETWORKS: networks_page(at_paper.architectures),
+        PROTOCOL: protocol.page(Graph(at_paper)),
     }

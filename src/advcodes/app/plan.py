@@ -6,7 +6,6 @@ Reads params.yaml and the manifests of finished runs alone; torch is imported on
 from __future__ import annotations
 
 import heapq
-import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from typing import Any
 from advcodes.app import speeds
 from advcodes.app.speeds import Speed
 from advcodes.core.errors import AdvcodesError
-from advcodes.data.expected import VALIDATION, Look, expected
+from advcodes.data.expected import Look, expected, images_of
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.pages.text import count
@@ -316,38 +315,3 @@ def look(graph: Graph, dataset: str) -> Look | None:
         facts = record["facts"]
         return Look({k: stop - start for k, (start, stop) in facts["splits"].items()}, tuple(facts["shape"]))
     return expected(graph.params, dataset)
-
-
-def images_of(config: Mapping[str, Any], seen: Look | None, dataset: str) -> int | None:
-    """Images that a run sees: whole batches of its budget.
-
-    Args:
-        config: of the run, as :meth:`advcodes.graph.graph.Graph.train` has it.
-        seen: its dataset.
-        dataset: named in errors.
-
-    Returns:
-        Steps times the batch size; None for epochs of a split whose size is not known.
-
-    Raises:
-        AdvcodesError: the dataset has no such split, or one that is smaller than a batch.
-    """
-    # The same numbers as in training, whose modules import torch.
-    budget, batch, stopping = (
-        config["budget"],
-        config["training"]["batch_size"],
-        config["training"].get("early_stopping"),
-    )
-    size = None
-    if seen is not None:
-        size = seen.size(config["view"]["train_split"], dataset)
-        if stopping and VALIDATION not in seen.splits:
-            size -= max(1, round(stopping["held_out"] * size))
-        if size < batch:
-            raise AdvcodesError(
-                f"dataset {dataset!r}: {count(size, 'image')} to train on, fewer than one batch; lower "
-                f"training.batch_size ({batch}) or add images"
-            )
-    if budget["images"] is not None:
-        return math.ceil(budget["images"] / batch) * batch
-    return None if size is None else max(1, round(budget["epochs"] * (size // batch))) * batch

@@ -9,7 +9,7 @@ from advcodes.core.errors import did_you_mean
 
 AFFECTS_RESULTS = False  # what is inherited enters keys as values
 KEY = "like"
-OWN = ("items", KEY)  #: keys that say where a variant stands, not what it is: nobody inherits them
+OWN = ("items", "label", KEY)  #: keys that say where a variant stands, not what it is: nobody inherits them
 
 
 def merge(base: Any, over: Any) -> Any:

@@ -39,7 +39,7 @@ Scale = Literal["demo", "laptop", "paper"]
 
 @functools.cache
 def variant_models() -> dict[str, type[MethodConfig]]:
-    """For each registered method, its ``Config`` with the key ``method`` that selects it."""
+    """For each registered method, its ``Config`` with the key ``method`` that selects it, and what no method reads."""
 
     def model(name: str, cls: type[Method]) -> type[MethodConfig]:
         only: Any = Literal[name]
@@ -48,6 +48,14 @@ def variant_models() -> dict[str, type[MethodConfig]]:
             __base__=cls.Config,
             __doc__=cls.__doc__,
             method=(only, Field(description="the method")),
+            label=(
+                str | None,
+                Field(None, min_length=1, description="name of an added row in tables; its own if null"),
+            ),
+            budget=(
+                dict[str, Budget],
+                Field({}, description="training length by dataset, over `budget`; `default` for all others"),
+            ),
         )
 
     return {name: model(name, cls) for name, cls in registry.methods().items()}
@@ -108,10 +116,11 @@ class Params(Model):
     variants: dict[str, Any]
     _at_paper: dict[str, Budget] = PrivateAttr(default_factory=dict)
 
-    def budget_of(self, dataset: str, paper: bool = False) -> Budget:
-        """A dataset's training length, at this scale or at scale `paper`."""
+    def budget_of(self, dataset: str, variant: str | None = None, paper: bool = False) -> Budget:
+        """A dataset's training length (for a variant), at this scale or at scale `paper` (there, for all)."""
         budgets = self._at_paper if paper else self.budget
-        return budgets.get(dataset, budgets["default"])
+        own = self.variants[variant].budget if variant else {}
+        return own.get(dataset) or own.get("default") or budgets.get(dataset, budgets["default"])
 
     def served(self, column: str, item: str = "") -> str | None:
         """The dataset that serves a paper's column at this scale (in one item), or None where it is not run."""
@@ -201,6 +210,9 @@ class Params(Model):
         for name, variant in self.variants.items():
             here = f"variants.{name}"
             check(f"{here}.architecture", variant.architecture, self.architectures, "architecture")
+            for dataset in variant.budget:
+                if dataset != "default":
+                    check(f"{here}.budget.{dataset}", dataset, self.datasets, "dataset")
             if variant.value_range not in (None, (0.0, 1.0), (-1.0, 1.0)):
                 raise PathError(f"{here}.value_range", f"expected [0, 1] or [-1, 1], got {list(variant.value_range)}")
             roles = registry.method(variant.method).nets(variant)

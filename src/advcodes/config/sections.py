@@ -111,15 +111,20 @@ class Training(Model):
 
 
 class Budget(Model):
-    """Training length, counted in real images seen (steps x batch size), the same for every row of a table."""
+    """Training length: in real images seen (steps x batch size), or in updates of what makes images.
+
+    Rows of a table that see as many images need not have as many updates: a critic is stepped five times for each of
+    WGAN-GP's generator's.
+    """
 
     images: Count | None = Field(None, description="images seen")
     epochs: Positive | None = Field(None, description="or passes over the training split")
+    updates: Count | None = Field(None, description="or updates of the generator (decoder), of all phases together")
 
     @model_validator(mode="after")
     def _one(self) -> Budget:
-        if (self.images is None) == (self.epochs is None):
-            raise ValueError("give either `images` or `epochs`, not both")
+        if sum(value is not None for value in (self.images, self.epochs, self.updates)) != 1:
+            raise ValueError("give one of `images`, `epochs` and `updates`")
         return self
 
 

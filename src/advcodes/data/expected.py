@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from advcodes.core.errors import unknown
+from advcodes.core.errors import AdvcodesError, unknown
 
 if TYPE_CHECKING:
     from advcodes.config.params import Params
@@ -104,3 +105,38 @@ def _splits(params: Params, dataset: str) -> dict[str, int]:
     if view.hold_out:
         splits = {VALIDATION: view.hold_out, **splits, "train": splits["train"] - view.hold_out}
     return splits
+
+
+def images_of(config: Mapping[str, Any], seen: Look | None, dataset: str) -> int | None:
+    """Images that a run sees: whole batches of its budget.
+
+    Args:
+        config: of the run, as :meth:`advcodes.graph.graph.Graph.train` has it.
+        seen: its dataset.
+        dataset: named in errors.
+
+    Returns:
+        Steps times the batch size; None for epochs of a split whose size is not known.
+
+    Raises:
+        AdvcodesError: the dataset has no such split, or one that is smaller than a batch.
+    """
+    # The same numbers as in training, whose modules import torch.
+    budget, batch, stopping = (
+        config["budget"],
+        config["training"]["batch_size"],
+        config["training"].get("early_stopping"),
+    )
+    size = None
+    if seen is not None:
+        size = seen.size(config["view"]["train_split"], dataset)
+        if stopping and VALIDATION not in seen.splits:
+            size -= max(1, round(stopping["held_out"] * size))
+        if size < batch:
+            raise AdvcodesError(
+                f"dataset {dataset!r}: {size:,} image{'' if size == 1 else 's'} to train on, fewer than one batch; "
+                f"lower training.batch_size ({batch}) or add images"
+            )
+    if budget["images"] is not None:
+        return math.ceil(budget["images"] / batch) * batch
+    return None if size is None else max(1, round(budget["epochs"] * (size // batch))) * batch

@@ -38,7 +38,7 @@ class EvaluationGraph(TrainingGraph):
         """Features of the real images that samples are compared with, cached by everything that enters them."""
         m, view = self.params.metrics, self.params.datasets[dataset]
         config = {
-            "extractor": m.extractor,
+            "extractor": self.looks_through(dataset),
             "split": self.reference_split(dataset),
             "n_reference": m.n_reference,
             # What real training images score under the same protocol is measured here, once for all runs.
@@ -79,7 +79,7 @@ class EvaluationGraph(TrainingGraph):
         p, m = self.params, self.params.metrics
         keys = (*_measured(), "n_generated", "curve_n_generated")
         config = {
-            "extractor": m.extractor,
+            "extractor": self.looks_through(run.dataset),
             "sampling": plain(p.sampling),
             **{k: getattr(m, k) for k in keys},
         }

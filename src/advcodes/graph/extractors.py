@@ -73,9 +73,14 @@ class ExtractorGraph(DataGraph):
             )
         return there[directory]
 
+    def looks_through(self, dataset: str) -> str:
+        """Kind of the metrics' extractor: `metrics.extractor`, but for points, which Inception cannot see."""
+        points = self.params.datasets.get(dataset) and self.params.source(dataset) == "gaussians"
+        return "classifier" if points else self.params.metrics.extractor
+
     def extractor(self, dataset: str) -> Artifact:
         """The feature extractor of the metrics: a classifier of this dataset, or Inception for all."""
-        kind = EXTRACTORS[self.params.metrics.extractor]
+        kind = EXTRACTORS[self.looks_through(dataset)]
         return self.made_for(kind.tasks[0], dataset if kind.of_each_dataset else "")
 
     def classifier(self, dataset: str, task: str = "auto") -> Artifact:

@@ -9,9 +9,10 @@ from typing import Any
 from advcodes.build.provenance import Artifact, ancestors_first
 from advcodes.core.errors import AdvcodesError, unknown
 from advcodes.data.expected import original_size
+from advcodes.graph.compared import compared
 from advcodes.graph.evaluation import EvaluationGraph
 from advcodes.graph.run import Run, plain
-from advcodes.papers.items import FRONT_ITEM, Item
+from advcodes.papers.items import FRONT_ITEM, Claim, Item
 from advcodes.papers.read import paper_titles, read_claims
 
 AFFECTS_RESULTS = False
@@ -127,6 +128,8 @@ class Graph(EvaluationGraph):
             "columns": {c: p.served(c, item_id) for c in item.columns},
             "whole": self._whole(item),
         }
+        if labels := {v: own for v in self.rows(item) if v not in item.rows and (own := p.variants[v].label)}:
+            config["labels"] = labels
         inputs = self._results(self.runs(item))
         if item.declares.needs:
             inputs["study"] = self.study(item_id)
@@ -146,8 +149,9 @@ class Graph(EvaluationGraph):
         p, found = self.params, {}
         for column in item.columns if item.in_paper and p.scale != "paper" else ():
             budget = p.budget_of(column, paper=True)
-            if (size := original_size(p, column)) is not None:
-                found[column] = budget.images or round((budget.epochs or 0) * size)  # it has one of the two
+            size = original_size(p, column)
+            if size is not None and budget.updates is None:  # as many updates are other numbers of images
+                found[column] = budget.images or round((budget.epochs or 0) * size)
         return found
 
     def _results(self, runs: list[Run]) -> dict[str, Artifact]:
@@ -165,18 +169,22 @@ class Graph(EvaluationGraph):
             for i in item_ids
         }
 
+    def _claimed(self, claims: list[Claim]) -> dict[str, Any]:
+        """Claims, and what the rows of each differ in that it does not name."""
+        return {"claims": [c.model_dump(mode="json") for c in claims], "compared": compared(self, claims)}
+
     @functools.cache  # noqa: B019
     def front(self) -> Artifact:
         """The front page of the results: reports/table1.md, which needs the front item alone."""
         p, shown = self.params, [i for i in self.chosen() if i == FRONT_ITEM]
-        claims = [c.model_dump(mode="json") for c in read_claims() if c.item in shown]
+        claims = [c for c in read_claims() if c.item in shown]
         inputs = {i: self.item(i) for i in shown}
         for i in shown:
             inputs |= self._results(self.runs(self.items[i]))
         return Artifact(
             f"front/{p.scale}",
             self.data / "reports" / "front.manifest.json",
-            {"scale": p.scale, "items": self._made(shown), "claims": claims},
+            {"scale": p.scale, "items": self._made(shown), **self._claimed(claims)},
             inputs,
             ("advcodes.pages.front", *self.about(self.items[i] for i in shown)),
             home=self.reports,
@@ -205,7 +213,7 @@ class Graph(EvaluationGraph):
         config = {
             "scale": p.scale,
             "items": self._made(self.items),
-            "claims": [c.model_dump(mode="json") for c in read_claims()],
+            **self._claimed(read_claims()),
             "papers": paper_titles(),
         }
         return Artifact(

@@ -13,7 +13,8 @@ from advcodes.pages.results import Result, only
 from advcodes.papers.items import Claim, Item, deciding
 
 ALPHA = 0.05
-HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+HOLDS, FAILS, UNDECIDED, CONFOUNDED = "holds", "does not hold", "undecided", "confounded"
+VERDICTS = (HOLDS, FAILS, UNDECIDED, CONFOUNDED)
 _PLOT = "Each claim's difference with its 95 % interval: right of zero it is for the claim; blue holds, red does not"
 _RULE = f"""\
 Most claims say that one row of a table or figure is better than another.
@@ -22,6 +23,10 @@ Most claims say that one row of a table or figure is better than another.
 - **{FAILS}**: the other row has the better mean, and p < {ALPHA}.
 - **{UNDECIDED}**: anything else, and always with fewer than 2 seeds a row. Few seeds show large effects only:
   undecided is no evidence that there is no difference.
+- **{CONFOUNDED}**: the rows differ in settings, or in how often a kind of network is updated, that the claim does not
+  name; these stand under it. Whatever the numbers say, they do not say it of what the claim is about.
+
+Claims that are tested on the very same runs, as one dataset serves for two, count once: where the first of them stands.
 
 The difference is positive where the claimed row is better, with its 95 % confidence interval; it is also
 given relative to the other row's mean, and as Hedges' g: in pooled standard deviations, corrected for small
@@ -93,6 +98,7 @@ def content(
     claims: Sequence[Mapping[str, Any]],
     items: Mapping[str, Mapping[str, Any]],
     results: Sequence[Result],
+    compared: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> dict[str, Any]:
     """Every claim with its verdict, as JSON.
 
@@ -102,14 +108,52 @@ def content(
         items: those that were made, by id: ``item`` (its declaration), ``columns`` (the dataset that served each) and
             ``seeds``; a claim about another item is undecided.
         results: of all runs.
+        compared: by claim, what its rows differ in that it does not name (:func:`advcodes.graph.compared.compared`).
     """
     declared = [Claim.model_validate(claim) for claim in claims]
     return {
         "scale": scale,
         "test": "Welch's t-test, two-sided; paired where a claim is about the course of training",
         "alpha": ALPHA,
-        "claims": [{**c.model_dump(), "scale": scale, **_judge(c, items.get(c.item), results)} for c in declared],
+        "claims": qualified(
+            [{**c.model_dump(), "scale": scale, **_judge(c, items.get(c.item), results)} for c in declared],
+            compared or {},
+        ),
     }
+
+
+def qualified(
+    judged: Sequence[Mapping[str, Any]], compared: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Claims with what restricts their verdicts.
+
+    Args:
+        judged: claims with verdicts from numbers alone.
+        compared: as in :func:`content`.
+
+    Returns:
+        The same with ``confounders``, which make the verdict of what was run ``confounded``; and with ``same_as``, the
+        id of the first claim that is tested on the very same runs, where there is one before.
+    """
+    first: dict[Any, str] = {}
+    found = []
+    for claim in judged:
+        confounders = [dict(d) for d in compared.get(claim["id"], ())]
+        claim = {**claim, "confounders": confounders}
+        sides = [(s.get("variant"), tuple(s.get("values", ()))) for s in (claim["winner"], claim["loser"])]
+        ran = all(values for _, values in sides)
+        if ran and confounders:
+            names = text.count(len(confounders), "setting")
+            claim |= {"verdict": CONFOUNDED, "reason": f"{names} not named"}
+        same = first.setdefault((claim["dataset"], claim["metric"], frozenset(sides)), claim["id"]) if ran else None
+        found.append(claim | ({"same_as": same} if same not in (None, claim["id"]) else {}))
+    return found
+
+
+def counts(claims: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """How many claims have each verdict; those on the same runs count once."""
+    verdicts = [c["verdict"] for c in claims if "same_as" not in c]
+    return {v: verdicts.count(v) for v in VERDICTS}
 
 
 def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Result]) -> dict[str, Any]:
@@ -148,10 +192,11 @@ def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """The page of claims; ``titles`` are the papers' by key."""
     claims = found["claims"]
     scale = found["scale"]
-    counts = ", ".join(f"{v}: {sum(c['verdict'] == v for c in claims)}" for v in (HOLDS, FAILS, UNDECIDED))
+    listed = ", ".join(f"{verdict}: {n}" for verdict, n in counts(claims).items())
+    twice = sum("same_as" in c for c in claims)
     parts = [
         f"# Claims at scale `{scale}`",
-        f"**{counts}.**",
+        f"**{listed}.**" + (f" Beside them {twice}, tested on the runs of another, do not count." if twice else ""),
         _RULE,
         *_scope(claims, scale),
     ]
@@ -198,10 +243,12 @@ def table(claims: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _line(claim: Mapping[str, Any]) -> list[str]:
-    says = f"{claim['says']} ({claim['where']}; `{claim['item']}`)"
+    says = f"{claim['says']} ({claim['where']}; `{claim['item']}`; `{claim['id']}`)"
     if claim["metric"] is None:
         return [says, "not run", *[text.DASH] * 6, f"**{claim['verdict']}**: {claim['reason']}"]
     winner, loser = claim["winner"], claim["loser"]
+    if confounders := claim.get("confounders"):
+        says += f"<br>Differs in {'; '.join(map(_confounder, confounders))}"
     means = [s["mean"] for s in (winner, loser) if s["mean"] is not None]
     places = text.decimals(means)
     served = text.dataset(claim["dataset"])
@@ -225,7 +272,24 @@ def _line(claim: Mapping[str, Any]) -> list[str]:
         else f"{s['label']} {text.DASH}"
         for s in (winner, loser)
     ]
-    plain = claim["kind"] == "better" and claim["verdict"] != UNDECIDED  # the columns say it all
+    plain = claim["kind"] == "better" and claim["verdict"] in (HOLDS, FAILS)  # the columns say it all
     reason = "" if plain else f" ({claim['reason']})"
     scope = f"**{claim['verdict']}** on {served} by `{claim['metric']}`{reason}"
+    if "same_as" in claim:
+        scope += f"; the same runs as `{claim['same_as']}`, which counts"
     return [says, on, *sides, difference, relative, g, p, scope]
+
+
+def _confounder(difference: Mapping[str, Any]) -> str:
+    """A setting with its two values: ``lr.generator`` 0.001, 0.0002."""
+    return f"`{difference['key']}` {_value(difference['winner'])}, {_value(difference['loser'])}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "on"
+    if isinstance(value, list | tuple):
+        return _value(value[0]) if len(value) == 1 else f"[{', '.join(map(_value, value))}]"
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)

@@ -14,6 +14,7 @@ from advcodes.pages.pictures.drawing import vector
 from advcodes.pages.results import Result, only, shared
 from advcodes.papers.items import FRONT_ITEM, Item
 
+UPDATED = ("generator", "encoder", "discriminator")  #: kinds of networks whose updates a page tells
 _FILES = {"json": "every seed's values and their protocols", "tex": "LaTeX", "svg": "the picture, to be enlarged"}
 
 
@@ -25,6 +26,7 @@ def frame(
     results: Sequence[Result],
     whole: Mapping[str, int],
     along_training: bool = False,
+    labels: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The content of a table or figure before its numbers, as JSON.
 
@@ -36,9 +38,11 @@ def frame(
         results: of all runs.
         whole: images that a run sees at scale `paper`, by column, as far as known.
         along_training: show the metrics of curves, which have a protocol of their own.
+        labels: of rows that params.yaml adds.
 
     Returns:
-        The paper's statements; ``columns`` with metric, protocol, training length and floor of each; ``rows``
+        The paper's statements; ``columns`` with metric, protocol, training length and floor of each (where rows differ
+        in how often their networks are updated, with ``updates`` by row); ``rows``
         with label and kind (``trained``, ``addition``, ``cited``, ``real``). Where the item says what its columns
         measure, each has ``measures``, too: what :func:`measures` gives.
     """
@@ -58,14 +62,14 @@ def frame(
         **({} if item.in_paper else {"in_paper": False}),
         **({"marks": item.marks} if item.marks else {}),
         **({"footnotes": item.footnotes} if item.footnotes else {}),
-        "rows": {v: _row(item, v) for v in [*item.rows, *extra]},
+        "rows": {v: _row(item, v, labels or {}) for v in [*item.rows, *extra]},
     }
 
 
-def _row(item: Item, variant: str) -> dict[str, Any]:
+def _row(item: Item, variant: str, labels: Mapping[str, str]) -> dict[str, Any]:
     row = item.rows.get(variant)
     if row is None:
-        return {"label": variant, "kind": "addition"}
+        return {"label": labels.get(variant, variant), "kind": "addition"}
     kind = {"kind": "cited", "cited": row.cited} if row.cited else {"kind": "real" if row.real else "trained"}
     return {"label": row.label, **kind, **({"marks": row.marks} if item.marks else {})}
 
@@ -94,11 +98,24 @@ def _column(
         "protocol": shared(protocol for _, protocol in measured),
         "images": sorted({r.images for r in runs}),
         "batch_size": sorted({r.batch_size for r in runs}),
+        **_updates(runs),
         **({"whole": whole[column]} if column in whole else {}),
         **({"best_of": sorted(early)} if (early := {r.best_of for r in runs if r.best_of is not None}) else {}),
         # Real images were scored with the tables' number of images, not with the curves'.
         "floor": {} if along_training else _floor_of(runs),
     }
+
+
+def _updates(runs: Sequence[Result]) -> dict[str, Any]:
+    """``updates`` by row, least and most over seeds by kind of network, where they are not the same for all rows."""
+    by_row: dict[str, dict[str, list[int]]] = {}
+    for run in runs:
+        for kind in UPDATED:
+            if kind in run.updates:
+                seen = by_row.setdefault(run.variant, {}).setdefault(kind, [])
+                seen[:] = [min([*seen, run.updates[kind]]), max([*seen, run.updates[kind]])]
+    alike = all(len({tuple(counts[kind]) for counts in by_row.values() if kind in counts}) < 2 for kind in UPDATED)
+    return {} if alike else {"updates": by_row}
 
 
 def _measures(item: Item, found: Mapping[str, str | None]) -> dict[str, Any]:
@@ -217,6 +234,7 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
             f"**Training**: {lengths} seen (an image counts each time), in batches of {batches}; "
             + ("the same for every row." if same else "**not the same for every row**.")
         )
+        notes += [f"**Updates** {sentence}" for sentence in _updated(content, by_dataset)]
         if shares := [_share(name, c) for name, c in columns.items() if "whole" in c]:
             notes.append(f"**Budget**: {text.listing(shares)}, which a run sees at scale `paper`.")
         if stopped := sorted({n for c in columns.values() for n in c.get("best_of", ())}):
@@ -253,6 +271,18 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
     about = "About the paper" if content.get("in_paper", True) else "Note"
     notes += [f"**{about}**: {note}" for note in content["notes"]]
     return notes
+
+
+def _updated(content: Mapping[str, Any], by_dataset: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """How often each row's networks were updated on a dataset, where that is not the same for all."""
+    for dataset, column in by_dataset.items():
+        if "updates" not in column:
+            continue
+        rows = []
+        for variant, counts in column["updates"].items():
+            told = [f"{_span(sorted(set(counts[kind])))} {kind}" for kind in UPDATED if kind in counts]
+            rows.append(f"{content['rows'][variant]['label']} {', '.join(told)}")
+        yield f"on {text.dataset(dataset)} (a decoder counts as a generator): {'; '.join(rows)}."
 
 
 def _share(name: str, column: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         page = f"`{FRONT_ITEM}` is not among `items` in params.yaml, so it was not made at scale `{scale}`.\n"
     else:
         item = inputs[FRONT_ITEM]
-        found = claims.content(scale, config["claims"], config["items"], read_results(inputs))
+        found = claims.content(scale, config["claims"], config["items"], read_results(inputs), config["compared"])
         page = relink(beside(item, ".md").read_text(), f"{scale}/{FRONT_ITEM.partition('/')[0]}")
         page += (
             f"\n## What the paper claims of it\n\n{claims.table(found['claims'])}\n\n"

@@ -27,6 +27,7 @@ class Request:
         inputs: artifacts by role: ``<run>`` metrics, ``run/<run>``, and ``study`` where its kind has one.
         results: of all runs.
         study: what networks, samples and data had to say.
+        labels: of rows that params.yaml adds, where it names them.
     """
 
     item: Item
@@ -37,6 +38,7 @@ class Request:
     inputs: Mapping[str, Artifact]
     results: list[Result]
     study: Study = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of_artifact(cls, config: Mapping[str, Any], inputs: Mapping[str, Artifact]) -> Request:
@@ -48,11 +50,14 @@ class Request:
         scale, rows, columns, whole = (config[name] for name in ("scale", "rows", "columns", "whole"))
         study = read(inputs["study"].directory) if "study" in inputs else {}
         item = Item.model_validate(config["item"])
-        return cls(item, scale, rows, columns, whole, inputs, read_results(inputs), study)
+        labels = config.get("labels", {})
+        return cls(item, scale, rows, columns, whole, inputs, read_results(inputs), study, labels)
 
     def frame(self, along_training: bool = False) -> dict[str, Any]:
         """The item's content before its numbers, see :func:`advcodes.pages.content.frame`."""
-        return frame(self.item, self.scale, self.rows, self.columns, self.results, self.whole, along_training)
+        return frame(
+            self.item, self.scale, self.rows, self.columns, self.results, self.whole, along_training, self.labels
+        )
 
     def of(self, column: str, variant: str) -> list[Result]:
         """Results of a row in a column, by seed."""

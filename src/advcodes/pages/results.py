@@ -11,6 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from advcodes.build.provenance import Artifact
+from advcodes.config.updates import updates
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import mean_sd
 from advcodes.metrics.registry import metric_of, parse, quantity
@@ -37,6 +38,7 @@ class Result:
         agreement: of each statement of captions: ``samples``, ``real`` and ``chance``.
         batch_size: images a step.
         spread: sd of those metrics that are means, over what each is a mean of.
+        updates: by kind of network, how often it was updated (:func:`advcodes.config.updates.updates`).
         best_of: under early stopping, the images seen when it stopped, of which the networks of ``images`` are kept.
     """
 
@@ -53,6 +55,7 @@ class Result:
     chance: Mapping[str, float] = field(default_factory=dict)
     agreement: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     spread: Mapping[str, float] = field(default_factory=dict)
+    updates: Mapping[str, int] = field(default_factory=dict)
     best_of: int | None = None
 
 
@@ -84,6 +87,9 @@ def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
                     floor=measured["floor"],
                     images=trained["images"],
                     batch_size=trained["config"]["training"]["batch_size"],
+                    updates=updates(
+                        trained["config"]["method"], trained["images"] // trained["config"]["training"]["batch_size"]
+                    ),
                     best_of=_stopped(trained),
                     chance=_finite(measured.get("chance", {}), measured_file),
                     agreement={k: _finite(v, measured_file) for k, v in measured.get("agreement", {}).items()},

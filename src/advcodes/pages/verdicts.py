@@ -16,7 +16,9 @@ from advcodes.pages.results import read_results
 def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
     """Write claims.md and claims.json, and a forest plot for each paper whose claims were tested."""
     config = artifact.config
-    found = claims.content(config["scale"], config["claims"], config["items"], read_results(artifact.inputs))
+    found = claims.content(
+        config["scale"], config["claims"], config["items"], read_results(artifact.inputs), config["compared"]
+    )
     files = {"claims.md": claims.markdown(found, config["papers"]), "claims.json": as_json(found)}
     pictures: list[str] = []
     for name, content in files.items():
@@ -27,7 +29,4 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
             picture = artifact.directory / forest.name(paper)
             forest.draw(ours, picture)
             pictures += [picture.name, vector(picture).name]
-    verdicts = [c["verdict"] for c in found["claims"]]
-    return [*files, *pictures], {
-        "claims": {v: verdicts.count(v) for v in (claims.HOLDS, claims.FAILS, claims.UNDECIDED)}
-    }
+    return [*files, *pictures], {"claims": claims.counts(found["claims"])}

@@ -337,6 +337,11 @@ class Claim(Model):
     winner: str = Field(description="variant that the paper says is better")
     loser: str | None = Field(None, description="the other one; none where the claim is about one")
     margin: Positive | None = Field(None, description="of `not_worse`, as a share of the loser's mean")
+    differs: list[str] = Field(
+        ["method"],
+        description="settings that it is about, in which its rows may differ (`method`, `latent_dim`, `architecture`, "
+        "`updates.generator`); whatever else they differ in confounds it",
+    )
     metric: Metric | None = Field(
         None, description="that decides; the item's unless given, or the one measure of the column"
     )

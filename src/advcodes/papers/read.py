@@ -13,6 +13,7 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.core.schema import Model
 from advcodes.core.yaml import read_yaml
 from advcodes.papers.items import Claim, Item, check
+from advcodes.papers.protocol import Statement, agree
 from advcodes.papers.tuning import Tuning
 
 AFFECTS_RESULTS = False  # declarations enter a report's key as values
@@ -25,6 +26,7 @@ class _Paper(Model):
     reference: str
     items: dict[str, dict[str, Any]]
     claims: list[dict[str, Any]] = []
+    protocol: list[Statement] = []
     tuning: Tuning | None = None
 
 
@@ -132,3 +134,25 @@ def _claims(directory: Path) -> tuple[Claim, ...]:
                 raise AdvcodesError(f"{here}{error}") from None
             claims[claim.id] = claim
     return tuple(claims.values())
+
+
+def read_protocol(directory: Path | None = None) -> dict[str, list[Statement]]:
+    """What each paper, or the code published with it, states of how it trains and measures, by the paper's key.
+
+    Args:
+        directory: of the papers' YAML files; ``pipeline/papers`` unless given.
+
+    Raises:
+        AdvcodesError: a statement is malformed, or is about an item, row or column that the paper does not have.
+    """
+    directory = directory or PAPERS
+    found = {}
+    for paper, path in _papers(directory):
+        items = {i: item for i, item in _items(directory).items() if i.partition("/")[0] == paper.paper}
+        for position, statement in enumerate(paper.protocol):
+            try:
+                agree(statement, items)
+            except ValueError as error:
+                raise AdvcodesError(f"{path}: protocol.{position}{error}") from None
+        found[paper.paper] = paper.protocol
+    return found

@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     import torch
 
 
+SHOWN = 0  #: seed of the order in which images are shown
+
+
+def drawn(images: int, count: int) -> np.ndarray:
+    """Positions of the images that figures show: the first so many of a permutation, the same for every figure.
+
+    Not of the split as it is: Oxford-102's test images begin with 88 of one species.
+    """
+    return np.random.default_rng(SHOWN).permutation(images)[:count]
+
+
 class Place(NamedTuple):
     """A row in a column, and the runs that were made for both.
 
@@ -118,6 +129,11 @@ class Request:
     def prepared(self, place: Place) -> Prepared:
         """The place's dataset."""
         return load(self.inputs[f"data/{place.dataset}"].directory)
+
+    def real(self, place: Place, count: int) -> np.ndarray:
+        """So many real images (or points) of the place's split, fewer if there are fewer: see :func:`drawn`."""
+        images = self.prepared(place).split(self.split(place)).images
+        return np.array(images[drawn(len(images), count)])
 
     def pictured(self, place: Place) -> Prepared:
         """The place's dataset, of images.

@@ -13,7 +13,7 @@ from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures.blocks import Block, blocks
 from advcodes.studies.shared import CHAIN_TURNS as TURNS
-from advcodes.studies.shared import CHAINS_FROM
+from advcodes.studies.shared import CHAINS_FROM, DRAWN
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
@@ -97,8 +97,9 @@ def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
     seeds, splits = (text.listing(sorted({str(found[key]) for found in shown})) for key in ("seed", "split"))
     count = min(drawn, max(found["images"] for found in shown))
     return (
-        f"Each row is a chain. Left: from x, the first {count} images of split {splits}. Right: from G(z), the first "
-        f"{count} samples. In both, what follows are reconstructions of reconstructions: x1 is G(E(x)) or G(E(G(z))), "
+        f"Each row is a chain. Left: from x, {count} images of split {splits}, {DRAWN}. Right: from G(z), the "
+        f"first {count} samples. In both, what follows are reconstructions of reconstructions: x1 is G(E(x)) or "
+        "G(E(G(z))), "
         f"x2 is G(E(x1)), and so on to x{TURNS}. Of seed {seeds}, not selected. Small images are enlarged without "
         "smoothing."
     )

@@ -12,6 +12,7 @@ from advcodes.core.statistics import mean_sd
 from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures.blocks import panels
+from advcodes.studies.shared import DRAWN
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
@@ -59,8 +60,8 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
     if shown:
         seeds, splits = (text.listing(sorted({str(f[key]) for *_, f in shown})) for key in ("seed", "split"))
         parts.append(
-            f"Up to {side * side} of each: the first samples of seed {seeds} and the first images of split {splits}, "
-            "not selected; to the right of each what the discriminator makes of them. Small images are enlarged "
+            f"Up to {side * side} of each: the first samples of seed {seeds}, and images of split {splits}, "
+            f"{DRAWN}; to the right of each what the discriminator makes of them. Small images are enlarged "
             "without smoothing."
         )
         lines = [[label(row), column, str(len(f["runs"])), *_cells(f)] for row, column, f in shown]

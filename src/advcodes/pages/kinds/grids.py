@@ -13,6 +13,7 @@ from advcodes.pages import text
 from advcodes.pages.content import as_json, footnotes, head, label, origin, ran, write_pages
 from advcodes.pages.pictures import images
 from advcodes.pages.pictures.blocks import panels
+from advcodes.studies.shared import DRAWN
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
@@ -78,7 +79,7 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
         seeds = sorted({s["shown"] for row in figure["rows"].values() for s in row["scores"].values()})
         split = text.listing(list(dict.fromkeys(c["protocol"]["split"] for c in columns.values())))
         parts.append(
-            f"Up to {side * side} of each: the first images of split {split}, and the first samples of seed "
+            f"Up to {side * side} of each: images of split {split}, {DRAWN}, and the first samples of seed "
             f"{text.listing([str(s) for s in seeds])} of each row, not selected; small images are enlarged without "
             "smoothing."
         )

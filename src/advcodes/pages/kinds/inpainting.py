@@ -13,7 +13,7 @@ from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures import images
 from advcodes.pages.pictures.blocks import Block, blocks
-from advcodes.studies.shared import INPAINTED_ACROSS
+from advcodes.studies.shared import DRAWN, INPAINTED_ACROSS
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
@@ -116,13 +116,13 @@ def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], draw
     count = min(drawn, max(found["images"] for found in shown))
     if figure["layout"] == "formation":
         what = (
-            f"From left to right: x, the first {count} images of split {splits}; M(x), with a rectangle missing (black "
+            f"From left to right: x, {count} images of split {splits}, {DRAWN}; M(x), with a rectangle missing (black "
             "here; the encoder sees a value there that no image has); G(E(M(x))), the whole image that the model makes "
             "of what is left; and the mixed image: x with the missing piece taken from there."
         )
     else:
         what = (
-            f"Uppermost: the first {count} images of split {splits}. Below: the same with a rectangle missing (black "
+            f"Uppermost: {count} images of split {splits}, {DRAWN}. Below: the same with a rectangle missing (black "
             "here; the encoder sees a value there that no image has). Below these: what each model puts in its place, "
             "of the same masked images; the rest is the image as it was."
         )

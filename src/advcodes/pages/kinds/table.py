@@ -135,7 +135,7 @@ def markdown(table: Mapping[str, Any], picture: str | None = None, caption: str 
     legend = [f"mean ± sample standard deviation (n - 1) over seeds; {text.DASH} where there is nothing"]
     legend += _legend_within(table)
     if best:
-        legend.append("the best of ours in bold")
+        legend.append("the best of ours in bold, where no other lies within one standard deviation")
     kinds = {row["kind"] for row in table["rows"].values()}
     if "addition" in kinds:
         legend.append("additions are rows of params.yaml that the paper does not have")
@@ -278,7 +278,7 @@ def _ours(
 ) -> list[str]:
     """Our numbers of a column as printed; ``over``: what the sd within a run is over."""
     places = text.decimals([c["mean"] for c in cells if c])
-    best = _best([c["mean"] if c and c["seeds"] else None for c in cells], better)
+    best = _best([c if c and c["seeds"] else None for c in cells], better)
     shown = []
     for i, cell in enumerate(cells):
         if cell is None:
@@ -324,13 +324,14 @@ def _marked(row: Mapping[str, Any], marks: Iterable[str]) -> list[str]:
     return ["✓" if mark in row.get("marks", ()) else "" for mark in marks]
 
 
-def _best(means: Sequence[float | None], better: str) -> set[int]:
-    """Positions of the best of two or more values."""
-    there = [m for m in means if m is not None]
+def _best(cells: Sequence[Mapping[str, Any] | None], better: str) -> set[int]:
+    """Positions of the best of two or more means; of none where another lies within one sd of it, its own or that."""
+    there = [c for c in cells if c is not None]
     if len(there) < 2:
         return set()
-    best = min(there) if better == "lower" else max(there)
-    return {i for i, m in enumerate(means) if m == best}
+    best = (min if better == "lower" else max)(there, key=lambda c: c["mean"])
+    near = [c for c in there if 0 < abs(c["mean"] - best["mean"]) <= max(c["sd"] or 0.0, best["sd"] or 0.0)]
+    return set() if near else {i for i, c in enumerate(cells) if c is not None and c["mean"] == best["mean"]}
 
 
 def _other_tables(table: Mapping[str, Any]) -> Iterator[str]:

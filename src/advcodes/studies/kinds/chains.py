@@ -49,7 +49,7 @@ def study(request: Request) -> Study:
     found = {}
     for place in request.places():
         data, runs, shown = request.pictured(place), {}, {}
-        real = np.array(data.split(request.split(place)).images[:MEASURED])
+        real = request.real(place, MEASURED)
         for seed, run in place.runs.items():
             restored = networks.restored(request, run)
             check(restored, request.where(place))

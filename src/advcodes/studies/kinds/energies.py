@@ -29,8 +29,8 @@ def study(request: Request) -> Study:
     """
     found = {}
     for place in request.places():
-        data, runs, arrays = request.pictured(place), {}, {}
-        real = np.array(data.split(request.split(place)).images[:MEASURED])
+        request.pictured(place)  # an error where it has none
+        real, runs, arrays = request.real(place, MEASURED), {}, {}
         for seed, run in place.runs.items():
             restored = networks.restored(request, run)
             check(restored, request.where(place))

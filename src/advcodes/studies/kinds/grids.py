@@ -13,7 +13,6 @@ def study(request: Request) -> Study:
     """``real`` images of every column, and ``samples`` of the first seed: uint8 [N, C, H, W], or points."""
     found = {}
     for place in request.places():
-        real = request.prepared(place).split(request.split(place)).images[:GRIDS_SHOWN]
         samples = request.samples(place.first)[:GRIDS_SHOWN]
-        found[place.key] = Cell(arrays={"real": np.array(real), "samples": np.array(samples)})
+        found[place.key] = Cell(arrays={"real": request.real(place, GRIDS_SHOWN), "samples": np.array(samples)})
     return found

@@ -8,7 +8,7 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.metrics.inpainting import completed, drawn_masks
 from advcodes.studies import networks
 from advcodes.studies.base import Cell, Study
-from advcodes.studies.request import Request
+from advcodes.studies.request import Request, drawn
 from advcodes.studies.shared import INPAINTED_ACROSS, INPAINTED_STEPS
 
 
@@ -32,8 +32,11 @@ def study(request: Request) -> Study:
             raise AdvcodesError(f"{where}: {method.name} as it was trained does not inpaint; take its variant out")
         if formation and not hasattr(method, "occluded"):
             raise AdvcodesError(f"{where}: {method.name} does not say how its encoder sees masked images (`occluded`)")
-        real = np.array(data.split(request.split(place)).images[:count])
-        missing = drawn_masks(len(real), restored.shape, **request.masks)
+        images = data.split(request.split(place)).images
+        rows = drawn(len(images), count)
+        real = np.array(images[rows])
+        # Each image has the mask that it has in the metrics.
+        missing = drawn_masks(int(rows.max()) + 1, restored.shape, **request.masks)[rows]
         training = data.split(restored.config["view"]["train_split"]).images
         given = (restored, real, missing, request.sampling, training, place.seed)
         arrays = {"real": real, "masked": np.where(missing.numpy(), np.uint8(0), real), "filled": completed(*given)}

@@ -18,7 +18,7 @@ from advcodes.evaluation.sample import normalised_for_samples
 from advcodes.nets.batch_norm import normalised
 from advcodes.studies import networks
 from advcodes.studies.base import Cell, Study
-from advcodes.studies.request import Request
+from advcodes.studies.request import Request, drawn
 from advcodes.studies.shared import INTERPOLATION_ROWS as ROWS
 from advcodes.studies.shared import INTERPOLATION_STEPS as STEPS
 from advcodes.training.restore import Restored
@@ -32,10 +32,12 @@ class Transitions:
         real: the pairs, uint8 [R, 2, C, H, W]; None of a model that cannot encode them.
         generated: from the first image's reconstruction to the second's, or from one sample to another, uint8
             [R, S, C, H, W].
+        rows: positions of the pairs in their split, int64 [R, 2].
     """
 
     real: np.ndarray | None
     generated: np.ndarray
+    rows: np.ndarray | None = None
 
 
 def study(request: Request) -> Study:
@@ -60,7 +62,7 @@ def study(request: Request) -> Study:
 
 
 def interpolate(restored: Restored, data: Prepared, split: str, sampling: Mapping[str, Any]) -> Transitions:
-    """Linear interpolation between codes of the split's images 0 and 1, 2 and 3, and so on.
+    """Linear interpolation between codes of pairs of the split's images, see :func:`advcodes.studies.request.drawn`.
 
     Batch norm is treated as for samples, but re-estimated on reconstructions of training images: interpolated codes
     are near the encoder's, not near the code generator's. A model that cannot encode goes between the codes of its
@@ -78,8 +80,10 @@ def interpolate(restored: Restored, data: Prepared, split: str, sampling: Mappin
     method, size = restored.method, sampling["batch_size"]
     if not method.can("encode", method.config):
         return Transitions(None, _between_samples(restored, sampling))
-    ends = np.array(data.split(split).images[: 2 * ROWS])
-    ends = ends[: len(ends) // 2 * 2]
+    images = data.split(split).images
+    rows = drawn(len(images), 2 * ROWS)
+    rows = rows[: len(rows) // 2 * 2]
+    ends = np.array(images[rows])
     training = data.split(restored.config["view"]["train_split"]).images
     chosen = np.random.default_rng(0).permutation(len(training))[: sampling["reestimate_batches"] * size]
 
@@ -89,7 +93,7 @@ def interpolate(restored: Restored, data: Prepared, split: str, sampling: Mappin
 
     with torch.inference_mode(), normalised(method.networks.values(), sampling["batch_norm"], passes):
         generated = _between(restored, torch.cat([method.encode(x) for x in networks.batches(restored, ends)]))
-    return Transitions(ends.reshape(-1, 2, *ends.shape[1:]), generated)
+    return Transitions(ends.reshape(-1, 2, *ends.shape[1:]), generated, rows.reshape(-1, 2))
 
 
 def _between_samples(restored: Restored, sampling: Mapping[str, Any]) -> np.ndarray:
@@ -118,9 +122,9 @@ def measure(found: Transitions) -> list[dict[str, Any]]:
     pixels = tuple(range(2, generated.ndim))
     steps = np.abs(np.diff(generated, axis=1)).mean(pixels)
     pairs: list[dict[str, Any]] = [{"images": None, "mse": None}] * len(steps)
-    if found.real is not None:
+    if found.real is not None and found.rows is not None:
         mse = np.square(generated[:, [0, -1]] - found.real / 255).mean(pixels).round(5).tolist()
-        pairs = [{"images": [2 * i, 2 * i + 1], "mse": error} for i, error in enumerate(mse)]
+        pairs = [{"images": pair, "mse": error} for pair, error in zip(found.rows.tolist(), mse, strict=True)]
     return [
         {
             **pair,

@@ -36,7 +36,7 @@ def study(request: Request) -> Study:
             raise AdvcodesError(
                 f"{request.where(place)}: {restored.method.name} does not reconstruct; take its variant out"
             )
-        real = np.array(data.split(split).images[:count])
+        real = request.real(place, count)
         training = data.split(restored.config["view"]["train_split"]).images
         arrays = {"real": real, "made": reconstructions(restored, real, request.sampling, training, place.seed)}
         if layout == "blocks" or request.options["samples"]:
