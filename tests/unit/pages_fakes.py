@@ -97,7 +97,8 @@ def run(
         f"samples/{run_id}": artifact(root / "samples" / run_id, f"sample/{run_id}"),
     }
     (made[run_id].directory / "metrics.json").write_text(json.dumps(content))
-    about = {"images": images, "config": {"training": {"batch_size": 64}}}
+    training = {"batch_size": 64, "precision": "float32"}
+    about = {"images": images, "config": {"training": training}, "precision": "float32"}
     trained = made[f"run/{run_id}"].directory
     (trained / "run.json").write_text(json.dumps(about))
     lines = [f"{s},{64 * s},{fd + s},{seed}" for s in (50, 100, 150, 200)]

@@ -95,9 +95,16 @@ def _column(
         "batch_size": sorted({r.batch_size for r in runs}),
         **({"whole": whole[column]} if column in whole else {}),
         **({"best_of": sorted(early)} if (early := {r.best_of for r in runs if r.best_of is not None}) else {}),
+        **({"precision": computed} if (computed := _precision(runs)) else {}),
         # Real images were scored with the tables' number of images, not with the curves'.
         "floor": {} if along_training else _floor_of(runs),
     }
+
+
+def _precision(runs: Sequence[Result]) -> list[list[str]]:
+    """Pairs of precisions, asked for and used, of runs that were not float32 as asked; none where all were."""
+    pairs = sorted({r.precision for r in runs})
+    return [] if pairs == [("float32", "float32")] else [list(pair) for pair in pairs]
 
 
 def _measures(item: Item, found: Mapping[str, str | None]) -> dict[str, Any]:
@@ -217,6 +224,8 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
         )
         if shares := [_share(name, c) for name, c in columns.items() if "whole" in c]:
             notes.append(f"**Budget**: {text.listing(shares)}, which a run sees at scale `paper`.")
+        if precisions := {tuple(pair) for c in columns.values() for pair in c.get("precision", ())}:
+            notes.append(_precision_note(precisions))
         if stopped := sorted({n for c in columns.values() for n in c.get("best_of", ())}):
             notes.append(
                 f"**Early stopping**: of rows that have it, those networks count that reconstructed held-out images "
@@ -251,6 +260,18 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
     about = "About the paper" if content.get("in_paper", True) else "Note"
     notes += [f"**{about}**: {note}" for note in content["notes"]]
     return notes
+
+
+def _precision_note(pairs: set[tuple[str, ...]]) -> str:
+    """In what runs computed that were not all in float32 as asked, of pairs of precisions asked for and used."""
+    used = sorted({used for _, used in pairs})
+    note = f"**Precision**: networks computed in {text.listing(used)}"
+    note += ", losses and updates in float32" if used != ["float32"] else ""
+    missing = sorted({asked for asked, used in pairs if asked != used})
+    if missing:
+        some = "" if len(pairs) == len([p for p in pairs if p[0] != p[1]]) else "some of "
+        note += f"; {text.listing(missing)} was asked for, but the device of {some}these runs has none of its own"
+    return note + ("." if len(used) == 1 else "; **not the same for every row**.")
 
 
 def _share(name: str, column: Mapping[str, Any]) -> str:

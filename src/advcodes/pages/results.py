@@ -38,6 +38,7 @@ class Result:
         batch_size: images a step.
         spread: sd of those metrics that are means, over what each is a mean of.
         best_of: under early stopping, the images seen when it stopped, of which the networks of ``images`` are kept.
+        precision: that its networks were to compute in, and that they did compute in.
     """
 
     dataset: str
@@ -54,6 +55,7 @@ class Result:
     agreement: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     spread: Mapping[str, float] = field(default_factory=dict)
     best_of: int | None = None
+    precision: tuple[str, str] = ("float32", "float32")
 
 
 def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
@@ -85,6 +87,7 @@ def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
                     images=trained["images"],
                     batch_size=trained["config"]["training"]["batch_size"],
                     best_of=_stopped(trained),
+                    precision=(trained["config"]["training"]["precision"], trained["precision"]),
                     chance=_finite(measured.get("chance", {}), measured_file),
                     agreement={k: _finite(v, measured_file) for k, v in measured.get("agreement", {}).items()},
                     spread=_finite(measured.get("spread", {}), measured_file),
