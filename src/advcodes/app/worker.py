@@ -29,20 +29,15 @@ AFFECTS_RESULTS = False
 BACKLOG = 128
 #: What a command imports, before it is forked for the first time.
 NEEDS = {
-    "prepare": "advcodes.data.prepare",
-    "text": "advcodes.text.embeddings",
-    "train": "advcodes.training.train",
-    "sample": "advcodes.evaluation.sample",
-    "extractor": "advcodes.extractors.classifier",
-    "reference": "advcodes.evaluation.reference",
-    "evaluate": "advcodes.evaluation.evaluate",
-    "study": "advcodes.studies.make",
-    "render": "advcodes.pages.render",
-}
-SIGNALS = {
-    signal.SIGINT: signal.default_int_handler,
-    signal.SIGTERM: signal.SIG_DFL,
-    signal.SIGCHLD: signal.SIG_DFL,
+    "prepare": ("advcodes.data.prepare",),
+    "text": ("advcodes.text.embeddings", "torch._dynamo"),  # which torch's own optimisers import
+    "train": ("advcodes.training.train",),
+    "sample": ("advcodes.evaluation.sample",),
+    "extractor": ("advcodes.extractors.classifier", "torch._dynamo"),
+    "reference": ("advcodes.evaluation.reference", "torch_fidelity"),
+    "evaluate": ("advcodes.evaluation.evaluate", "torch_fidelity"),
+    "study": ("advcodes.studies.make",),
+    "render": ("advcodes.pages.render",),
 }
 
 
@@ -98,16 +93,16 @@ def start(sources: str) -> int:
 def serve(listener: socket.socket, alive: int) -> None:
     """Fork a process for each request, until the other end of ``alive`` is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for jobs
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # each tells its client itself how it ended
     while True:
         ready, _, _ = select.select([listener, alive], [], [])
         if alive in ready:
-            return
+            return _reap()
         connection, _ = listener.accept()
+        _reap()
         with connection, contextlib.suppress(OSError, ValueError):
             size, files, _, _ = socket.recv_fds(connection, 4, 3)
             request = json.loads(_read(connection, int.from_bytes(size, "big")))
-            if module := NEEDS.get(request["arguments"][0]):
+            for module in NEEDS.get(request["arguments"][0], ()):
                 importlib.import_module(module)
             gc.freeze()  # what is shared with children is not to be copied by looking through it
             if os.fork() == 0:
@@ -116,6 +111,13 @@ def serve(listener: socket.socket, alive: int) -> None:
                 _job(connection, files, request["arguments"], request["environment"])
             for file in files:
                 os.close(file)
+
+
+def _reap() -> None:
+    """Let go of jobs that have ended; each has told its client how."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _read(connection: socket.socket, size: int) -> bytes:
@@ -131,8 +133,7 @@ def _job(connection: socket.socket, files: list[int], arguments: list[str], envi
     """Run a command in this process, forked for it, and tell the client how it ended."""
     status = 1
     try:
-        for number, handler in SIGNALS.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         for number, file in enumerate(files):
             os.dup2(file, number)
             os.close(file)
