@@ -66,7 +66,9 @@ CONDA = any(method.name == "CONDA" for method in workflow.deployment_settings.de
 WORKER = workflow.is_main_process and workflow.local_exec and not CONDA
 shell.prefix(
     "set -euo pipefail; advcodes() {{ "
-    + worker.command("python" if CONDA else shlex.quote(sys.executable), f"{workflow.basedir}/src", WORKER).replace("{", "{{").replace("}", "}}")
+    + worker.command("python" if CONDA else shlex.quote(sys.executable), f"{workflow.basedir}/src", WORKER)
+    .replace("{", "{{")
+    .replace("}", "}}")
     + ' "$@"; }}; '
 )
 

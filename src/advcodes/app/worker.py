@@ -24,6 +24,8 @@ from typing import NoReturn
 
 from advcodes.app import client
 from advcodes.build.keys import STATE
+from advcodes.config.params import read
+from advcodes.core.errors import AdvcodesError
 
 AFFECTS_RESULTS = False
 BACKLOG = 128
@@ -166,4 +168,6 @@ def _end_with(connection: socket.socket) -> None:
 
 if __name__ == "__main__":
     importlib.import_module("advcodes.app.cli")
+    with contextlib.suppress(AdvcodesError):
+        read()  # what it says is read again by each job, but the models that read it are built once
     serve(socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]))
