@@ -10,8 +10,8 @@ KILLS ?= 100
 SEED ?= 0
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help table1 test lint chaos chromium test-browser test-cluster test-cluster-short test-examples test-store \
-	docs docs-serve venv more lock clean
+.PHONY: help table1 test rehearse lint chaos chromium test-browser test-cluster test-cluster-short test-examples \
+	test-store docs docs-serve venv more lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
@@ -22,6 +22,9 @@ table1: venv ## reports/table1.md: 12 GANs on handwritten digits, on a CPU
 
 test: venv ## the tests
 	pytest -n auto --maxprocesses 4 --dist worksteal
+
+rehearse: venv ## what benchmarks/gpu.sh does on a GPU, at tiny sizes on the CPU
+	benchmarks/gpu.sh --rehearse
 
 lint: venv ## ruff, snakefmt, import-linter, mypy
 	ruff check .

@@ -35,6 +35,10 @@ include: "pipeline/rules/study.smk"
 include: "pipeline/rules/report.smk"
 
 
+onstart:
+    begin()
+
+
 onsuccess:
     conclude()
 

@@ -112,6 +112,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=10, help="training steps a round")
     parser.add_argument("--only", nargs="+", metavar="METHOD", help="lines of these methods alone")
+    parser.add_argument("--width", type=int, help="lines of this width alone; 16 are those of scale demo")
     parser.add_argument("--work", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.work:
@@ -121,7 +122,7 @@ def main() -> None:
     builds = {"this": Build(ROOT), "other": Build(args.other.resolve())}
     print(f"{'method':<12}{'width':>6}  {'precision':<10}{'this':>9}{'other':>9}  images per CPU-second, ratio")
     for method, family, width, precision in LINES:
-        if args.only and method not in args.only:
+        if (args.only and method not in args.only) or (args.width and width != args.width):
             continue
         config = configuration(method, family, width, precision)
         for build in builds.values():

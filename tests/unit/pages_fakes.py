@@ -99,7 +99,9 @@ def run(
         f"samples/{run_id}": artifact(root / "samples" / run_id, f"sample/{run_id}"),
     }
     (made[run_id].directory / "metrics.json").write_text(json.dumps(content))
-    about = {"images": images, "config": {"method": {"method": "gan", **method}, "training": {"batch_size": 64}}}
+    training = {"batch_size": 64, "precision": "float32"}
+    config = {"method": {"method": "gan", **method}, "training": training}
+    about = {"images": images, "config": config, "precision": "float32"}
     trained = made[f"run/{run_id}"].directory
     (trained / "run.json").write_text(json.dumps(about))
     lines = [f"{s},{64 * s},{fd + s},{seed}" for s in (50, 100, 150, 200)]

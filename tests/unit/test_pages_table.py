@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -236,6 +237,33 @@ def test_early_stopping_is_said(tmp_path):
     assert content["columns"]["cifar10"]["best_of"] == [96_000]
     plain, content, _ = rendered(tmp_path / "b", item(), run(tmp_path / "b", "demo/digits/gan/seed0", 3.0))
     assert "Early stopping" not in plain and "best_of" not in content["columns"]["cifar10"]
+
+
+def test_the_precision_that_was_used_is_said(tmp_path):
+    first, second = (run(tmp_path, f"demo/digits/{v}/seed0", 3.0) for v in ("gan", "acl_gan"))
+
+    def page(*used: str) -> tuple[str, dict[str, Any]]:
+        for name, inputs, precision in zip(("gan", "acl_gan"), (first, second), used, strict=True):
+            path = inputs[f"run/demo/digits/{name}/seed0"].directory / "run.json"
+            about = json.loads(path.read_text())
+            about["config"]["training"]["precision"] = "bfloat16"
+            path.write_text(json.dumps(about | {"precision": precision}))
+        text, content, _ = rendered(tmp_path, item(), first | second)
+        return text, content
+
+    text, content = page("bfloat16", "bfloat16")
+    assert "**Precision**: networks computed in bfloat16, losses and updates in float32." in text
+    assert content["columns"]["cifar10"]["precision"] == [["bfloat16", "bfloat16"]]
+    assert (
+        "networks computed in float32; bfloat16 was asked for, but the device of these runs has none of its own."
+        in page("float32", "float32")[0]
+    )
+    assert (
+        "bfloat16 was asked for, but the device of some of these runs has none of its own; **not the same for every"
+        in page("bfloat16", "float32")[0]
+    )
+    plain, content, _ = rendered(tmp_path / "b", item(), run(tmp_path / "b", "demo/digits/gan/seed0", 3.0))
+    assert "Precision" not in plain and "precision" not in content["columns"]["cifar10"]
 
 
 def test_json_has_every_seed_with_its_protocol(tmp_path):

@@ -6,8 +6,10 @@ results do not depend on the machine, so they hold what was asked for; what was 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+from typing import Any
 
 import torch
 
@@ -47,6 +49,6 @@ def _warn(device: str) -> None:
     print(f"precision: bfloat16 is asked for, but this {device} has none of its own; computing in float32", flush=True)
 
 
-def autocast(precision: str, device: torch.device) -> torch.autocast:
+def autocast(precision: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
     """Context of forward passes in a precision that :func:`used` gave."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()

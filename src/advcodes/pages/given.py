@@ -10,7 +10,8 @@ from advcodes.core.statistics import mean_sd
 from advcodes.metrics.conditional import CONDITIONAL
 from advcodes.metrics.registry import parse
 from advcodes.pages import text
-from advcodes.pages.content import descriptions, footnotes, head, label, origin, ran, write_pages
+from advcodes.pages.content import head, label, ran, write_pages
+from advcodes.pages.footnotes import descriptions, footnotes, origin
 from advcodes.pages.pictures import images, scatter
 from advcodes.pages.results import Result
 

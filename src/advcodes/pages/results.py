@@ -40,6 +40,7 @@ class Result:
         spread: sd of those metrics that are means, over what each is a mean of.
         updates: by kind of network, how often it was updated (:func:`advcodes.config.updates.updates`).
         best_of: under early stopping, the images seen when it stopped, of which the networks of ``images`` are kept.
+        precision: that its networks were to compute in, and that they did compute in.
     """
 
     dataset: str
@@ -57,6 +58,7 @@ class Result:
     spread: Mapping[str, float] = field(default_factory=dict)
     updates: Mapping[str, int] = field(default_factory=dict)
     best_of: int | None = None
+    precision: tuple[str, str] = ("float32", "float32")
 
 
 def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
@@ -91,6 +93,7 @@ def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
                         trained["config"]["method"], trained["images"] // trained["config"]["training"]["batch_size"]
                     ),
                     best_of=_stopped(trained),
+                    precision=(trained["config"]["training"]["precision"], trained["precision"]),
                     chance=_finite(measured.get("chance", {}), measured_file),
                     agreement={k: _finite(v, measured_file) for k, v in measured.get("agreement", {}).items()},
                     spread=_finite(measured.get("spread", {}), measured_file),

@@ -16,6 +16,7 @@ from torch import Tensor
 from advcodes.core.errors import AdvcodesError
 from advcodes.jobs.precision import autocast
 from advcodes.methods.base import Method, Phase
+from advcodes.training.adam import Adam
 from advcodes.training.data import Batch
 
 
@@ -85,7 +86,7 @@ class Loop:
                 why = f"both update {', '.join(sorted(shared))}" if shared else "it needs a next one, and `times: 1`"
                 raise AdvcodesError(f"phase {phase.name!r} cannot be stepped jointly with the next: {why}")
 
-    def _optimiser(self, phase: Phase) -> torch.optim.Optimizer:
+    def _optimiser(self, phase: Phase) -> Adam:
         c = self.method.config
         o = c.optimiser
         groups = [
@@ -96,7 +97,7 @@ class Loop:
             }
             for role in phase.updates
         ]
-        return torch.optim.Adam(groups, eps=o.eps, weight_decay=o.weight_decay, fused=True)
+        return Adam(groups, o.eps, o.weight_decay)
 
     def thaw(self, roles: Sequence[str] | set[str]) -> set[str]:
         """Let gradients reach the networks of ``roles`` and no others; returns those that they reached before."""
@@ -143,11 +144,13 @@ class Loop:
     def _backward(self, phase: Phase, context: StepContext) -> None:
         with autocast(self.precision, self.device):
             terms = getattr(self.method, phase.name)(context)
-        self.optimisers[phase.name].zero_grad(set_to_none=True)
-        torch.stack([t.float() for t in terms.values()]).sum().backward()
+        self.optimisers[phase.name].zero_grad()
+        # Each term with a gradient of 1, as their sum would have it, without making the sum.
+        torch.autograd.backward([t for t in terms.values() if t.requires_grad])
         for name, term in terms.items():
-            self.record(f"{phase.name}/{name}", term)
-        self._terms.update(f"{phase.name}/{name}" for name in terms)
+            whole = f"{phase.name}/{name}"
+            self._terms.add(whole)
+            self.record(whole, term)
 
     def flush(self) -> dict[str, float]:
         """Means of what was recorded since the last call.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
@@ -193,7 +193,15 @@ class Gradients:
         self._moved: set[tuple[str, str]] = set()
         self._reached: set[tuple[str, int]] = set()
         for phase in loop.phases:
-            loop.optimisers[phase.name].register_step_pre_hook(lambda *_, phase=phase: self._look(phase))
+            optimiser = loop.optimisers[phase.name]
+            optimiser.step = self._watched(phase, optimiser.step)  # type: ignore[method-assign]
+
+    def _watched(self, phase: Any, step: Callable[[], None]) -> Callable[[], None]:
+        def looked_at() -> None:
+            self._look(phase)
+            step()
+
+        return looked_at
 
     def _look(self, phase: Any) -> None:
         self._phases.add(phase.name)

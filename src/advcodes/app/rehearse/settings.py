@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import io
@@ -103,9 +104,10 @@ def _inception(path: Path) -> Iterator[None]:
                 torch.nn.init.kaiming_normal_(module.weight)  # signals neither fade nor grow
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(net.state_dict(), path)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()[: len(inception.SHA256_PREFIX)]
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    weights = dataclasses.replace(inception.WEIGHTS, sha256=sha256)
     network = functools.cache(inception.network)  # to build it takes as long as a rehearsed training
-    with mock.patch.object(inception, "SHA256_PREFIX", found), mock.patch.object(inception, "network", network):
+    with mock.patch.object(inception, "WEIGHTS", weights), mock.patch.object(inception, "network", network):
         yield
 
 

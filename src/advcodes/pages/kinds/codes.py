@@ -10,7 +10,8 @@ import numpy as np
 
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import text
-from advcodes.pages.content import footnotes, head, label, origin, write_pages
+from advcodes.pages.content import head, label, write_pages
+from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import scatter
 from advcodes.pages.pictures.drawing import save
 from advcodes.studies.shared import CODES_NEIGHBOURS

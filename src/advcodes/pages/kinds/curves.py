@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import text
-from advcodes.pages.content import as_json, footnotes, head, label, origin, ran, write_pages
+from advcodes.pages.content import as_json, head, label, ran, write_pages
+from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import lines
 from advcodes.pages.pictures.drawing import save
 from advcodes.pages.results import Result

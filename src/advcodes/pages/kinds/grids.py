@@ -10,7 +10,8 @@ import numpy as np
 
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import text
-from advcodes.pages.content import as_json, footnotes, head, label, origin, ran, write_pages
+from advcodes.pages.content import as_json, head, label, ran, write_pages
+from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import images
 from advcodes.pages.pictures.blocks import panels
 from advcodes.studies.shared import DRAWN

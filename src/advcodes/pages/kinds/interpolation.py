@@ -14,7 +14,8 @@ import numpy as np
 
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import given, text
-from advcodes.pages.content import footnotes, head, label, origin
+from advcodes.pages.content import head, label
+from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import images, scatter
 from advcodes.studies.shared import DRAWN
 from advcodes.studies.shared import INTERPOLATION_ROWS as ROWS

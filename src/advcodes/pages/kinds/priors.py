@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import text
-from advcodes.pages.content import footnotes, head, label, origin, write_pages
+from advcodes.pages.content import head, label, write_pages
+from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import scatter
 from advcodes.pages.pictures.drawing import COLORS, PALETTE, save
 from advcodes.pages.results import Result, only

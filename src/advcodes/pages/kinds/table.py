@@ -11,18 +11,8 @@ import numpy as np
 
 from advcodes.metrics.registry import parse, quantity
 from advcodes.pages import text
-from advcodes.pages.content import (  # fmt: skip
-    as_json,
-    footnotes,
-    head,
-    label,
-    measured_on,
-    measures,
-    origin,
-    other_metrics,
-    ran,
-    write_pages,
-)
+from advcodes.pages.content import as_json, head, label, measured_on, measures, ran, write_pages
+from advcodes.pages.footnotes import footnotes, origin, other_metrics
 from advcodes.pages.pictures import images
 from advcodes.pages.results import Result, over_seeds, within
 from advcodes.papers.items import Item, PaperValue
