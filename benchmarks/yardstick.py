@@ -204,8 +204,8 @@ def of_runs(args: argparse.Namespace, measured: Measured) -> list[str]:
     head = ["Dataset", "Runs", "Generated", "Real", "Spearman's rho"]
     return [
         "## Runs, by it and by `fd_classifier`",
-        "Rank correlation of both distances over runs that exist; at tiny budgets most samples are mush, which has no "
-        "order that all networks see. Where it is low or negative, a verdict hangs on which of both is asked.",
+        "Rank correlation of both distances over runs that exist; `fd_classifier` is of all samples of a run. Where it "
+        "is low or negative, a verdict hangs on which of both is asked.",
         text.markdown_table(head, rows),
     ]
 
