@@ -63,7 +63,7 @@ def captions_for(method: str, prepared: Path) -> Path | None:
     """Where training of a method finds captions of `digits`, if it asks for them."""
     from advcodes.methods import registry
 
-    return prepared / "captions" if registry.method(method).asks == "text" else None
+    return prepared / "captions" if registry.method(method).conditioned_on == "text" else None
 
 
 def serves(family: str, method: str) -> bool:

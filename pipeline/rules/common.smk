@@ -49,10 +49,10 @@ try:
 except AdvcodesError as error:
     raise WorkflowError(str(error)) from None
 
-# Variants whose methods are told captions, as a pattern; one that fits nothing where there are none.
-ASKING_TEXT = (
+# Variants whose methods are conditioned on captions, as a pattern; one that fits nothing where there are none.
+ON_TEXT = (
     "|".join(
-        re.escape(name) for name, variant in GRAPH.params.variants.items() if methods()[variant.method].asks == "text"
+        re.escape(name) for name, variant in GRAPH.params.variants.items() if methods()[variant.method].conditioned_on == "text"
     )
     or "(?!)"
 )

@@ -20,7 +20,7 @@ rule train:
 # By far the longest runs of a paper: begun first, they do not keep all others waiting in the end.
 use rule train as train_text with:
     wildcard_constraints:
-        variant=ASKING_TEXT,
+        variant=ON_TEXT,
     priority: 1
 
 

@@ -53,14 +53,14 @@ class TrainedRun:
         """Images of sentences, [S, n, C, H, W], with the same ``n`` draws of noise for each sentence.
 
         Raises:
-            AdvcodesError: the method is not asked in words, or no word of a sentence is known.
+            AdvcodesError: the method is not conditioned on sentences, or no word of a sentence is known.
         """
         from advcodes.text import encoder
 
-        if self.method.asks != "text":
+        if self.method.conditioned_on != "text":
             raise AdvcodesError(
-                f"{self.method.name} is asked for {self.method.asks or 'nothing'}, not in words; use a run of a method "
-                "that is told captions, such as lpaae_text"
+                f"{self.method.name} is conditioned on {self.method.conditioned_on or 'nothing'}, not on sentences; "
+                "use a run of a method that is, such as lpaae_text"
             )
         conditions = encoder.load(self.directory / SENTENCES).embed(list(sentences))
         stored = shown(self._restored, conditions, n, Sampling().model_dump(), seed)

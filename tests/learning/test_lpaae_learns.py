@@ -28,7 +28,7 @@ RESIDUAL = {
     "features": 64,
     "code": {"generator_width": "double", "generator_batch_norm": True, "discriminator_widths": [64, 32]},
 }
-#: Share of samples in which the judge sees the class that was asked for; by chance 0.1.
+#: Share of samples in which the judge sees the class of the condition; by chance 0.1.
 BAR = 0.8
 
 

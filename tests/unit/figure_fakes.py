@@ -67,7 +67,7 @@ class Asked(Conditional, Coder):
     """Codes are what is asked for beside the first number of the noise; one of three labels, unless a test says so."""
 
     name = "asked"
-    asks = "labels"
+    conditioned_on = "labels"
     choices = 3
 
     def conditions(self, n: int, generator: torch.Generator | None = None) -> torch.Tensor:
@@ -81,14 +81,14 @@ class Asked(Conditional, Coder):
 class Clustered(Asked):
     """The same, asked for one of four clusters."""
 
-    asks = "clusters"
+    conditioned_on = "clusters"
     choices = 4
 
 
 class Told(Asked):
     """The same, asked in words: the first number of a sentence's embedding counts."""
 
-    asks = "text"
+    conditioned_on = "text"
 
 
 class Pixels(nn.Module):
@@ -104,7 +104,7 @@ class Pixels(nn.Module):
         return (level / 255)[:, None, None, None].expand(-1, *self.shape)
 
 
-def asked_run(kind: type[Asked], shape: tuple[int, ...], encoder: nn.Module | None = None) -> Restored:
+def conditional_run(kind: type[Asked], shape: tuple[int, ...], encoder: nn.Module | None = None) -> Restored:
     """A trained run that is asked for something, whose images are :class:`Pixels`."""
     networks = {"code_generator": nn.Linear(1, 1), "encoder": encoder or nn.Flatten(), "decoder": Pixels(shape)}
     method = kind(

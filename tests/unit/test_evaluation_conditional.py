@@ -56,7 +56,9 @@ def test_a_classifier_is_found_by_its_directory(tree: dict[str, Any], extractor:
     for task in ("auto", "statements"):
         wanted = graph.classifier("shapes", task)
         assert graph.extractor_at("classifier", "shapes", wanted.manifest.parent.name).key == wanted.key
-    with pytest.raises(AdvcodesError, match=r"classifier/shapes/0123abcd: params.yaml asks for \w{8} and \w{8} there"):
+    with pytest.raises(
+        AdvcodesError, match=r"classifier/shapes/0123abcd: params.yaml asks for \w{8} and \w{8} and \w{8}"
+    ):
         graph.extractor_at("classifier", "shapes", "0123abcd")
     with pytest.raises(AdvcodesError, match="unknown dataset 'shape'; did you mean 'shapes'"):
         graph.classifier("shape")
@@ -70,7 +72,7 @@ def test_the_command_line_makes_each_of_them(monkeypatch: pytest.MonkeyPatch):
     (usual, _), (auto, key), (statements, _) = made
     assert usual.id == auto.id != statements.id and key == "k"
     assert statements.config["task"] == "statements"
-    for other in ("attributes", "rotations"):
+    for other in ("attributes", "edges"):
         with pytest.raises(SystemExit):
             parser().parse_args(["extractor", "shapes", "--task", other])
 
@@ -143,7 +145,7 @@ def test_runs_that_are_asked_something_are_read_by_classifiers(
     made = graph.metrics(Run("demo", dataset, "asked", 0))
     assert set(made.inputs) == {"samples", "run", "extractor", "reference"} | roles
     read = bool({"classifier", "statements"} & roles)
-    assert made.config.get("asks") == (registry.method(method).asks if read else None)
+    assert made.config.get("conditioned_on") == (registry.method(method).conditioned_on if read else None)
     assert ("advcodes.metrics.conditional" in made.spec["code"]) == read
     assert made.modules[0] == "advcodes.evaluation.evaluate", "the module that makes it"
     if "classifier" in roles:
@@ -200,7 +202,9 @@ class Project:
         patch.setattr(evaluate, "restore", lambda directory, where, step=None: final)
         patch.setattr(evaluate, "snapshots", lambda directory: [(10, 40)])
 
-    def evaluated(self, asks: str | None, shown: np.ndarray, asked: np.ndarray, **config: Any) -> dict[str, Any]:
+    def evaluated(
+        self, conditioned_on: str | None, shown: np.ndarray, asked: np.ndarray, **config: Any
+    ) -> dict[str, Any]:
         """Measure samples that are these rows of the dataset."""
         extractor = config.get("extractor", "classifier")
         settings = {"extractor": extractor, "split": "test", "n_reference": 40, "floor_split": "train",
@@ -212,15 +216,15 @@ class Project:
             network.shown = 0
         (self.root / "samples").mkdir(exist_ok=True)
         np.save(self.root / "samples" / "samples.npy", self.images[shown])
-        np.save(self.root / "samples" / "asked.npy", asked)
+        np.save(self.root / "samples" / "conditions.npy", asked)
         roles = {"labels": ["classifier"], "clusters": ["classifier"], "text": ["statements"], None: []}
         inputs = {"run": self.root, "samples": self.root / "samples", "reference": self.root / "reference",
                   "extractor": self.root / extractor, "data": self.data}  # fmt: skip
         settings = {"sampling": SAMPLING, "curve_n_generated": 10, **MEASURED} | {"extractor": extractor}
-        if asks:
-            settings["asks"] = asks
+        if conditioned_on:
+            settings["conditioned_on"] = conditioned_on
         measured = artifact(self.root / "metrics", "evaluate/demo/shapes/x/seed0", settings,
-                            **inputs, **{role: self.root / role for role in roles[asks]})  # fmt: skip
+                            **inputs, **{role: self.root / role for role in roles[conditioned_on]})  # fmt: skip
         evaluate.make(measured, CPU)
         return json.loads((self.root / "metrics" / "metrics.json").read_text())
 
@@ -240,8 +244,8 @@ def test_labels(project: Project):
     assert content["metrics"]["label_accuracy"] == 0.8 and content["floor"]["metrics"]["label_accuracy"] == 1
     assert 0 < content["chance"]["label_accuracy"] < 0.4 and content["agreement"] == {}
     protocol = content["protocol"]
-    assert {k: protocol[k] for k in ("asks", "classes", "class_accuracy", "classifier_key")} == {
-        "asks": "labels", "classes": 6, "class_accuracy": 0.99, "classifier_key": "classifier",
+    assert {k: protocol[k] for k in ("conditioned_on", "classes", "class_accuracy", "classifier_key")} == {
+        "conditioned_on": "labels", "classes": 6, "class_accuracy": 0.99, "classifier_key": "classifier",
     }  # fmt: skip
     assert "energy_distance" not in content["metrics"] and "fd_classifier" in content["metrics"]
 
@@ -297,36 +301,54 @@ def test_the_samples_are_read_once_where_the_extractor_is_the_classifier(project
 def test_runs_that_are_asked_nothing_keep_what_they_had(project: Project):
     content = project.evaluated(None, SHOWN, SHOWN)
     assert list(content) == ["run", "metrics", "spread", "protocol", "curve", "curve_protocol", "floor"]
-    assert not set(CONDITIONAL) & set(content["metrics"]) and "asks" not in content["protocol"]
+    assert not set(CONDITIONAL) & set(content["metrics"]) and "conditioned_on" not in content["protocol"]
 
 
-@pytest.mark.parametrize("asks", ["labels", "clusters", "text"])
-def test_without_classes_nothing_can_be_told(project: Project, asks: str):
+@pytest.mark.parametrize("conditioned_on", ["labels", "clusters", "text"])
+def test_without_classes_nothing_can_be_told(project: Project, conditioned_on: str):
     project.tasks["classifier"] = "attributes"
     np.save(project.data / "labels.npy", np.full(100, -1))
-    with pytest.raises(AdvcodesError, match=rf"tiny: has no classes, so no classifier can tell .* \({asks}\); use a"):
-        project.evaluated(asks, SHOWN, SHOWN)
+    with pytest.raises(
+        AdvcodesError, match=rf"tiny: has no classes, so no classifier can tell .* \({conditioned_on}\); use a"
+    ):
+        project.evaluated(conditioned_on, SHOWN, SHOWN)
 
 
 @pytest.mark.parametrize(
-    ("asks", "asked", "message"),
+    ("conditioned_on", "asked", "message"),
     [
-        ("labels", SHOWN[:9], r"asked.npy: int64 \[9\], expected int64 \[50\], one for each sample; delete"),
-        ("labels", SHOWN.astype(float), r"asked.npy: float64 \[50\], expected int64"),
-        ("labels", np.full(50, 6), "asked.npy: asks for class 6, and there are 6; the dataset has changed"),
-        ("text", np.full(50, 40), "asked.npy: asks for row of the split 40, and there are 40; the dataset has changed"),
-        ("text", np.full(50, -1), "asked.npy: asks for row of the split -1"),
-        ("labels", np.array({"a": 1}), r"asked.npy: cannot read what samples were asked to show \(damaged\); delete"),
+        ("labels", SHOWN[:9], r"conditions.npy: int64 \[9\], expected int64 \[50\], one for each sample; delete"),
+        ("labels", SHOWN.astype(float), r"conditions.npy: float64 \[50\], expected int64"),
+        (
+            "labels",
+            np.full(50, 6),
+            "conditions.npy: has class 6, and there are 6; the dataset has changed",
+        ),
+        (
+            "text",
+            np.full(50, 40),
+            "conditions.npy: has row of the split 40, and there are 40; the dataset has changed",
+        ),
+        ("text", np.full(50, -1), "conditions.npy: has row of the split -1"),
+        (
+            "labels",
+            np.array({"a": 1}),
+            r"conditions.npy: cannot read the conditions of the samples \(damaged\); delete",
+        ),
     ],
 )
-def test_what_was_asked_does_not_fit_the_samples(project: Project, asks: str, asked: np.ndarray, message: str):
+def test_what_was_asked_does_not_fit_the_samples(
+    project: Project, conditioned_on: str, asked: np.ndarray, message: str
+):
     with pytest.raises(AdvcodesError, match=message):
-        project.evaluated(asks, SHOWN, asked)
+        project.evaluated(conditioned_on, SHOWN, asked)
 
 
 def test_nothing_was_noted(tmp_path: Path):
-    with pytest.raises(AdvcodesError, match=r"asked.npy: cannot read what .* \(No such file or directory\); delete"):
-        conditional.read_asked(tmp_path, 3)
+    with pytest.raises(
+        AdvcodesError, match=r"conditions.npy: cannot read the conditions .* \(No such file or directory\); delete"
+    ):
+        conditional.read_conditions(tmp_path, 3)
 
 
 def test_captions_need_the_attributes_of_shapes():
@@ -350,18 +372,18 @@ def test_names_of_conditional_metrics():
     [
         ("label_accuracy",
          "share of generated images in which a classifier trained on this dataset's classes (98.7 % right on test "
-         "images) sees the class that was asked for (by chance 10.0 %, our own choice: the paper shows pictures); "
+         "images) sees the class of the condition (by chance 10.0 %, our own choice: the paper shows pictures); "
          "2,000 generated images."),
         ("cluster_accuracy",
-         "share of generated images on the best one-to-one assignment between the 20 clusters asked for and the 10 "
-         "classes that a classifier trained on this dataset's (98.7 % right on test images) sees in them (by chance "
-         "5.0 % and a little more, since the best is taken; our own choice: the paper shows pictures); 2,000 "
-         "generated images."),
+         "share of generated images on the best one-to-one assignment between the 20 clusters of the conditions and "
+         "the 10 classes that a classifier trained on this dataset's (98.7 % right on test images) sees in "
+         "them (by chance 5.0 % and a little more, since the "
+         "best is taken; our own choice: the paper shows pictures); 2,000 generated images."),
         ("cluster_nmi",
-         "mutual information, over the mean of the entropies, between the 20 clusters asked for and the 10 classes "
-         "that a classifier trained on this dataset's (98.7 % right on test images) sees in the generated images (from "
-         "0, where clusters say nothing of classes, to 1; our own choice: the paper shows pictures); 2,000 generated "
-         "images."),
+         "mutual information, over the mean of the entropies, between the 20 clusters of the conditions and the 10 "
+         "classes that a classifier trained on this dataset's (98.7 % right on test images) sees in the "
+         "generated images (from 0, where clusters say nothing of classes, to 1; our own choice: the paper "
+         "shows pictures); 2,000 generated images."),
         ("caption_agreement",
          "share of what the given captions say (shape, colour) that a classifier trained to read attributes and "
          "classes of this dataset, with noise added to images in training (99.5 % right on test images), sees in the "

@@ -103,9 +103,9 @@ def test_only_what_the_method_can_is_there(method: str, parts: tuple[str, ...], 
         assert np.array_equal(none[1], none[2])
         assert method != "acl_ae" or not np.array_equal(some[1], some[2])
     if "ask" in parts:
-        assert explorer.asked("7", 4, 0).shape == (4, 1, 8, 8)
+        assert explorer.conditional("7", 4, 0).shape == (4, 1, 8, 8)
         with pytest.raises(AdvcodesError, match="unknown label 'seven'"):
-            explorer.asked("seven", 4, 0)
+            explorer.conditional("seven", 4, 0)
 
 
 def test_what_is_painted_is_filled_and_nothing_else(runs: Path):

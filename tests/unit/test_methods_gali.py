@@ -22,12 +22,12 @@ from methods_kit import CPU, OneStep, batches
 REAL = [["x", "Ex", "GEx", "EGEx"], ["x", "EGEx", "GEx", "Ex"], ["GEx", "Ex", "x", "EGEx"], ["GEx", "EGEx", "x", "Ex"]]
 FAKE = [["Gz", "z", "GEGz", "EGz"], ["Gz", "EGz", "GEGz", "z"], ["GEGz", "z", "Gz", "EGz"], ["GEGz", "EGz", "Gz", "z"]]
 EIGHT = REAL + FAKE
-TOLD = [["x", "Ex", "Mx"], ["x", "EGEx", "MGEx"], ["Gz", "z", "MGz"], ["GEGz", "z", "MGz"]]
+STATED = [["x", "Ex", "Mx"], ["x", "EGEx", "MGEx"], ["Gz", "z", "MGz"], ["GEGz", "z", "MGz"]]
 MIX = [*FOUR, ["mix", "Ex"], ["mix", "EGEx"], ["x", "Emix"], ["GEx", "Emix"]]
 INSTANCES = {
     "4": {"tuples": FOUR},
     "8": {"tuples": EIGHT, "discriminator_steps": 2},
-    "pt": {"tuples": TOLD},
+    "pt": {"tuples": STATED},
     "mix": {"tuples": MIX, "masked": True},
     "three terms from one chain": {"tuples": [["x", "Ex"], ["GEGEx", "EGEGEx"], ["GEx", "Ex"]]},
 }
@@ -182,7 +182,7 @@ def test_other_objectives(objective: str, sign: int):
 
 
 def test_knowledge_reaches_the_generator_through_the_pretrained_network():
-    method, step = made(tuples=TOLD), OneStep(torch.rand(6, 1, 8, 8))
+    method, step = made(tuples=STATED), OneStep(torch.rand(6, 1, 8, 8))
     method.word(step, "MGz").sum().backward()
     assert all(p.grad is not None for p in method.generator.parameters())
 
@@ -190,10 +190,10 @@ def test_knowledge_reaches_the_generator_through_the_pretrained_network():
 def test_who_asks_for_knowledge():
     cls = registry.method("gali")
     assert cls.pretrained(cls.Config()) is None
-    assert cls.pretrained(cls.Config(tuples=TOLD)) == "features"
-    assert cls.pretrained(cls.Config(tuples=TOLD, pretrained="extractor")) == "extractor"
+    assert cls.pretrained(cls.Config(tuples=STATED)) == "features"
+    assert cls.pretrained(cls.Config(tuples=STATED, pretrained="extractor")) == "extractor"
     with pytest.raises(AdvcodesError, match="conditioned on the features of a pretrained network, and there is none"):
-        build_method({**run_config("gali"), "method": {"method": "gali", "latent_dim": 8, "tuples": TOLD}},
+        build_method({**run_config("gali"), "method": {"method": "gali", "latent_dim": 8, "tuples": STATED}},
                      DatasetSpec((1, 8, 8)), CPU)  # fmt: skip
 
 
@@ -208,8 +208,8 @@ def test_sizes_of_the_published_discriminators():
 
     assert linear((3, 32, 32), 0) == [(1024, 1024), (1024, 1024), (1024, 4)]
     assert linear((3, 32, 32), 0, tuples=EIGHT) == [(2048, 1024), (1024, 1024), (1024, 8)]
-    assert linear((3, 32, 32), 3072, tuples=TOLD) == [(1536, 1024), (1024, 1024), (1024, 4)]
-    assert linear((3, 64, 64), 2048, tuples=TOLD) == [(2048, 2048), (2048, 2048), (2048, 4)]
+    assert linear((3, 32, 32), 3072, tuples=STATED) == [(1536, 1024), (1024, 1024), (1024, 4)]
+    assert linear((3, 64, 64), 2048, tuples=STATED) == [(2048, 2048), (2048, 2048), (2048, 4)]
 
 
 # -- ALI with masked inputs, and representations

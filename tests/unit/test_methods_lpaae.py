@@ -21,7 +21,7 @@ from advcodes.training.restore import build_method
 from conftest import CAPTION, run_config
 from methods_kit import CPU, OneStep, batches, make
 
-CONDITIONAL = sorted(name for name, cls in registry.methods().items() if cls.asks)
+CONDITIONAL = sorted(name for name, cls in registry.methods().items() if cls.conditioned_on)
 
 
 @pytest.fixture

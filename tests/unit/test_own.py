@@ -29,7 +29,7 @@ from conftest import ROOT
 SMALL = ["--size=8", "--set=architectures.infogan.width=4", "--set=architectures.infogan.features=8",
          "--set=training.batch_size=16", "--set=training.snapshots=1", "--set=sampling.batch_size=64",
          "--set=sampling.reestimate_batches=1"]  # fmt: skip
-WITHOUT_CAPTIONS = [name for name, cls in registry.methods().items() if cls.asks != "text"]
+WITHOUT_CAPTIONS = [name for name, cls in registry.methods().items() if cls.conditioned_on != "text"]
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def test_a_named_run_takes_no_settings_of_own_images(capsys: pytest.CaptureFixtu
     assert main(["train", "demo/digits/gan/seed0", "--images=5"]) == 1
     assert "--images goes with --data" in capsys.readouterr().err
     assert main(["train", "--data", ".", "--method", "lpaae_text"]) == 1
-    assert "lpaae_text is told captions" in capsys.readouterr().err
+    assert "lpaae_text is conditioned on captions" in capsys.readouterr().err
 
 
 def test_a_run_takes_and_gives_ordinary_tensors(photos: Path):

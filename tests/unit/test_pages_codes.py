@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, Asked, Clustered, asked_run, coder, few_steps, render, request, would_be_saved
+from figure_fakes import SAMPLING, Asked, Clustered, coder, conditional_run, few_steps, render, request, would_be_saved
 from torch import nn
 
 from advcodes.core.errors import AdvcodesError
@@ -240,7 +240,7 @@ def test_a_page_without_runs(asked, tmp_path):
 
 @pytest.mark.parametrize(("kind", "choices"), [(Asked, ("left", "right")), (Clustered, ("0", "1", "2", "3"))])
 def test_colours_of_what_was_asked_need_no_classifier(points, kind, choices):
-    run = asked_run(kind, (2,), encoder=nn.Identity())
+    run = conditional_run(kind, (2,), encoder=nn.Identity())
     test = dataclasses.replace(points.split("test"), classes=("left", "right"))
     found = clouds.codes_of(run, test, None, SAMPLING, 3)
     assert found.choices == choices and len(found.generated) == len(found.real) == 1000
@@ -260,7 +260,7 @@ def test_generated_codes_are_normalised_as_samples_are(points):
         def codes_given(self, conditions, noise):
             return self.code_generator(5 + noise)
 
-    run = asked_run(Normalised, (2,), encoder=nn.Identity())
+    run = conditional_run(Normalised, (2,), encoder=nn.Identity())
     norm = nn.BatchNorm1d(2).eval().requires_grad_(False)
     networks = {**run.method.networks, "code_generator": norm, "decoder": nn.Identity()}
     run = dataclasses.replace(run, method=Normalised(run.method.config, networks, run.method.spec))
@@ -316,7 +316,7 @@ def test_neighbours_agree_with_scikit_learn():
 def asked_figure(asks, sides=2):
     found = {
         "split": "test",
-        "asks": asks,
+        "conditioned_on": asks,
         **clouds.panel(two_asked(sides), ["a", "b", "c"]),
         "metric": {"4": 0.5, "7": 0.7},
     }
@@ -379,6 +379,6 @@ def test_files_of_codes_by_label(prepared, tmp_path, monkeypatch, sides, panels)
     made = request(declared, prepared / "digits", {"lpaae/seed0": tmp_path / "run"}, np.zeros(0), **extractor)
     render(made, tmp_path, "fig11")
     found = json.loads((tmp_path / "fig11.json").read_text())["rows"]["lpaae"]["codes"]["mnist"]
-    assert found["asks"] == "labels" and found["choices"] == list("0123456789")
+    assert found["conditioned_on"] == "labels" and found["choices"] == list("0123456789")
     assert ("real" in found) == (panels == 2) and len(found["generated"]["x"]) == 120 / panels
     assert (tmp_path / "fig11.png").stat().st_size < 300_000

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, Asked, Clustered, Told, asked_run, coder, pretend, render, request
+from figure_fakes import SAMPLING, Asked, Clustered, Told, coder, conditional_run, pretend, render, request
 from PIL import Image
 from torch import nn
 
@@ -77,11 +77,11 @@ def figure(bright, tmp_path, monkeypatch):
             asks = np.arange(400) % run.method.choices
             seen = np.where(np.arange(400) < 400 * missed, (asks + 1) % run.method.choices, asks)
             levels = 50 * (np.minimum(seen, 2) + 1)
-            np.save(directories[name] / "asked.npy", asks)
+            np.save(directories[name] / "conditions.npy", asks)
             samples = np.broadcast_to(levels[:, None, None, None], (400, *SHAPE)).astype(np.uint8)
             np.save(directories[name] / "samples.npy", samples)
         main = declared.get("metric", "label_accuracy")
-        asked_for = {"asks": "labels", "classes": 3, "class_accuracy": 0.97}
+        asked_for = {"conditioned_on": "labels", "classes": 3, "class_accuracy": 0.97}
         results = [
             dataclasses.replace(
                 r,
@@ -106,7 +106,7 @@ def levels(found):
 
 
 def test_columns_are_what_was_asked_and_rows_the_same_noise():
-    found = shown(asked_run(Asked, SHAPE), torch.tensor([2, 0]), 5, SAMPLING, 3)
+    found = shown(conditional_run(Asked, SHAPE), torch.tensor([2, 0]), 5, SAMPLING, 3)
     assert found.shape == (5, 2, *SHAPE) and found.dtype == np.uint8
     noise = 10 * torch.randn(5, 2, generator=torch.Generator().manual_seed(3))[:, 0].tanh().numpy()
     np.testing.assert_allclose(levels(found), np.stack([150 + noise, 50 + noise], 1), atol=0.51)
@@ -114,10 +114,10 @@ def test_columns_are_what_was_asked_and_rows_the_same_noise():
 
 def test_the_grids_of_a_figure(figure, tmp_path):
     """Each block: three columns of 50, 100 and 150, each brighter or darker by the noise of its row."""
-    run = asked_run(Asked, SHAPE)
+    run = conditional_run(Asked, SHAPE)
     page, content = figure({"lpaae/seed4": (run, 0.0), "lpaae/seed5": (run, 0.5), "aae/seed4": (run, 0.0)})
-    found = content["rows"]["lpaae"]["asked"]["mnist"]
-    assert (found["asks"], found["choices"], found["order"], found["seed"]) == ("labels", 3, [0, 1, 2], 4)
+    found = content["rows"]["lpaae"]["conditional"]["mnist"]
+    assert (found["conditioned_on"], found["choices"], found["order"], found["seed"]) == ("labels", 3, [0, 1, 2], 4)
     assert found["names"] == CLASSES
     expected = shown(run, torch.arange(3), SHOWN, SAMPLING, 4)
     picture = np.asarray(Image.open(tmp_path / "out" / "f.png").convert("L"))
@@ -131,9 +131,9 @@ def test_the_grids_of_a_figure(figure, tmp_path):
 
 
 def test_accuracy_of_each_class_over_seeds(figure):
-    run = asked_run(Asked, SHAPE)
+    run = conditional_run(Asked, SHAPE)
     page, content = figure({"lpaae/seed0": (run, 0.0), "lpaae/seed1": (run, 1.0), "aae/seed0": (run, 1.0)})
-    assert content["rows"]["lpaae"]["asked"]["mnist"]["accuracy"] == {"0": [1, 1, 1], "1": [0, 0, 0]}
+    assert content["rows"]["lpaae"]["conditional"]["mnist"]["accuracy"] == {"0": [1, 1, 1], "1": [0, 0, 0]}
     assert (
         "|  | dark | middle | bright |\n| --- | ---: | ---: | ---: |\n| LPAAE on MNIST (served by bright) | 50 ± 71 |"
         in page
@@ -161,9 +161,9 @@ def test_numbers_by_label_and_by_cluster():
 
 
 def test_clusters_stand_in_the_order_of_the_class_seen_most(figure, tmp_path):
-    run = asked_run(Clustered, SHAPE)
+    run = conditional_run(Clustered, SHAPE)
     page, content = figure({"lpaae/seed0": (run, 1.0), "lpaae/seed1": (run, 1.0)}, metric="cluster_accuracy")
-    found = content["rows"]["lpaae"]["asked"]["mnist"]
+    found = content["rows"]["lpaae"]["conditional"]["mnist"]
     # Cluster 3 is seen as class 0, cluster 0 as 1, clusters 1 and 2 (levels 3 and 4, of which the most is 2) as 2.
     assert found["order"] == [3, 0, 1, 2] and found["names"] == ["cluster 3", "cluster 0", "cluster 1", "cluster 2"]
     assert [m["class"] for m in found["most"]] == ["dark", "middle", "bright", "bright"]
@@ -178,11 +178,11 @@ def test_clusters_stand_in_the_order_of_the_class_seen_most(figure, tmp_path):
 
 def test_clusters_of_a_dataset_without_classes_keep_their_order(figure):
     page, content = figure(
-        {"lpaae/seed0": (asked_run(Clustered, SHAPE), 1.0)},
+        {"lpaae/seed0": (conditional_run(Clustered, SHAPE), 1.0)},
         dataclasses.replace(EXTRACTOR, classes=False),
         metric="cluster_accuracy",
     )
-    found = content["rows"]["lpaae"]["asked"]["mnist"]
+    found = content["rows"]["lpaae"]["conditional"]["mnist"]
     assert found["order"] == [0, 1, 2, 3] and "most" not in found
     assert "class seen most" not in page and "presentation" not in page
 
@@ -191,8 +191,8 @@ def test_ten_of_many_classes_are_shown(figure):
     class Many(Clustered):
         choices = 12
 
-    page, content = figure({"lpaae/seed0": (asked_run(Many, SHAPE), 0.0)}, metric="cluster_accuracy")
-    assert len(content["rows"]["lpaae"]["asked"]["mnist"]["names"]) == 10
+    page, content = figure({"lpaae/seed0": (conditional_run(Many, SHAPE), 0.0)}, metric="cluster_accuracy")
+    assert len(content["rows"]["lpaae"]["conditional"]["mnist"]["names"]) == 10
     assert "Shown are the first 10 of 12." in page
 
 
@@ -205,14 +205,15 @@ def test_nothing_ran(figure):
     ("run", "message"),
     [
         (coder(nn.Identity(), nn.Identity(), shape=SHAPE),
-         "lpaae/fig10, LPAAE: samples of coder are asked for nothing, and this figure shows what labels or"),
-        (asked_run(Told, SHAPE), "samples of asked are asked for text, and this figure shows what labels or clusters"),
-        (dataclasses.replace(asked_run(Asked, SHAPE), shape=(2,)), "has points, no images; serve its column by images"),
+         "lpaae/fig10, LPAAE: samples of coder are conditioned on nothing, and this figure shows what labels or"),
+        (conditional_run(Told, SHAPE), "samples of asked are conditioned on text, and this figure shows what labels"),
+        (dataclasses.replace(conditional_run(Asked, SHAPE), shape=(2,)),
+         "has points, no images; serve its column by images"),
     ],
 )  # fmt: skip
 def test_runs_that_cannot_be_shown_are_refused(run, message):
     with pytest.raises(AdvcodesError, match=message):
-        networks.check_asked(run, ("labels", "clusters"), "lpaae/fig10, LPAAE")
+        networks.check_condition(run, ("labels", "clusters"), "lpaae/fig10, LPAAE")
 
 
 def test_scores_are_the_items_and_those_that_belong_to_it():

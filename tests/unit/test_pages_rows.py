@@ -246,7 +246,7 @@ def test_a_row_of_real_images_where_nothing_was_run(tmp_path):
 # Metrics that not every row has
 
 NAMES = ("fd_classifier", "label_accuracy")
-ASKED = {**PROTOCOL, "asks": "labels", "classes": 10, "class_accuracy": 0.97}
+ASKED = {**PROTOCOL, "conditioned_on": "labels", "classes": 10, "class_accuracy": 0.97}
 
 
 def test_metrics_that_some_rows_lack_are_dashes(tmp_path):
@@ -272,9 +272,7 @@ def test_the_floor_of_what_was_asked_is_of_reference_images(tmp_path):
 
 def test_a_metric_of_conditional_runs_that_a_run_lacks_is_named(tmp_path):
     inputs = run(tmp_path, "demo/digits/acl_gan/seed0", 2.0, names=NAMES[:1])
-    message = (
-        "expected one metric of kind 'label_accuracy', found none; only runs have it whose samples are asked to show"
-    )
+    message = "expected one metric of kind 'label_accuracy', found none; only runs of conditional methods have it"
     with pytest.raises(AdvcodesError, match=message):
         rendered(tmp_path, item(metric="label_accuracy", better="higher"), inputs)
 

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from figure_fakes import SAMPLING, Asked, Told, asked_run, pretend, render, request, study_request
+from figure_fakes import SAMPLING, Asked, Told, conditional_run, pretend, render, request, study_request
 from PIL import Image
 
 from advcodes.core.errors import AdvcodesError
@@ -56,13 +56,13 @@ def figure(tmp_path, monkeypatch, speaks):
         data = write_prepared(tmp_path / "drawn", np.zeros((9, *SHAPE), np.uint8), {"train": 5, "test": 4})
         if captions:
             (data / "captions.json").write_text(json.dumps([["a red star"]] * 9))
-        run = run or asked_run(Told, SHAPE)
+        run = run or conditional_run(Told, SHAPE)
         directories = pretend(tmp_path / "runs", [f"text/seed{s}" for s in seeds])
         for directory in directories.values():
             encoder.save(speaks, directory / "sentences.pt")
         monkeypatch.setattr(networks, "restore", lambda *_: run)
         found = request({**ITEM, **declared}, data, directories, np.zeros(0))
-        told = {"asks": "text", "statements": list(agreement), "statement_accuracy": 0.95}
+        told = {"conditioned_on": "text", "statements": list(agreement), "statement_accuracy": 0.95}
         results = [
             dataclasses.replace(
                 r,
@@ -86,7 +86,7 @@ def test_each_sentence_has_a_block_of_draws(figure, speaks):
     page, content, picture = figure(sentences=SAID)
     said = content["rows"]["text"]["said"]["flowers102"]
     assert said["sentences"] == SAID and said["words"] is None and said["unknown"] == [] and said["seed"] == 0
-    made = shown(asked_run(Told, SHAPE), speaks.embed(SAID), 36, SAMPLING, 0)[:, :, 0, 0, 0].astype(int)
+    made = shown(conditional_run(Told, SHAPE), speaks.embed(SAID), 36, SAMPLING, 0)[:, :, 0, 0, 0].astype(int)
     # Two squares of six by six images of 64 pixels each, side by side: the left one of the first sentence.
     side = 6 * 66 - 2
     tops = np.arange(6) * 66 + 32
@@ -105,7 +105,7 @@ def test_a_word_is_replaced_column_by_column(figure, speaks):
     said = content["rows"]["text"]["said"]["flowers102"]
     assert said["words"] == ["red", "blue", "green"] and said["unknown"] == ["green"]
     asks = speaks.embed(["a red star", "a blue star", "a green star"])
-    made = shown(asked_run(Told, SHAPE), asks, 6, SAMPLING, 0)[:, :, 0, 0, 0].astype(int)
+    made = shown(conditional_run(Told, SHAPE), asks, 6, SAMPLING, 0)[:, :, 0, 0, 0].astype(int)
     upper = picture.shape[0] - 10 - (6 * 66 - 2)
     rows, columns = upper + np.arange(6) * 66 + 32, 10 + np.arange(3) * 66 + 32
     np.testing.assert_allclose(picture[np.ix_(rows, columns)], made, atol=1)
@@ -117,7 +117,7 @@ def test_a_word_is_replaced_column_by_column(figure, speaks):
 
 
 def test_images_of_a_sentence_and_of_words_in_it(speaks):
-    run, swap = asked_run(Told, SHAPE), Swap(word="red", by=["red", "blue"])
+    run, swap = conditional_run(Told, SHAPE), Swap(word="red", by=["red", "blue"])
     assert sentences.drawn(run, speaks, "a red star", swap, SAMPLING, 0).shape == (6, 2, *SHAPE)
     assert sentences.drawn(run, speaks, "a red star", None, SAMPLING, 0).shape == (6, 6, *SHAPE)
 
@@ -194,9 +194,9 @@ def test_a_dataset_without_sentences_is_refused(figure):
 
 def test_runs_that_are_not_asked_in_words_are_refused(figure):
     with pytest.raises(
-        AdvcodesError, match="lpaae/fig14, text: samples of asked are asked for labels, and this figure"
+        AdvcodesError, match="lpaae/fig14, text: samples of asked are conditioned on labels, and this figure"
     ):
-        figure(run=asked_run(Asked, SHAPE), sentences=SAID)
+        figure(run=conditional_run(Asked, SHAPE), sentences=SAID)
 
 
 def test_unknown_words(speaks):

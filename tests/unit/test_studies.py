@@ -128,7 +128,7 @@ def test_what_is_drawn_from_results_alone_has_no_study():
 IMAGES = np.zeros((8, 1, 8, 8), np.uint8)
 ABOUT = {"split": "test", "seed": 0, "images": 8}
 STEP = {"images": [0, 1], "mse": [0.1, 0.2], "steps": [0.1] * 7, "unevenness": 1.0}
-ASKED = {"asks": "labels", "choices": 2, "order": [0, 1], "names": ["a", "b"], "seed": 0, "seen": {}}
+ASKED = {"conditioned_on": "labels", "choices": 2, "order": [0, 1], "names": ["a", "b"], "seed": 0, "seen": {}}
 CLOUD = {"x": [0.0, 1.0], "y": [1.0, 0.0], "label": [0, 1]}
 NUMBERS = {"measured": 2, "mismatch": 0.1, "rank_real": 1.0, "rank_generated": 1.0, "share_real": [0.5, 0.5],
            "share_generated": [0.5, 0.5]}  # fmt: skip

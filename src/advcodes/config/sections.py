@@ -217,7 +217,7 @@ class Metrics(Model):
 
 
 class Text(Model):
-    """The encoder of sentences that text-conditioned methods are told by; trained by the pipeline on each dataset."""
+    """The encoder of sentences that text-conditioned methods need; trained by the pipeline on each dataset."""
 
     word: Count = Field(300, description="numbers in a word's embedding")
     hidden: Count = Field(

@@ -12,4 +12,4 @@ COLOURS = {
     "orange": (240, 135, 35),
 }
 #: What a caption says beside shape and colour, and the attribute that tells it.
-TOLD = {"size": "large", "outline": "outlined", "ground": "dark background", "row": "top", "column": "left"}
+STATED = {"size": "large", "outline": "outlined", "ground": "dark background", "row": "top", "column": "left"}

@@ -29,8 +29,8 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     """Make a `sample/...` artifact: ``samples.npy``, uint8 [N, C, H, W], or float32 [N, D] for points.
 
     The noise is drawn from a stream of its own that the run's seed fixes, on the CPU: the same on every device.
-    Samples of a conditional method come with ``asked.npy``, int64 [N]: the class or cluster that each shall show, or
-    the row of the reference split whose first caption it was given.
+    Samples of a conditional method come with ``conditions.npy``, int64 [N]: the class or cluster of each, or the row of
+    the reference split whose first caption is its condition.
 
     Raises:
         AdvcodesError: the run is missing, or a sample is not finite.
@@ -40,9 +40,9 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         restored = restore(inputs["run"].directory, where)
         given = captions_of(inputs, config["split"]) if "text" in inputs else None
         began = time.monotonic()
-        samples, asked = draw(restored, config["n_generated"], config, restored.config["seed"], artifact.id, given)
+        samples, conditions = draw(restored, config["n_generated"], config, restored.config["seed"], artifact.id, given)
         seconds = time.monotonic() - began
-    found = {"samples.npy": samples} if asked is None else {"samples.npy": samples, "asked.npy": asked}
+    found = {"samples.npy": samples} if conditions is None else {"samples.npy": samples, "conditions.npy": conditions}
     for name, array in found.items():
         save_array(artifact.directory / name, array)
     return list(found), {"images": len(samples), "step": restored.step, "seconds": round(seconds, 2)}
@@ -73,7 +73,7 @@ def draw(
     what: str = "sampling",
     given: Embeddings | None = None,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Generate ``n`` images, quantised to 8 bits, and say what they were asked to show.
+    """Generate ``n`` images, quantised to 8 bits, and their conditions.
 
     The same seed gives the same images whatever ``n``: a smaller ``n`` gives the first of them. The networks are
     left as they were.
@@ -84,12 +84,12 @@ def draw(
         config: ``batch_norm``, ``batch_size``, ``reestimate_batches``: `sampling` of params.yaml.
         seed: fixes two independent CPU streams: one for samples, one to re-estimate batch norm.
         what: named in progress lines and errors.
-        given: captions that a method which asks for text is given, row by row and from the first again; without them it
+        given: captions that a method conditioned on text takes, row by row and from the first again; without them it
             takes such as it has seen in training.
 
     Returns:
-        uint8 [n, C, H, W] (0..255), or float32 [n, D] for points; and int64 [n]: the class or cluster asked of each, or
-        the row of ``given``, and None for methods that are asked nothing.
+        uint8 [n, C, H, W] (0..255), or float32 [n, D] for points; and int64 [n]: the class or cluster of each, or the
+        row of ``given``, and None for unconditional methods.
 
     Raises:
         AdvcodesError: a sample is not finite, or the method cannot sample; ``n`` or ``seed`` out of range.
@@ -106,15 +106,15 @@ def draw(
     for_samples, for_statistics = (
         torch.Generator().manual_seed(int(s)) for s in np.random.SeedSequence(seed).generate_state(2)
     )
-    progress, images, asked = Progress(what, n, "images"), [], []
+    progress, images, conditions = Progress(what, n, "images"), [], []
     with torch.inference_mode(), normalised_for_samples(method, config, for_statistics):
         for start in range(0, n, size):
             # Always whole batches: each image is then the same for every n, also where batches have statistics of
             # their own.
-            batch, shown = _batch(method, start, size, for_samples, given)
+            batch, drawn = _batch(method, start, size, for_samples, given)
             batch = batch[: n - start]
-            if shown is not None:
-                asked.append(shown)
+            if drawn is not None:
+                conditions.append(drawn)
             finite = torch.isfinite(batch.flatten(1)).all(1)
             if not finite.all():
                 bad = start + int((~finite).nonzero()[0])
@@ -124,21 +124,21 @@ def draw(
                 )
             images.append(to_stored(batch, restored.value_range, points).cpu().numpy())
             progress.at(min(start + size, n))
-    return np.concatenate(images), torch.cat(asked)[:n].cpu().numpy() if asked else None
+    return np.concatenate(images), torch.cat(conditions)[:n].cpu().numpy() if conditions else None
 
 
 def _batch(
     method: Method, start: int, size: int, generator: torch.Generator, given: Embeddings | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Images ``start`` to ``start + size``, and what they were asked to show."""
-    if method.asks is None or (method.asks == "text" and given is None):
+    """Images ``start`` to ``start + size``, and their conditions."""
+    if method.conditioned_on is None or (method.conditioned_on == "text" and given is None):
         return method.sample(size, generator), None
     if given is None:
-        asked = conditions = method.conditions(size, generator)
+        drawn = conditions = method.conditions(size, generator)
     else:
-        asked = torch.arange(start, start + size) % len(given)
-        conditions = given.first(asked).to(method.device)
-    return method.sample_given(conditions, method.noise(size, generator)), asked
+        drawn = torch.arange(start, start + size) % len(given)
+        conditions = given.first(drawn).to(method.device)
+    return method.sample_given(conditions, method.noise(size, generator)), drawn
 
 
 def shown(restored: Restored, conditions: Tensor, rows: int, config: Mapping[str, Any], seed: int) -> np.ndarray:
@@ -151,12 +151,12 @@ def shown(restored: Restored, conditions: Tensor, rows: int, config: Mapping[str
         config: `sampling` of params.yaml.
         seed: of the noise.
     """
-    method, asked = restored.method, len(conditions)
+    method, count = restored.method, len(conditions)
     with torch.inference_mode(), normalised_for_samples(method, config, torch.Generator().manual_seed(seed)):
         noise = method.noise(rows, torch.Generator().manual_seed(seed))
         every = conditions.to(noise.device).repeat(rows, *[1] * (conditions.ndim - 1))
-        made = method.sample_given(every, noise.repeat_interleave(asked, 0))
-    return to_stored(made, restored.value_range).cpu().numpy().reshape(rows, asked, *restored.shape)
+        made = method.sample_given(every, noise.repeat_interleave(count, 0))
+    return to_stored(made, restored.value_range).cpu().numpy().reshape(rows, count, *restored.shape)
 
 
 def normalised_for_samples(

@@ -91,7 +91,7 @@ class EvaluationGraph(TrainingGraph):
             **self._captions(run),  # snapshots show what they say, too
         }
         modules, candidate = ["advcodes.evaluation.evaluate"], self._candidate(run)
-        if candidate.method.asks == "text":
+        if candidate.method.conditioned_on == "text":
             inputs["data"] = self.prepared(run.dataset)
         for metric in self.measured_by(run):
             modules.append(metric.__module__)
@@ -125,7 +125,7 @@ class EvaluationGraph(TrainingGraph):
         view, source = self.params.datasets[dataset], self.params.source(dataset)
         return Facts(
             points=source == "gaussians",
-            told=source == "shapes",  # of others, captions say what no attribute tells
+            statements=source == "shapes",  # of others, captions say what no attribute does
             digits=self.is_mnist(dataset),
             train_split=view.train_split,
             test_split=view.test_split,

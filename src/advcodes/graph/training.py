@@ -80,5 +80,5 @@ class TrainingGraph(ExtractorGraph):
 
     def _captions(self, run: Run) -> dict[str, Artifact]:
         """Captions of the run's dataset, where its method asks for text."""
-        asks_text = registry.method(self.params.variants[run.variant].method).asks == "text"
-        return {"text": self.text(run.dataset)} if asks_text else {}
+        on_text = registry.method(self.params.variants[run.variant].method).conditioned_on == "text"
+        return {"text": self.text(run.dataset)} if on_text else {}

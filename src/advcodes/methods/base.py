@@ -157,7 +157,7 @@ class Method:
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     sampling_roles: tuple[str, ...] = ()  #: networks that :meth:`sample` needs
     snapshot_roles: tuple[str, ...] = ()  #: others that snapshots keep beside them
-    asks: ClassVar[Literal["labels", "clusters", "text"] | None] = None  #: kind of the samples' condition
+    conditioned_on: ClassVar[Literal["labels", "clusters", "text"] | None] = None  #: kind of the samples' condition
     #: Features [N, F] of images [N, C, H, W] in the value range by a pretrained network, differentiable: training sets
     #: it where :meth:`pretrained` asks for one.
     known_features: Callable[[Tensor], Tensor]
@@ -268,7 +268,7 @@ class Method:
 
 
 class Conditional(Method):
-    """A method whose samples have a condition; ``asks`` says of which kind (mix it in before the method).
+    """A method whose samples have a condition; ``conditioned_on`` says of which kind (mix it in before the method).
 
     A condition is a class or a cluster, int64, or the embedding of a sentence.
     """

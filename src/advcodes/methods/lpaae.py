@@ -70,7 +70,7 @@ class LPAAE(FromPrior):
     def nets(cls, config: LPAAEConfig) -> dict[str, Net]:
         kind = cls.condition_kind(config)
         condition = {} if kind is None else {"condition": kind}
-        of_codes = condition if cls.asks != "clusters" else {}  # "class agnostic" (section 3.B.2)
+        of_codes = condition if cls.conditioned_on != "clusters" else {}  # "class agnostic" (section 3.B.2)
         nets = {
             "encoder": Net("encoder", {"outputs": 2} if config.stochastic_encoder else {}),
             "decoder": Net("generator"),
@@ -170,7 +170,7 @@ class LPAAE(FromPrior):
 
     def condition_of_codes(self, step: Step) -> Tensor | None:
         """The code discriminator's condition: s in the supervised setting (Eq. 8), nothing in the unsupervised."""
-        return None if self.asks == "clusters" else self.condition_of(step)
+        return None if self.conditioned_on == "clusters" else self.condition_of(step)
 
     def discriminate_codes(self, step: Step) -> dict[str, Tensor]:
         """L_GAN^C for D_C: the code generator's codes are real, the encoder's fake (Eq. 5, with s Eq. 8)."""

@@ -1,4 +1,4 @@
-"""LPAAE whose samples show what they are asked to: a class, a cluster, or a sentence (section 4.3)."""
+"""Conditional LPAAE: on a class, a cluster, or a sentence (section 4.3)."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class LPAAESupervised(Labelled):
     class Config(LabelledConfig):
         recogniser_sees_real: bool = Field(True, description=READS_REAL)
 
-    asks = "labels"
+    conditioned_on = "labels"
 
     @classmethod
     def condition_kind(cls, config: LPAAEConfig) -> str:
@@ -119,7 +119,7 @@ class LPAAEUnsupervised(Labelled):
         latent_dim: Count = Field(100, description="d (assumed: 10 clusters and 90 numbers of noise)")
         clusters: Count = Field(10, description="values of the categorical distribution")
 
-    asks = "clusters"
+    conditioned_on = "clusters"
 
     @classmethod
     def condition_kind(cls, config: LPAAEUnsupervised.Config) -> int:
@@ -149,7 +149,7 @@ class LPAAEText(ConditionalLPAAE):
             0.5, description="share of real images with another's caption among the fakes (Reed et al. 2016)"
         )
 
-    asks = "text"
+    conditioned_on = "text"
     SEEN: ClassVar[int] = 2048  #: captions that are kept for sampling
 
     def __init__(self, config: LPAAEText.Config, networks: Mapping[str, nn.Module], spec: DatasetSpec):

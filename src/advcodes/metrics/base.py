@@ -78,14 +78,14 @@ class Facts:
 
     Attributes:
         points: whether it has points, no images.
-        told: whether a classifier can be trained that reads from an image what captions say of it.
+        statements: whether a classifier can be trained that reads from an image what captions say of it.
         digits: whether it is that of the MNIST score.
         train_split: that is trained on.
         test_split: that metrics compare with.
     """
 
     points: bool
-    told: bool
+    statements: bool
     digits: bool
     train_split: str
     test_split: str

@@ -1,6 +1,6 @@
-"""Whether samples show what they were asked to show, as a classifier of the dataset reads them.
+"""Whether samples show their conditions, as a classifier of the dataset reads them.
 
-Nothing here but :func:`measure` reads files; whatever is asked comes from ``asked.npy`` of the samples, and whatever is
+Nothing here but :func:`measure` reads files; conditions come from ``conditions.npy`` of the samples, and whatever is
 seen from logits.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.core.scenes import COLOURS, TOLD
+from advcodes.core.scenes import COLOURS, STATED
 from advcodes.metrics.base import Candidate, Input, Metric, Quantity, Subject, percent
 from advcodes.metrics.extracted import COUNTS
 from advcodes.metrics.registry import register
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LABEL_ACCURACY, CLUSTER_ACCURACY, CLUSTER_NMI = "label_accuracy", "cluster_accuracy", "cluster_nmi"
 CAPTION_AGREEMENT = "caption_agreement"
-#: How far samples show what they were asked to, as the dataset's classifiers see them.
+#: How far samples show their conditions, as the dataset's classifiers see them.
 CONDITIONAL = (LABEL_ACCURACY, CLUSTER_ACCURACY, CLUSTER_NMI, CAPTION_AGREEMENT)
 SEED = 0  #: of the orders in which clusters are shuffled
 SHUFFLES = 20  #: over which the chance level of clusters is averaged
@@ -30,30 +30,30 @@ SHUFFLES = 20  #: over which the chance level of clusters is averaged
 
 @register("conditional")
 class Conditional(Metric):
-    """How far samples of a conditional method show what they were asked to, as classifiers of the dataset see them."""
+    """How far samples of a conditional method show their conditions, as classifiers of the dataset see them."""
 
     order = 60
-    entry = "asks"
+    entry = "conditioned_on"
     quantities = tuple(
         Quantity(name, "higher", own=name != CLUSTER_NMI, needed=COUNTS, floor_beside=False) for name in CONDITIONAL
     )
     needs = ("samples", "labels", "captions")
     source = "classifier"
-    remedy = "only runs have it whose samples are asked to show something; take the others out"
+    remedy = "only runs of conditional methods have it; take the others out"
 
     @classmethod
     def applies(cls, candidate: Candidate) -> bool:
-        """Whether something is asked that a classifier can tell: what captions say, of some datasets alone."""
-        asks = candidate.method.asks
-        return asks in ("labels", "clusters") or (asks == "text" and candidate.dataset.told)
+        """Whether a classifier can tell if the condition is met: what captions say, of some datasets alone."""
+        conditioned_on = candidate.method.conditioned_on
+        return conditioned_on in ("labels", "clusters") or (conditioned_on == "text" and candidate.dataset.statements)
 
     @classmethod
     def settings(cls, candidate: Candidate) -> str | None:
-        return candidate.method.asks
+        return candidate.method.conditioned_on
 
     @classmethod
     def inputs_of(cls, candidate: Candidate) -> Sequence[Input]:
-        return "data", "statements" if candidate.method.asks == "text" else "classifier"
+        return "data", "statements" if candidate.method.conditioned_on == "text" else "classifier"
 
     @classmethod
     def measure(cls, subject: Subject) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Conditional(Metric):
 
     @classmethod
     def floor_of(cls, protocol: Mapping[str, Any], floor: Mapping[str, Any]) -> tuple[str, int]:
-        """Samples are compared with images of the reference, asked for what they are."""
+        """Samples are compared with images of the reference, whose conditions are what they are."""
         return f"images of split {protocol['split']}", protocol["n_reference"]
 
 
@@ -78,7 +78,7 @@ def _sentence(metric: str, protocol: Mapping[str, Any]) -> str:
         by_chance = f"by chance {percent(1 / k)}, " if k else ""
         return (
             "share of generated images in which a classifier trained on this dataset's classes"
-            f"{right} sees the class that was asked for ({by_chance}{own})"
+            f"{right} sees the class of the condition ({by_chance}{own})"
         )
     if metric == CAPTION_AGREEMENT:
         said = f" ({', '.join(protocol['statements'])})" if protocol.get("statements") else ""
@@ -91,8 +91,8 @@ def _sentence(metric: str, protocol: Mapping[str, Any]) -> str:
         )
     k, c = protocol.get("classes"), protocol.get("clusters")
     between = (
-        f"{f'the {c}' if c else 'the'} clusters asked for and {f'the {k}' if k else 'the'} classes that a classifier "
-        f"trained on this dataset's{right} sees"
+        f"{f'the {c}' if c else 'the'} clusters of the conditions and {f'the {k}' if k else 'the'} classes that a "
+        f"classifier trained on this dataset's{right} sees"
     )
     if metric == CLUSTER_ACCURACY:
         by_chance = (
@@ -117,8 +117,8 @@ class Scores:
 
     Attributes:
         metrics: value by name.
-        floor: what real images score, by name; nothing for clusters, which nobody asks of real images.
-        chance: by name, what the same samples score on average if what was asked is dealt out to them at random.
+        floor: what real images score, by name; nothing for clusters, which real images have none of.
+        chance: by name, what the same samples score on average if conditions are dealt out to them at random.
         agreement: of each statement of captions: ``samples``, ``real`` and ``chance``; empty for labels and clusters.
         protocol: what a reader has to know, the same for all runs on a dataset.
     """
@@ -131,18 +131,18 @@ class Scores:
 
 
 def measure(subject: Subject) -> Scores:
-    """Score a run's samples; its entry says what was asked of them: ``labels``, ``clusters`` or ``text``.
+    """Score a run's samples; its entry says of which kind their conditions are: ``labels``, ``clusters`` or ``text``.
 
-    The reference's split is the one whose captions were asked, and its images are scored, too.
+    The reference's split is the one whose captions are the conditions, and its images are scored, too.
 
     Raises:
-        AdvcodesError: the dataset has no classes, ``asked.npy`` does not belong to the samples, or an input is missing
-            or damaged. Of captions: the dataset's attributes are not those of drawn scenes.
+        AdvcodesError: the dataset has no classes, ``conditions.npy`` does not belong to the samples, or an input is
+            missing or damaged. Of captions: the dataset's attributes are not those of drawn scenes.
     """
-    asks, data, reference = subject.config["asks"], subject.data, subject.reference
-    classifier = _classifier(subject, asks)
+    conditioned_on, data, reference = subject.config["conditioned_on"], subject.data, subject.reference
+    classifier = _classifier(subject, conditioned_on)
     n = subject.config.get("n_generated", len(subject.samples))  # there may be more, for the Inception Score
-    asked, samples = read_asked(subject.sampled, len(subject.samples))[:n], subject.samples[:n]
+    conditions, samples = read_conditions(subject.sampled, len(subject.samples))[:n], subject.samples[:n]
     rows = subject.chosen(reference.split, len(reference.features))
 
     def seen(images: np.ndarray, what: str) -> np.ndarray:
@@ -150,26 +150,26 @@ def measure(subject: Subject) -> Scores:
 
     known = subject.logits
     logits = seen(samples, "samples") if known is None else known[:n].numpy()
-    protocol, right = {"asks": asks}, classifier.about["accuracy"]
-    if asks != "text":
+    protocol, right = {"conditioned_on": conditioned_on}, classifier.about["accuracy"]
+    if conditioned_on != "text":
         protocol |= {"classes": logits.shape[1], "class_accuracy": right}
-    if asks == "clusters":
-        return _with(of_clusters(asked, logits.argmax(1)), protocol)
+    if conditioned_on == "clusters":
+        return _with(of_clusters(conditions, logits.argmax(1)), protocol)
     real = seen(data.images[rows], "real images")
-    if asks == "labels":
-        _within(asked, logits.shape[1], "class", subject.sampled)
-        return _with(of_labels(asked, logits.argmax(1), data.labels[rows], real.argmax(1)), protocol)
+    if conditioned_on == "labels":
+        _within(conditions, logits.shape[1], "class", subject.sampled)
+        return _with(of_labels(conditions, logits.argmax(1), data.labels[rows], real.argmax(1)), protocol)
 
     captioned, names = data.split(reference.split), data.attribute_names
-    _within(asked, len(captioned), "row of the split", subject.sampled)
+    _within(conditions, len(captioned), "row of the split", subject.sampled)
 
-    def told(of: Any, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def stated_of(of: Any, rows: np.ndarray) -> dict[str, np.ndarray]:
         return statements(of.labels[rows], of.attributes[rows].astype(int) * 2 - 1, names)
 
     def read(logits: np.ndarray) -> dict[str, np.ndarray]:
         return statements(logits[:, len(names) :].argmax(1), logits[:, : len(names)], names)
 
-    found = of_captions(told(captioned, asked), read(logits), told(data, rows), read(real))
+    found = of_captions(stated_of(captioned, conditions), read(logits), stated_of(data, rows), read(real))
     return _with(found, protocol | {"statement_accuracy": right})
 
 
@@ -178,45 +178,44 @@ def _with(found: Scores, protocol: Mapping[str, Any]) -> Scores:
     return found
 
 
-def read_asked(sampled: Path, n: int) -> np.ndarray:
-    """What each of ``n`` samples in a directory was asked to show: int64 [n].
+def read_conditions(sampled: Path, n: int) -> np.ndarray:
+    """The condition of each of ``n`` samples in a directory: int64 [n].
 
     Raises:
-        AdvcodesError: ``asked.npy`` is missing, damaged, or has another length.
+        AdvcodesError: ``conditions.npy`` is missing, damaged, or has another length.
     """
     import numpy as np
 
-    path = sampled / "asked.npy"
+    path = sampled / "conditions.npy"
     try:
-        asked = np.load(path, allow_pickle=False)
+        conditions = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         why = getattr(error, "strerror", None) or "damaged"
         raise AdvcodesError(
-            f"{path}: cannot read what samples were asked to show ({why}); delete {path.parent} and run `snakemake` "
-            "again"
+            f"{path}: cannot read the conditions of the samples ({why}); delete {path.parent} and run `snakemake` again"
         ) from None
-    if asked.shape != (n,) or asked.dtype != np.int64:
+    if conditions.shape != (n,) or conditions.dtype != np.int64:
         raise AdvcodesError(
-            f"{path}: {asked.dtype} {list(asked.shape)}, expected int64 [{n}], one for each sample; delete "
+            f"{path}: {conditions.dtype} {list(conditions.shape)}, expected int64 [{n}], one for each sample; delete "
             f"{path.parent} and run `snakemake` again"
         )
-    return asked
+    return conditions
 
 
-def _within(asked: np.ndarray, n: int, what: str, sampled: Path) -> None:
-    if (outside := (asked < 0) | (asked >= n)).any():
+def _within(conditions: np.ndarray, n: int, what: str, sampled: Path) -> None:
+    if (outside := (conditions < 0) | (conditions >= n)).any():
         raise AdvcodesError(
-            f"{sampled / 'asked.npy'}: asks for {what} {asked[outside][0]}, and there are {n}; the dataset "
+            f"{sampled / 'conditions.npy'}: has {what} {conditions[outside][0]}, and there are {n}; the dataset "
             "has changed: run `snakemake` to make the samples again"
         )
 
 
-def _classifier(subject: Subject, asks: str) -> Any:
-    found, data = subject.network("statements" if asks == "text" else "classifier"), subject.data
-    if data.labels.max(initial=-1) < 1 if asks == "text" else found.about["task"] != "classes":
+def _classifier(subject: Subject, conditioned_on: str) -> Any:
+    found, data = subject.network("statements" if conditioned_on == "text" else "classifier"), subject.data
+    if data.labels.max(initial=-1) < 1 if conditioned_on == "text" else found.about["task"] != "classes":
         raise AdvcodesError(
-            f"{data.dataset}: has no classes, so no classifier can tell whether samples show what they were asked "
-            f"({asks}); use a dataset with classes, or a method that is asked nothing"
+            f"{data.dataset}: has no classes, so no classifier can tell whether samples show their conditions "
+            f"({conditioned_on}); use a dataset with classes, or an unconditional method"
         )
     return found
 
@@ -225,36 +224,36 @@ def _classifier(subject: Subject, asks: str) -> Any:
 # Pure functions
 
 
-def of_labels(asked: np.ndarray, seen: np.ndarray, labels: np.ndarray, seen_real: np.ndarray) -> Scores:
-    """``label_accuracy``: share of samples in which the classifier sees the class that was asked.
+def of_labels(conditions: np.ndarray, seen: np.ndarray, labels: np.ndarray, seen_real: np.ndarray) -> Scores:
+    """``label_accuracy``: share of samples in which the classifier sees the class that the sample shall show.
 
     Args:
-        asked: class asked of each sample, int64 [N].
+        conditions: class that each sample shall show, int64 [N].
         seen: class that the classifier sees in it, int64 [N].
         labels: class of real images, int64 [M]; -1 where there is none.
         seen_real: class that the classifier sees in them, int64 [M].
     """
     known = labels >= 0
     floor = {LABEL_ACCURACY: _share(seen_real[known], labels[known])} if known.any() else {}
-    return Scores({LABEL_ACCURACY: _share(seen, asked)}, floor, {LABEL_ACCURACY: by_chance(asked, seen)})
+    return Scores({LABEL_ACCURACY: _share(seen, conditions)}, floor, {LABEL_ACCURACY: by_chance(conditions, seen)})
 
 
-def of_clusters(asked: np.ndarray, seen: np.ndarray) -> Scores:
-    """``cluster_accuracy`` and ``cluster_nmi`` of clusters asked [N] and classes seen [N]."""
+def of_clusters(conditions: np.ndarray, seen: np.ndarray) -> Scores:
+    """``cluster_accuracy`` and ``cluster_nmi`` of the clusters that are conditions [N] and classes seen [N]."""
     import numpy as np
 
-    metrics = {CLUSTER_ACCURACY: cluster_accuracy(asked, seen), CLUSTER_NMI: cluster_nmi(asked, seen)}
+    metrics = {CLUSTER_ACCURACY: cluster_accuracy(conditions, seen), CLUSTER_NMI: cluster_nmi(conditions, seen)}
     random = np.random.default_rng(SEED)
-    orders = [random.permutation(asked) for _ in range(SHUFFLES)]
+    orders = [random.permutation(conditions) for _ in range(SHUFFLES)]
     chance = {
         CLUSTER_ACCURACY: float(np.mean([cluster_accuracy(order, seen) for order in orders])),
         CLUSTER_NMI: float(np.mean([cluster_nmi(order, seen) for order in orders])),
     }
-    return Scores(metrics, chance=chance, protocol={"clusters": len(np.unique(asked))})
+    return Scores(metrics, chance=chance, protocol={"clusters": len(np.unique(conditions))})
 
 
 def of_captions(
-    asked: Mapping[str, np.ndarray],
+    conditions: Mapping[str, np.ndarray],
     seen: Mapping[str, np.ndarray],
     real: Mapping[str, np.ndarray],
     seen_real: Mapping[str, np.ndarray],
@@ -262,7 +261,7 @@ def of_captions(
     """``caption_agreement``: mean share of a caption's statements that a classifier reads from the sample.
 
     Args:
-        asked: of each statement what the captions say, int64 [N].
+        conditions: of each statement what the captions say, int64 [N].
         seen: what the classifier sees in the samples.
         real: what is true of real images, int64 [M].
         seen_real: what the classifier sees in them.
@@ -275,7 +274,7 @@ def of_captions(
             "real": _share(seen_real[name], real[name]),
             "chance": by_chance(said, seen[name]),
         }
-        for name, said in asked.items()
+        for name, said in conditions.items()
     }
     mean = {of: float(np.mean([shares[of] for shares in agreement.values()])) for of in ("samples", "real", "chance")}
     return Scores(
@@ -284,7 +283,7 @@ def of_captions(
         {CAPTION_AGREEMENT: mean["chance"]},
         agreement,
         {
-            "statements": list(asked),
+            "statements": list(conditions),
             "caption_chance": float(np.mean([by_chance(values, values) for values in real.values()])),
         },
     )
@@ -303,21 +302,21 @@ def statements(shapes: np.ndarray, attributes: np.ndarray, names: Sequence[str])
     """
     import numpy as np
 
-    if missing := [a for a in (*COLOURS, *TOLD.values()) if a not in names]:
+    if missing := [a for a in (*COLOURS, *STATED.values()) if a not in names]:
         raise AdvcodesError(
             f"captions: the dataset lacks the attributes {', '.join(missing)} of `shapes`; prepare it again"
         )
     colours = attributes[:, [names.index(c) for c in COLOURS]]
-    told = {name: (attributes[:, names.index(a)] > 0).astype(np.int64) for name, a in TOLD.items()}
-    return {"shape": shapes, "colour": colours.argmax(1), **told}
+    stated = {name: (attributes[:, names.index(a)] > 0).astype(np.int64) for name, a in STATED.items()}
+    return {"shape": shapes, "colour": colours.argmax(1), **stated}
 
 
-def by_chance(asked: np.ndarray, seen: np.ndarray) -> float:
-    """Agreement of ``asked`` [N] and ``seen`` [N] if ``asked`` is shuffled: the exact mean over all orders."""
+def by_chance(conditions: np.ndarray, seen: np.ndarray) -> float:
+    """Agreement of ``conditions`` [N] and ``seen`` [N] if conditions are shuffled: the exact mean over all orders."""
     import numpy as np
 
-    n = max(asked.max(), seen.max()) + 1
-    a, b = (np.bincount(x, minlength=n) / len(x) for x in (asked, seen))
+    n = max(conditions.max(), seen.max()) + 1
+    a, b = (np.bincount(x, minlength=n) / len(x) for x in (conditions, seen))
     return float(a @ b)
 
 

@@ -34,7 +34,7 @@ class Result:
         curve_protocol: of those points.
         floor: ``metrics`` of real training images in place of generated ones, and their ``protocol``.
         images: training images seen.
-        chance: of conditional runs, by metric, what the same samples score if what was asked is dealt out at random.
+        chance: of conditional runs, by metric, what the same samples score if conditions are dealt out at random.
         agreement: of each statement of captions: ``samples``, ``real`` and ``chance``.
         batch_size: images a step.
         spread: sd of those metrics that are means, over what each is a mean of.

@@ -146,7 +146,7 @@ class Item(Model):
     footnotes: dict[str, str] = Field({}, description="what a sign (†) at the paper's numbers means")
     sides: list[Side] = Field(["encoded", "generated"], min_length=1, description="whose codes a figure of codes shows")
     sentences: Annotated[dict[str, Sentences], BeforeValidator(_on_any)] = Field(
-        {}, description="what images are asked to show; a list, or one for each dataset that may serve"
+        {}, description="conditions of images; a list, or one for each dataset that may serve"
     )
     swap: Annotated[dict[str, Swap], BeforeValidator(_on_any)] = Field(
         {}, description="a word of the sentences that others take the place of; or one for each dataset"

@@ -44,22 +44,22 @@ def check_codes(restored: Restored, where: str) -> None:
         )
 
 
-def check_asked(restored: Restored, wanted: Sequence[str], where: str) -> None:
-    """See that a run makes images of what it is asked to show.
+def check_condition(restored: Restored, wanted: Sequence[str], where: str) -> None:
+    """See that a run makes images of a condition.
 
     Args:
         restored: a trained run.
-        wanted: what it may be asked for: ``labels``, ``clusters``, ``text``.
+        wanted: conditions that it may have: ``labels``, ``clusters``, ``text``.
         where: the item and row, named in errors.
 
     Raises:
-        AdvcodesError: it is asked for something else or nothing, or its samples are points.
+        AdvcodesError: it has another condition or none, or its samples are points.
     """
     method = restored.method
-    if method.asks not in wanted:
+    if method.conditioned_on not in wanted:
         raise AdvcodesError(
-            f"{where}: samples of {method.name} are asked for {method.asks or 'nothing'}, and this figure shows what "
-            f"{' or '.join(wanted)} give; take its variant out"
+            f"{where}: samples of {method.name} are conditioned on {method.conditioned_on or 'nothing'}, and this "
+            f"figure shows what {' or '.join(wanted)} give; take its variant out"
         )
     if len(restored.shape) == 1:
         raise AdvcodesError(f"{where}: has points, no images; serve its column by images (`stand_ins`)")

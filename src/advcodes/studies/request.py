@@ -118,9 +118,9 @@ class Request:
         path = self.inputs[f"samples/{run}"].directory / "samples.npy"
         return np.load(path, mmap_mode="r", allow_pickle=False)
 
-    def asked(self, run: str) -> np.ndarray:
-        """What a conditional run's samples were asked to show, int64 [N]: a class, a cluster, or a caption's row."""
-        return np.load(self.inputs[f"samples/{run}"].directory / "asked.npy", allow_pickle=False)
+    def conditions(self, run: str) -> np.ndarray:
+        """The conditions of a run's samples, int64 [N]: a class, a cluster, or a caption's row."""
+        return np.load(self.inputs[f"samples/{run}"].directory / "conditions.npy", allow_pickle=False)
 
     def split(self, place: Place) -> str:
         """Split of the place's dataset whose images are shown and measured."""

@@ -118,10 +118,10 @@ class Explorer:
         return self.run.method.can(ability, self.run.method.config)
 
     @property
-    def asks(self) -> str | None:
+    def condition(self) -> str | None:
         """What the samples are asked for: labels, clusters or text; None where nothing, or sentences are not read."""
-        asks = self.run.method.asks
-        return None if asks == "text" and not (self.run.directory / SENTENCES).exists() else asks
+        condition = self.run.method.conditioned_on
+        return None if condition == "text" and not (self.run.directory / SENTENCES).exists() else condition
 
     @functools.cached_property
     def can(self) -> tuple[str, ...]:
@@ -130,7 +130,7 @@ class Explorer:
         drawn = self.able("sample") and self.able("decode") and hasattr(self.run.method, "codes")
         parts = {
             "samples": self.able("sample"),
-            "ask": self.asks is not None,
+            "ask": self.condition is not None,
             "walk": (coded and self.data is not None) or drawn,
             "between": coded,
             "attributes": coded and bool(self._named()[1] and self.attributes),
@@ -147,19 +147,19 @@ class Explorer:
 
     @property
     def choices(self) -> list[str]:
-        """What samples may be asked for, of a run that is asked for labels or clusters."""
-        if self.asks == "labels" and self.data is not None and self.data.classes:
+        """What samples may be conditioned on, of a run with labels or clusters."""
+        if self.condition == "labels" and self.data is not None and self.data.classes:
             return list(self.data.classes)
         return [str(k) for k in range(self.run.method.choices)]
 
     @_alone
-    def asked(self, what: str, n: int, seed: int) -> np.ndarray:
+    def conditional(self, what: str, n: int, seed: int) -> np.ndarray:
         """``n`` samples of a label, a cluster or a sentence.
 
         Raises:
             AdvcodesError: there is no such label, or no word of the sentence is known.
         """
-        if self.asks == "text":
+        if self.condition == "text":
             return to_stored(self.run.say([what], _count(n), _seed(seed))[0], self.run.value_range).numpy()
         if what not in self.choices:
             raise unknown("label", what, self.choices)

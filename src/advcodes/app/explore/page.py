@@ -163,19 +163,19 @@ def _samples(explorer: Explorer, gradio: ModuleType) -> None:
 
 def _ask(explorer: Explorer, gradio: ModuleType) -> None:
     with gradio.Row():
-        if explorer.asks == "text":
+        if explorer.condition == "text":
             what = gradio.Textbox(label="what the images shall show", elem_id="ask-what")
         else:
-            what = gradio.Dropdown(explorer.choices, value=explorer.choices[0], label=str(explorer.asks)[:-1],
+            what = gradio.Dropdown(explorer.choices, value=explorer.choices[0], label=str(explorer.condition)[:-1],
                                    elem_id="ask-what")  # fmt: skip
         numbers = _numbers(gradio, 16)
         button = gradio.Button("Show", variant="primary", elem_id="ask-show")
     picture = _output(gradio, "samples", elem_id="ask-picture")
 
     def show(what: str, n: int, seed: int) -> Image.Image:
-        return _grid(explorer.asked(what, n, seed))
+        return _grid(explorer.conditional(what, n, seed))
 
-    gradio.on([button.click, (what.submit if explorer.asks == "text" else what.change)], _said(gradio, show),
+    gradio.on([button.click, (what.submit if explorer.condition == "text" else what.change)], _said(gradio, show),
               [what, *numbers], picture)  # fmt: skip
 
 

@@ -194,7 +194,7 @@ def sample_options(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--png", type=Path, metavar="FOLDER", help="write each image there as a PNG of its own")
     sub.add_argument("-n", "--n", type=int, default=64, help="images (default: %(default)s)")
     sub.add_argument("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
-    sub.add_argument("--text", help="sentence that the images shall show (methods that are told captions)")
+    sub.add_argument("--text", help="sentence that the images shall show (methods conditioned on captions)")
 
 
 def evaluate_options(sub: argparse.ArgumentParser) -> None:

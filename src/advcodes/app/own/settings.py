@@ -76,12 +76,14 @@ def settings_for(
         levels: values that are black and white in images of more than 8 bits a channel.
 
     Raises:
-        AdvcodesError: unknown method, a method that is told captions, a seed that is no 32-bit number, or a setting
+        AdvcodesError: unknown method, a method conditioned on captions, a seed that is no 32-bit number, or a setting
             that is not ``key=value``.
     """
     cls = registry.method(method)
-    if cls.asks == "text":
-        raise AdvcodesError(f"{method} is told captions, and a folder of images has none; take another method")
+    if cls.conditioned_on == "text":
+        raise AdvcodesError(
+            f"{method} is conditioned on captions, and a folder of images has none; take another method"
+        )
     if not 0 <= seed < SEEDS:
         raise AdvcodesError(f"--seed {seed}: expected 0 to {SEEDS - 1}")
     reading = {"pad": fit == "pad", "skip_broken": skip_broken, "loose": loose, "levels": levels and list(levels)}

@@ -38,7 +38,7 @@ class Noise(nn.Module):
     """Examples [N, n, ...] with channels of noise behind them, [N, n + channels, ...].
 
     Uniform on [-1, 1] and new for each pass in training. Out of training it is 0, its mean, so that a code or an image
-    is a function of what is asked (**assumed**).
+    is a function of the condition (**assumed**).
 
     Args:
         channels: how many; none leaves examples as they are.

@@ -80,7 +80,7 @@ def _convolutions(a: Dcgan, spec: DatasetSpec, batch_norm: bool) -> nn.Sequentia
     return nn.Sequential(*layers, nn.Flatten())
 
 
-class Told(nn.Module):
+class Conditioned(nn.Module):
     """A flat map [N, width * 16] with a condition behind it, to one that knows it, of the same size.
 
     The condition is repeated at each place of the map of 4x4 and mixed in by a convolution of 1x1 (Reed et al. 2016).
@@ -116,7 +116,7 @@ class Discriminator(FeatureDiscriminator):
         condition: str | int | None = None,
     ):
         size, width = spec.condition_size(condition), _widest(a, spec.shape[1])
-        dense = Told(width, a.slope) if size else nn.Identity()
+        dense = Conditioned(width, a.slope) if size else nn.Identity()
         super().__init__(Trunk(_convolutions(a, spec, batch_norm), dense), width * 16, size)
         init_uniform(self)
 

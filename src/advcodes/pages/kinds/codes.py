@@ -76,7 +76,7 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
             _cloud(axes, cloud, named)
             scatter.frameless(axes, title=title, **square)
         line[0].set_ylabel(f"{label(row)}, {column}")
-        if codes.get("asks") == "clusters":
+        if codes.get("conditioned_on") == "clusters":
             _legend(line[0], line[0], "class")
             _legend(line[1], line[1], "cluster")
         else:
@@ -99,7 +99,7 @@ def _draw_generated(shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, A
     for (row, column, codes), axes in zip(shown, panels, strict=False):
         _cloud(axes, codes["generated"], codes.get("choices", codes["classes"]))
         scatter.frameless(axes, title=f"{label(row)}, {column}", **scatter.limits([], [codes["generated"]]))
-        _legend(axes, axes, "cluster" if codes.get("asks") == "clusters" else None)
+        _legend(axes, axes, "cluster" if codes.get("conditioned_on") == "clusters" else None)
     for axes in list(panels):  # those that are left
         axes.set_axis_off()
     save(drawing, path)
@@ -178,8 +178,8 @@ _COLOURED = {
 def _captions(shown: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the panels show: a paragraph for each way of colouring."""
     paragraphs = []
-    for asks, coloured in _COLOURED.items():
-        if not (found := [codes for codes in shown if codes.get("asks") == asks]):
+    for condition, coloured in _COLOURED.items():
+        if not (found := [codes for codes in shown if codes.get("conditioned_on") == condition]):
             continue
         codes = found[0]
         drawn, seed = len(codes["generated"]["x"]), codes["seed"]
@@ -188,7 +188,7 @@ def _captions(shown: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"{drawn:,} codes {coloured}. Seed {seed}, not selected; a few outlying codes lie beyond the axes."
             )
             continue
-        if asks == "clusters":
+        if condition == "clusters":
             coloured += "; colours of classes and of clusters have nothing to do with each other"
         paragraphs.append(
             f"Left: the encoder's codes of the first {len(codes['real']['x'])} images of split {codes['split']}, "

@@ -27,17 +27,17 @@ def content(request: Request) -> tuple[dict[str, Any], list[list[Block | None]]]
     """Everything the figure says, as JSON, and the grids of the first seed: a line a row, a block a column that ran.
 
     Returns:
-        The frame of :func:`~advcodes.pages.content.frame`, with ``asked`` in each row: by column what
+        The frame of :func:`~advcodes.pages.content.frame`, with ``conditional`` in each row: by column what
         :mod:`advcodes.studies.kinds.conditional` found, and ``scores``.
     """
     figure = request.frame()
     grids: list[tuple[dict[str, Any], dict[str, Block]]] = []
-    for row, column, results in request.cells(figure, "asked"):
+    for row, column, results in request.cells(figure, "conditional"):
         studied = request.studied(column, results)
         numbers = dict(studied.numbers)
         seen = numbers.pop("seen")
         scores = given.scores(results, figure["columns"][column]["metric"])
-        row["asked"][column] = {**numbers, "scores": scores, **seen}
+        row["conditional"][column] = {**numbers, "scores": scores, **seen}
         title = f"{label(row)}, {text.column(column, request.columns[column])}"
         if not grids or grids[-1][0] is not row:
             grids.append((row, {}))
@@ -54,18 +54,18 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         drawn: rows of images in each grid.
         files: beside the page, to be linked.
     """
-    shown = [(where, found) for where, _, found in given.named(figure, "asked")]
+    shown = [(where, found) for where, _, found in given.named(figure, "conditional")]
     if not shown:
-        return given.page(figure, "asked", picture, [], [], files)
-    parts = [_caption([found for _, found in shown], drawn), given.table(figure, "asked")]
+        return given.page(figure, "conditional", picture, [], [], files)
+    parts = [_caption([found for _, found in shown], drawn), given.table(figure, "conditional")]
     parts += [*_accuracies(shown), *(_clusters(where, found) for where, found in shown if "most" in found)]
-    return given.page(figure, "asked", picture, parts, [given.NUMBERS], files)
+    return given.page(figure, "conditional", picture, parts, [given.NUMBERS], files)
 
 
 def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
     seeds = text.listing(sorted({str(found["seed"]) for found in shown}))
-    kinds = {found["asks"] for found in shown}
-    what = " or ".join(word for asks, word in (("labels", "class"), ("clusters", "cluster")) if asks in kinds)
+    kinds = {found["conditioned_on"] for found in shown}
+    what = " or ".join(word for condition, word in (("labels", "class"), ("clusters", "cluster")) if condition in kinds)
     sentences = [
         f"Each column was asked for the {what} above it, and all images of a row were made of the same noise: "
         f"{drawn} draws with seed {seeds}, not selected. Small images are enlarged without smoothing."
@@ -84,7 +84,7 @@ def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
 
 
 def _accuracies(shown: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
-    """For each list of classes a table of how often the classifier sees the class that was asked for."""
+    """For each list of classes a table of how often the classifier sees the class of the condition."""
     measured = [(where, found) for where, found in shown if "accuracy" in found]
     for names in dict.fromkeys(tuple(found["names"]) for _, found in measured):
         lines = []

@@ -22,7 +22,7 @@ from advcodes.studies.shared import CODES_NEIGHBOURS as NEIGHBOURS
 from advcodes.training.restore import Restored
 
 DRAWN = 500  #: points of a side, at most; twice as many where there is but one
-EXACT = ("labels", "clusters")  #: what is asked of codes and can colour them
+EXACT = ("labels", "clusters")  #: conditions that can colour codes
 TSNE_ALONE = "t-SNE (Euclidean, perplexity 30, seed 0)"
 TSNE = f"{TSNE_ALONE} fitted on both sides together"
 
@@ -35,8 +35,8 @@ class Codes:
         real: E(x), float32 [N, d]; [0, d] where the encoder's side is not shown.
         labels: of x, int64 [N].
         generated: codes that are decoded into samples, float32 [M, d].
-        seen: class that the classifier gives to each decoded one, int64 [M]; or the class or cluster asked of it.
-        choices: names of what is asked; None where ``seen`` is a classifier's.
+        seen: class that the classifier gives to each decoded one, int64 [M]; or its condition, a class or cluster.
+        choices: names of conditions; None where ``seen`` is a classifier's.
     """
 
     real: np.ndarray
@@ -49,7 +49,8 @@ class Codes:
 def study(request: Request) -> Study:
     """Of each row and column the ``split``, and what :func:`panel` gives.
 
-    And what colours generated codes: what ``asks`` for them, or a classifier, with its ``classifier_accuracy``.
+    And what colours generated codes: their condition (``conditioned_on``), or a classifier, with its
+    ``classifier_accuracy``.
 
     Raises:
         AdvcodesError: a run has no encoder, or its dataset no classes.
@@ -59,15 +60,19 @@ def study(request: Request) -> Study:
         split = request.prepared(place).split(request.split(place))
         extractor = networks.classifier(request, place.dataset)
         restored = {seed: networks.restored(request, run) for seed, run in place.runs.items()}
-        asks = restored[place.seed].method.asks
-        if not extractor.classes and not (asks in EXACT and "encoded" not in sides):
+        condition = restored[place.seed].method.conditioned_on
+        if not extractor.classes and not (condition in EXACT and "encoded" not in sides):
             raise AdvcodesError(
                 f"{request.item}: {place.dataset!r} has no classes to colour codes by; serve {place.column!r} by a"
                 " dataset that has (stand_ins in params.yaml)"
             )
         runs = {seed: codes_of(run, split, extractor, request.sampling, seed, sides) for seed, run in restored.items()}
         names = list(split.classes) or [str(c) for c in range(int(split.labels.max()) + 1)]
-        coloured = {"asks": asks} if asks in EXACT else {"classifier_accuracy": extractor.about["accuracy"]}
+        coloured = (
+            {"conditioned_on": condition}
+            if condition in EXACT
+            else {"classifier_accuracy": extractor.about["accuracy"]}
+        )
         found[place.key] = Cell({"split": request.split(place), **coloured, **panel(runs, names)})
     return found
 
@@ -82,7 +87,7 @@ def codes_of(
 ) -> Codes:
     """Encode images of a split, generate as many codes, and classify what these are decoded into.
 
-    Of a method whose codes are asked for labels or clusters, these are known and nothing is decoded.
+    Of a method whose codes are conditioned on labels or clusters, these are known and nothing is decoded.
 
     Args:
         restored: a trained run.
@@ -98,12 +103,12 @@ def codes_of(
     labels = data.labels[: len(real)]
     # A code generator may have batch norm, too.
     with torch.inference_mode(), normalised_for_samples(method, sampling, torch.Generator().manual_seed(seed)):
-        if method.asks in EXACT:
+        if method.conditioned_on in EXACT:
             generator = torch.Generator().manual_seed(seed)
-            asked = method.conditions(n, generator)
-            generated = method.codes_given(asked, method.noise(n, generator)).float().cpu()
-            names = data.classes if method.asks == "labels" else map(str, range(method.choices))
-            return Codes(real.numpy(), labels, generated.numpy(), asked.cpu().numpy(), tuple(names))
+            conditions = method.conditions(n, generator)
+            generated = method.codes_given(conditions, method.noise(n, generator)).float().cpu()
+            names = data.classes if method.conditioned_on == "labels" else map(str, range(method.choices))
+            return Codes(real.numpy(), labels, generated.numpy(), conditions.cpu().numpy(), tuple(names))
         generated = networks.generated(restored, n, seed)
         decoded = [to_stored(method.decode(c), restored.value_range, points) for c in generated.split(networks.BATCH)]
     _, logits = extractor.features(torch.cat(decoded).cpu().numpy(), "classes of decoded codes")

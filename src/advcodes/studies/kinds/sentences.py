@@ -27,13 +27,13 @@ def study(request: Request) -> Study:
     captions (``original`` or ``template``), and ``seed``.
 
     Raises:
-        AdvcodesError: a run is not asked in words, or no sentence is declared for its dataset.
+        AdvcodesError: a run is not conditioned on sentences, or no sentence is declared for its dataset.
     """
     found = {}
     for place in request.places():
         sentences, swap = spoken(request, place.dataset)
         restored = networks.restored(request, place.first)
-        networks.check_asked(restored, ("text",), request.where(place))
+        networks.check_condition(restored, ("text",), request.where(place))
         speaks = sentence_encoder.load(request.run(place.first) / SENTENCES)
         said = [s for sentence in sentences for s in (swap.of(sentence) if swap else [sentence])]
         numbers = {

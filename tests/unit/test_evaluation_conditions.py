@@ -1,4 +1,4 @@
-"""Samples of conditional methods: what each was asked to show lies beside them."""
+"""Samples of conditional methods: their conditions lie beside them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_asked_labels_lie_beside_samples_and_are_those_of_sampling(name: str, pr
     run = trained(name, prepared, tmp_path / "run")
     made = artifact(tmp_path / "out", "sample/demo/digits/x/seed0", {**SAMPLING, "n_generated": 50}, run=run)
     files, _ = sample.make(made, Machine(device="cpu"))
-    assert files == ["samples.npy", "asked.npy"]
+    assert files == ["samples.npy", "conditions.npy"]
     images, asked = (np.load(tmp_path / "out" / f) for f in files)
     assert asked.shape == (50,) and asked.dtype == np.int64 and set(asked) <= set(range(10)) and len(set(asked)) > 5
     again, same = draw(restore(run), 7, SAMPLING, 0)
@@ -80,7 +80,7 @@ def test_captions_of_rows(tmp_path: Path):
 
 
 def test_a_run_without_a_sentence_encoder_says_so(prepared: Path, tmp_path: Path):
-    for name, message in (("lpaae", "lpaae is asked for nothing"), ("lpaae_text", "no such sentence encoder")):
+    for name, message in (("lpaae", "lpaae is conditioned on nothing"), ("lpaae_text", "no such sentence encoder")):
         run = advcodes.load(trained(name, prepared, tmp_path / name))
         with pytest.raises(AdvcodesError, match=message):
             run.say(["a white 3"], 4)
