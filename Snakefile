@@ -30,6 +30,10 @@ include: "pipeline/rules/study.smk"
 include: "pipeline/rules/report.smk"
 
 
+onstart:
+    begin()
+
+
 onsuccess:
     conclude()
 

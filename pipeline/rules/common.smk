@@ -10,6 +10,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from advcodes.app import worker
 from advcodes.core.errors import AdvcodesError
 from advcodes.extractors.registry import EXTRACTORS
 from advcodes.graph.graph import Graph
@@ -61,10 +62,14 @@ if workflow.is_main_process:
 
 # Jobs run this checkout's package in Snakemake's own environment, or in the one that `--sdm conda` makes.
 CONDA = any(method.name == "CONDA" for method in workflow.deployment_settings.deployment_method)
+# Jobs on this machine are forked from one process that has imported what they need.
+WORKER = workflow.is_main_process and workflow.local_exec and not CONDA
 shell.prefix(
-    "set -euo pipefail; "
-    f"advcodes() {{{{ PYTHONPATH={shlex.quote(f'{workflow.basedir}/src')}${{{{PYTHONPATH:+:$PYTHONPATH}}}} "
-    f"{'python' if CONDA else shlex.quote(sys.executable)} -m advcodes \"$@\"; }}}}; "
+    "set -euo pipefail; advcodes() {{ "
+    + worker.command("python" if CONDA else shlex.quote(sys.executable), f"{workflow.basedir}/src", WORKER)
+    .replace("{", "{{")
+    .replace("}", "}}")
+    + ' "$@"; }}; '
 )
 
 
@@ -154,6 +159,13 @@ def planned(find, wildcards):
 
 def manifests(artifacts):
     return sorted({str(a.manifest) for a in artifacts})
+
+
+def begin():
+    """First act of a run that has jobs: start the process that they are forked from, which ends with this one."""
+    global ALIVE
+    if WORKER:
+        ALIVE = worker.start(f"{workflow.basedir}/src")
 
 
 def conclude():

@@ -66,16 +66,34 @@ def test_gradient_penalty_is_taken_between_real_and_fake_and_reaches_the_critic(
     assert a.grad.item() == pytest.approx(2 * 2 / 3 - 1, abs=5e-3)
 
 
-def test_gradient_penalty_is_float32_under_autocast():
-    seen = []
+def test_gradient_penalty_under_autocast_is_that_of_float32_with_a_critic_in_bfloat16():
+    torch.manual_seed(0)
+    critic = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 16, 4, 2, 1), torch.nn.LeakyReLU(0.2), torch.nn.Conv2d(16, 32, 4, 2, 1),
+        torch.nn.LeakyReLU(0.2), torch.nn.Flatten(), torch.nn.Linear(32 * 16, 1),
+    )  # fmt: skip
+    real, fake, kinds = torch.rand(64, 3, 16, 16), torch.rand(64, 3, 16, 16), set()
+    critic[0].register_forward_hook(lambda module, given, out: kinds.add(out.dtype))
 
-    def critic(x: torch.Tensor) -> torch.Tensor:
-        seen.append((x.dtype, torch.is_autocast_enabled("cpu")))
-        return x.sum(1)
+    def penalty(precise: bool) -> tuple[float, torch.Tensor]:
+        torch.manual_seed(1)
+        with torch.autocast("cpu", torch.bfloat16, enabled=not precise):
+            loss = wasserstein.gradient_penalty(critic, real, fake)
+        assert loss.dtype == torch.float32
+        return loss.item(), torch.cat(
+            [
+                g.flatten()
+                for g in torch.autograd.grad(loss, critic[::2].parameters(), allow_unused=True)
+                if g is not None
+            ]
+        )
 
-    with torch.autocast("cpu", torch.bfloat16):
-        wasserstein.gradient_penalty(critic, torch.rand(4, 2), torch.rand(4, 2).bfloat16())
-    assert seen == [(torch.float32, False)]
+    exact, gradient = penalty(True)
+    assert kinds == {torch.float32}
+    rounded, other = penalty(False)
+    assert kinds == {torch.float32, torch.bfloat16}
+    assert rounded == pytest.approx(exact, rel=5e-3)
+    assert torch.nn.functional.cosine_similarity(gradient, other, dim=0) > 0.999
 
 
 def test_wasserstein_terms_are_means_of_scores():

@@ -79,14 +79,13 @@ class Process:
                 raise self.fail(f"not in {TIMEOUT} s what the test waits for")
             time.sleep(0.02)
 
-    def child(self, word: str) -> psutil.Process:
-        """The Python process among its descendants that has ``word`` among its arguments."""
+    def child(self, stage: str) -> psutil.Process:
+        """The process among its descendants that makes a result of this stage: it holds the result's lock."""
         for process in psutil.Process(self.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
-                arguments = process.cmdline()
-                if arguments and "python" in Path(arguments[0]).name and word in arguments:
+                if any(Path(f.path).match(f".snakemake/advcodes/{stage}-*.lock") for f in process.open_files()):
                     return process
-        raise self.fail(f"no child {word!r}")
+        raise self.fail(f"no child makes a result of stage {stage!r}")
 
     def kill(self) -> None:
         """kill -9 of this process alone: its children live on."""

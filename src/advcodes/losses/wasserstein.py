@@ -32,18 +32,18 @@ def accuracy(real_scores: Tensor, fake_scores: Tensor) -> Tensor:
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Tensor:
     """E[(||grad D(x^)||_2 - 1)^2] on interpolates x^ = real + a (fake - real), a ~ U(0, 1) per example.
 
-    The norm is sqrt(1e-4 + sum of squares), which keeps its own gradient finite (compare_gan WGAN_GP.py). Always in
-    float32: bfloat16 would round the norm by about the size of its distance from 1.
+    The norm is sqrt(1e-4 + sum of squares), which keeps its own gradient finite (compare_gan WGAN_GP.py). Under
+    autocast the critic computes in bfloat16, and all else here in float32: the gradient's numbers are rounded one by
+    one, but their norm, whose distance from 1 is the loss, is not.
 
     Args:
         critic: examples [N, ...] to scores [N].
         real: real examples.
         fake: generated examples, detached, of the same shape.
     """
-    with torch.autocast(real.device.type, enabled=False):
-        real, fake = real.float(), fake.detach().float()
-        a = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
-        x = torch.lerp(real, fake, a).requires_grad_()
-        (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
-        norm = gradient.flatten(1).square().sum(1).add(1e-4).sqrt()
-        return (norm - 1).square().mean()
+    real, fake = real.float(), fake.detach().float()
+    a = torch.rand(len(real), *[1] * (real.ndim - 1), device=real.device)
+    x = torch.lerp(real, fake, a).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(x).float().sum(), x, create_graph=True)
+    norm = gradient.float().flatten(1).square().sum(1).add(1e-4).sqrt()
+    return (norm - 1).square().mean()
