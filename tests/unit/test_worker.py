@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from advcodes.app import worker
 
 ROOT = Path(__file__).parents[2]
 SOURCES = str(ROOT / "src")
-PREPARE = ("prepare", "digits")
+FRONT = ("front",)  #: a stage that imports little
 PARTS = ("params.yaml", "pipeline", "src")
 
 
@@ -45,12 +44,12 @@ def workers(directory: Path) -> list[psutil.Process]:
     return [p for p in running if "advcodes.app.worker" in p.cmdline() and Path(p.cwd()) == directory]
 
 
-def start(*arguments: str, where: Path, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+def start(*arguments: str, where: Path) -> subprocess.Popen[str]:
     """A job as the shell runs it."""
     called = worker.command(sys.executable, SOURCES, by_worker=True)
     return subprocess.Popen(
         ["bash", "-c", f'{called} "$@"', "bash", *arguments], cwd=where, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, env={**os.environ, **(env or {})},
+        stderr=subprocess.PIPE,
     )  # fmt: skip
 
 
@@ -68,7 +67,7 @@ def until(happened: Callable[[], Any]) -> Any:
     return found
 
 
-def test_a_job_has_its_own_output_status_and_environment(place: Path):
+def test_a_job_has_its_own_output_and_status(place: Path):
     said, errors = start("--version", where=place).communicate()
     assert (said.split()[-1], errors) == (__version__, "")
     job = start("train", "nonsense", where=place)
@@ -77,15 +76,15 @@ def test_a_job_has_its_own_output_status_and_environment(place: Path):
     assert errors.startswith("advcodes: error: run 'nonsense': expected <scale>/<dataset>/<variant>/seed<k>")
     job = start("no-such-command", where=place)
     assert "invalid choice" in job.communicate()[1] and job.returncode == 2
-    job = start(*PREPARE, where=place, env={"ADVCODES_MIRROR": "elsewhere"})
-    assert "data/prepared/digits" not in job.communicate()[1] and job.returncode == 0
-    assert (place / "data/prepared/digits/manifest.json").exists()
-    assert "already made" in start(*PREPARE, where=place).communicate()[0]
+    job = start(*FRONT, where=place)
+    assert "is missing or stale" in job.communicate()[1] and job.returncode == 1
+    job = start("list", "datasets", where=place)
+    assert job.communicate()[0].startswith("datasets (scale demo):") and job.returncode == 0
 
 
 def held(place: Path) -> Any:
     """A lock that a job waits for, in a process of its own."""
-    lock = place / ".snakemake/advcodes/prepared-digits.lock"
+    lock = place / ".snakemake/advcodes/front-demo.lock"
     holder = subprocess.Popen(
         [sys.executable, "-c", f"import fcntl, sys; f = open({str(lock)!r}, 'a'); fcntl.flock(f, 2); print(1, "
          "flush=True); sys.stdin.read()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -96,13 +95,12 @@ def held(place: Path) -> Any:
 
 def waiting(place: Path) -> subprocess.Popen[str]:
     """A job that waits for that lock."""
-    job = start(*PREPARE, where=place)
+    job = start(*FRONT, where=place)
     assert job.stdout is not None and "another process is making this" in job.stdout.readline()
     return job
 
 
 def test_what_is_killed_ends_the_other_side_too(place: Path):
-    shutil.rmtree(place / "data", ignore_errors=True)
     with held(place) as holder:
         job = waiting(place)
         (child,) = forked(place)
