@@ -119,7 +119,8 @@ def test_what_is_killed_ends_the_other_side_too(place: Path):
         holder.communicate()
 
 
-def test_without_a_worker_a_job_is_the_command_itself(tmp_path: Path):
+def test_without_a_worker_a_job_is_the_command_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(worker, "NAME", "no-such-worker")
     said, errors = start("--version", where=tmp_path).communicate()
     assert (said.split()[-1], errors) == (__version__, "")
     assert worker.command("python", "a b/src", by_worker=False) == (

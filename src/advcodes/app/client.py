@@ -1,4 +1,4 @@
-"""``python -IS client.py SOCKET ARGUMENT...``: an advcodes command, run by a worker if one listens there.
+"""``python -IS client.py WORKER ARGUMENT...``: an advcodes command, run by a worker if one listens there.
 
 A job of the pipeline is this small process: it hands its arguments, environment and open files to the worker
 (:mod:`advcodes.app.worker`), which forks a process that has everything imported already. Where none listens, it becomes
@@ -16,11 +16,19 @@ AFFECTS_RESULTS = False
 KILLED = 137  #: exit status of what ended without one, as of a shell's child after kill -9
 
 
-def main(where: str, arguments: list[str]) -> int:
+def own(connection: socket.socket) -> bool:
+    """Whether the other side of a socket is this user's: Linux lets anyone use a socket without a file."""
+    user = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)[4:8]
+    return int.from_bytes(user, sys.byteorder) == os.getuid()
+
+
+def main(worker: str, arguments: list[str]) -> int:
     """Have the command run; its exit status."""
     connection = socket.socket(socket.AF_UNIX)
     try:
-        connection.connect(where)
+        connection.connect(f"\0{worker}")
+        if not own(connection):
+            raise OSError("another user's")
         request = json.dumps({"arguments": arguments, "environment": dict(os.environ)}).encode()
         socket.send_fds(connection, [len(request).to_bytes(4, "big")], [0, 1, 2])
         connection.sendall(request)

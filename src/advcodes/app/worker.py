@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import os
+import secrets
 import select
 import shlex
 import signal
@@ -19,16 +20,16 @@ import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import NoReturn
 
 from advcodes.app import client
-from advcodes.build.keys import STATE
 from advcodes.config.params import read
 from advcodes.core.errors import AdvcodesError
 
 AFFECTS_RESULTS = False
 BACKLOG = 128
+#: The worker's socket, which has no file: what is killed leaves none behind, and a project can be copied.
+NAME = f"advcodes-{os.getpid()}-{secrets.token_hex(8)}"
 #: What a command imports, before it is forked for the first time.
 NEEDS = {
     "prepare": ("advcodes.data.prepare",),
@@ -43,11 +44,6 @@ NEEDS = {
 }
 
 
-def place() -> Path:
-    """The socket of this process's worker, below the project's directory: paths of sockets must be short."""
-    return STATE / f"worker-{os.getpid()}.socket"
-
-
 def command(python: str, sources: str, by_worker: bool) -> str:
     """Shell words to which a job appends a command's arguments.
 
@@ -59,7 +55,7 @@ def command(python: str, sources: str, by_worker: bool) -> str:
     called = f"PYTHONPATH={shlex.quote(sources)}${{PYTHONPATH:+:$PYTHONPATH}} {python}"
     # Elsewhere a process that has loaded torch cannot be forked safely.
     if by_worker and sys.platform == "linux":
-        return f"{called} -IS {shlex.quote(client.__file__)} {place()}"
+        return f"{called} -IS {shlex.quote(client.__file__)} {NAME}"
     return f"{called} -m advcodes"
 
 
@@ -72,13 +68,10 @@ def start(sources: str) -> int:
     Returns:
         A file that has to stay open: the worker ends when it is closed.
     """
-    STATE.mkdir(parents=True, exist_ok=True)
-    for old in STATE.glob("worker-*.socket"):
-        old.unlink(missing_ok=True)
     ours, alive = os.pipe()
     try:
         with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(place()))
+            listener.bind(f"\0{NAME}")
             listener.listen(BACKLOG)
             given = (listener.fileno(), ours)
             path = os.pathsep.join(filter(None, (sources, os.environ.get("PYTHONPATH"))))
@@ -96,12 +89,14 @@ def serve(listener: socket.socket, alive: int) -> None:
     """Fork a process for each request, until the other end of ``alive`` is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for jobs
     while True:
-        ready, _, _ = select.select([listener, alive], [], [])
+        ready, _, _ = select.select([listener.fileno(), alive], [], [])
         if alive in ready:
             return _reap()
         connection, _ = listener.accept()
         _reap()
         with connection, contextlib.suppress(OSError, ValueError):
+            if not client.own(connection):
+                continue
             size, files, _, _ = socket.recv_fds(connection, 4, 3)
             request = json.loads(_read(connection, int.from_bytes(size, "big")))
             for module in NEEDS.get(request["arguments"][0], ()):
