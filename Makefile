@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: table1 test venv lint lock clean
+.PHONY: table1 test rehearse venv lint lock clean
 
 table1: venv
 	snakemake --cores $(CORES) reports/table1.md
@@ -13,6 +13,10 @@ table1: venv
 
 test: venv
 	pytest -n auto --maxprocesses 4 --dist worksteal
+
+# What benchmarks/gpu.sh does on a GPU, at tiny sizes on the CPU.
+rehearse: venv
+	benchmarks/gpu.sh --rehearse
 
 lint: venv
 	ruff check .
