@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,4 +125,12 @@ def _on(device: torch.device, array: np.ndarray) -> Tensor:
     tensor = torch.empty(array.shape, dtype=torch.from_numpy(np.empty(0, array.dtype)).dtype, device=device)
     for start in range(0, len(array), 16_384):  # a slice at a time, so that a memory map is never held twice
         tensor[start : start + 16_384] = torch.from_numpy(np.array(array[start : start + 16_384]))
+        _let_go(array)
     return tensor
+
+
+def _let_go(array: np.ndarray) -> None:
+    """Take what was read of a memory map out of this process's memory; where it is read again, it comes back."""
+    mapped = getattr(array, "_mmap", None)
+    if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
