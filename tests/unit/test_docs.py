@@ -113,7 +113,7 @@ def test_what_all_methods_share_is_said_once(page: str):
 def test_the_page_of_networks_in_the_repository_is_what_they_are():
     page = docs.networks_page(params.read(scale="paper").architectures)
     assert docs.NETWORKS.read_text() == page, "run `advcodes docs` and commit docs/networks.md"
-    assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == [shown.title for shown in docs.SHOWN]
+    assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == [shown.title for shown in docs.EXAMPLES]
 
 
 def test_a_network_of_the_page_is_that_of_the_table():
@@ -139,7 +139,7 @@ def test_lines_of_a_table_add_up_to_its_total():
         cells = [line.split("|")[-2].strip().replace(",", "") for line in table.splitlines() if line.startswith("| ")]
         *lines, total = [int(cell.strip("*")) for cell in cells[2:] if cell]
         assert sum(lines) == total, table
-    assert len(tables) > len(docs.SHOWN)
+    assert len(tables) > len(docs.EXAMPLES)
 
 
 def test_networks_of_an_architecture_that_is_not_there_are_left_out():

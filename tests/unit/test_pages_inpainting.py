@@ -17,7 +17,7 @@ from advcodes.data.prepared import load
 from advcodes.methods.masks import mixed, occlude
 from advcodes.metrics.inpainting import completed, drawn_masks
 from advcodes.pages.kinds import inpainting
-from advcodes.pages.kinds.inpainting import Shown
+from advcodes.pages.kinds.inpainting import InpaintedRun
 from advcodes.pages.pictures import images
 from advcodes.papers.items import Item
 from advcodes.studies import networks
@@ -149,15 +149,15 @@ def test_a_seam_that_is_shown_has_a_floor(figure):
 
 def test_large_images_make_small_files(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (12, 3, 64, 64), dtype=np.uint8)
-    shown = [Shown(title, "CelebA-64", *[noise] * 4) for title in ("ALI", "ALICE", "GALI-4", "GALI-MIX")]
+    shown = [InpaintedRun(title, "CelebA-64", *[noise] * 4) for title in ("ALI", "ALICE", "GALI-4", "GALI-MIX")]
     assert images.sheet(*inpainting.lines(shown), tmp_path / "f.png", inpainting.ACROSS) in inpainting.ACROSS
     assert (tmp_path / "f.png").stat().st_size <= images.LIMIT
 
 
 def test_columns_stand_side_by_side():
     one, two = (np.full((2, *SHAPE), n, np.uint8) for n in (1, 2))
-    shown = [Shown("ALI", "A", one, one, None, one), Shown("ALI", "B", two, two, None, two),
-             Shown("GALI", "B", two, two, None, two)]  # fmt: skip
+    shown = [InpaintedRun("ALI", "A", one, one, None, one), InpaintedRun("ALI", "B", two, two, None, two),
+             InpaintedRun("GALI", "B", two, two, None, two)]  # fmt: skip
     drawn, rows, columns = inpainting.lines(shown)
     assert rows == ["Original", "Masked", "ALI", "GALI"] and columns == ["A", "B"]
     assert [[b if isinstance(b, str) else int(b[0, 0, 0, 0]) for b in line] for line in drawn] == [

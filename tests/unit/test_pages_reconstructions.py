@@ -15,7 +15,7 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
 from advcodes.metrics.reconstruction import reconstructions as reconstructed
 from advcodes.pages.kinds import reconstructions
-from advcodes.pages.kinds.reconstructions import PAIRS, Shown
+from advcodes.pages.kinds.reconstructions import PAIRS, ReconstructedRun
 from advcodes.pages.pictures import images
 from advcodes.papers.items import Item
 from advcodes.studies import networks
@@ -132,7 +132,7 @@ def test_lines_have_a_block_for_each_dataset():
 
 def test_lines_of_large_images_become_shorter_and_keep_all_models(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (12, 3, 64, 64), dtype=np.uint8)
-    drawn, rows, columns = reconstructions.lines([Shown(m, "SVHN", noise, noise, noise) for m in "abcd"])
+    drawn, rows, columns = reconstructions.lines([ReconstructedRun(m, "SVHN", noise, noise, noise) for m in "abcd"])
     assert images.sheet(drawn, rows, columns, tmp_path / "f.png", reconstructions.ACROSS) == (1, 10)
     assert (tmp_path / "f.png").stat().st_size <= images.LIMIT
     with Image.open(tmp_path / "f.png") as picture:
@@ -141,8 +141,8 @@ def test_lines_of_large_images_become_shorter_and_keep_all_models(tmp_path):
         )
 
 
-def shown(title: str, on: str, n: int = 32) -> Shown:
-    return Shown(title, on, *(np.full((n, *SHAPE), level, np.uint8) for level in (1, 2, 3)))
+def shown(title: str, on: str, n: int = 32) -> ReconstructedRun:
+    return ReconstructedRun(title, on, *(np.full((n, *SHAPE), level, np.uint8) for level in (1, 2, 3)))
 
 
 @pytest.mark.parametrize(("panels", "lines"), [(1, [1]), (3, [3]), (4, [2, 2]), (5, [3, 2]), (7, [3, 3, 1])])
@@ -171,7 +171,9 @@ def test_few_images_leave_white(tmp_path):
 
 def test_large_images_make_small_files(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (32, 3, 64, 64), dtype=np.uint8)
-    panels = reconstructions.pairs([Shown(title, "CelebA", noise, noise, noise) for title in "abc"], samples=False)
+    panels = reconstructions.pairs(
+        [ReconstructedRun(title, "CelebA", noise, noise, noise) for title in "abc"], samples=False
+    )
     assert reconstructions.blocks(panels, tmp_path / "f.png") >= 4
     assert (tmp_path / "f.png").stat().st_size <= images.LIMIT
 

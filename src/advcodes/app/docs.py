@@ -232,7 +232,7 @@ A larger or smaller side has more or fewer stages (but for `infogan`). "Facts" a
 """
 
 
-class Shown(NamedTuple):
+class NetworkExample(NamedTuple):
     """A section of docs/networks.md: what a method builds of an architecture.
 
     Attributes:
@@ -255,48 +255,48 @@ class Shown(NamedTuple):
 
 
 _CIFAR = DatasetSpec((3, 32, 32), (-1.0, 1.0), classes=10)
-SHOWN = [
-    Shown("LPAAE", "lpaae", "lpaae", _CIFAR, 64, (),
+EXAMPLES = [
+    NetworkExample("LPAAE", "lpaae", "lpaae", _CIFAR, 64, (),
           "Tables A.1 to A.3 of the paper (without a condition), read as facts 5.11 and 7.3 say."),
-    Shown("LPAAE with labels", "lpaae", "lpaae_supervised", _CIFAR, 64,
+    NetworkExample("LPAAE with labels", "lpaae", "lpaae_supervised", _CIFAR, 64,
           ("code_generator", "code_discriminator", "recogniser"), "Where a label changes a network, or adds one."),
-    Shown("LPAAE from text", "lpaae", "lpaae_text", DatasetSpec((3, 64, 64), (-1.0, 1.0), text=200), 128, (),
+    NetworkExample("LPAAE from text", "lpaae", "lpaae_text", DatasetSpec((3, 64, 64), (-1.0, 1.0), text=200), 128, (),
           "One more stage each way than for sides of 32 (assumed); sentences are 200 numbers."),
-    Shown("LPAAE on MNIST", "lpaae", "lpaae", DatasetSpec((1, 28, 28), (-1.0, 1.0), classes=10), 64,
+    NetworkExample("LPAAE on MNIST", "lpaae", "lpaae", DatasetSpec((1, 28, 28), (-1.0, 1.0), classes=10), 64,
           ("encoder", "decoder"), "Images of 28 are padded to 32 (assumed)."),
-    Shown("DCGAN and LSGAN", "dcgan", "gan", _CIFAR, 128, (), "Facts 5.3 and 5.4."),
-    Shown("WGAN-GP", "dcgan", "wgan_gp", _CIFAR, 128, ("discriminator",),
+    NetworkExample("DCGAN and LSGAN", "dcgan", "gan", _CIFAR, 128, (), "Facts 5.3 and 5.4."),
+    NetworkExample("WGAN-GP", "dcgan", "wgan_gp", _CIFAR, 128, ("discriminator",),
           "The generator is DCGAN's; the critic has no batch norm (facts 5.2)."),
-    Shown("WGAN-GP, ResNet", "wgan_gp_resnet", "wgan_gp", _CIFAR, 128, (), "Facts 5.2."),
-    Shown("ACL-GAN", "infogan", "acl_gan", DatasetSpec((3, 32, 32)), 64, (),
+    NetworkExample("WGAN-GP, ResNet", "wgan_gp_resnet", "wgan_gp", _CIFAR, 128, (), "Facts 5.2."),
+    NetworkExample("ACL-GAN", "infogan", "acl_gan", DatasetSpec((3, 32, 32)), 64, (),
           "Facts 5.1 and 5.10; `acl_gan_gp` is the same without batch norm in the critic."),
-    Shown("AAAE", "aaae", "aaae", _CIFAR, 128, (), "Table III of the paper, read as facts 5.12 and 7.4 say."),
-    Shown("AAAE on larger images", "aaae", "aaae", DatasetSpec((3, 64, 64), (-1.0, 1.0)), 128,
+    NetworkExample("AAAE", "aaae", "aaae", _CIFAR, 128, (), "Table III of the paper, read as facts 5.12 and 7.4 say."),
+    NetworkExample("AAAE on larger images", "aaae", "aaae", DatasetSpec((3, 64, 64), (-1.0, 1.0)), 128,
           ("encoder", "decoder", "discriminator"), "One more stage each way (assumed)."),
-    Shown("WAE", "wae", "wae_gan", DatasetSpec((3, 64, 64), (-1.0, 1.0)), 64, (),
+    NetworkExample("WAE", "wae", "wae_gan", DatasetSpec((3, 64, 64), (-1.0, 1.0)), 64, (),
           "Facts 5.13; `wae_mmd` has no adversary."),
-    Shown("ALI", "ali", "ali", _CIFAR, 256, (), "Facts 5.15: the layers published for SVHN."),
-    Shown("ALI on larger images", "ali", "ali", DatasetSpec((3, 64, 64), (-1.0, 1.0)), 256, (),
+    NetworkExample("ALI", "ali", "ali", _CIFAR, 256, (), "Facts 5.15: the layers published for SVHN."),
+    NetworkExample("ALI on larger images", "ali", "ali", DatasetSpec((3, 64, 64), (-1.0, 1.0)), 256, (),
           "The layers published for CelebA."),
-    Shown("GALI-4", "gali", "gali", _CIFAR, 256, ("discriminator",),
+    NetworkExample("GALI-4", "gali", "gali", _CIFAR, 256, ("discriminator",),
           "Facts 5.17: encoder and generator are ALI's; the discriminator has spectral norm, and as many logits as "
           "there are classes. On tuples of several images or codes the same layers work on each."),
-    Shown("ALICE", "alice", "alice", _CIFAR, 256, (),
+    NetworkExample("ALICE", "alice", "alice", _CIFAR, 256, (),
           "Facts 5.16; with `stochastic_encoder: false`, as params.yaml has it, the encoder gives 256 numbers."),
-    Shown("AAE on MNIST", "mnist_aae", "aae", DatasetSpec((1, 28, 28)), 10, (), "Facts 5.8."),
+    NetworkExample("AAE on MNIST", "mnist_aae", "aae", DatasetSpec((1, 28, 28)), 10, (), "Facts 5.8."),
 ]  # fmt: skip
 
 
 def networks_page(architectures: Mapping[str, Architecture]) -> str:
-    """The whole of docs/networks.md: a section for each of :data:`SHOWN` whose architecture is there, by its name."""
+    """All of docs/networks.md: a section for each of :data:`EXAMPLES` whose architecture is there, by its name."""
     parts = [NETWORKS_INTRODUCTION]
-    for shown in SHOWN:
+    for shown in EXAMPLES:
         if shown.architecture in architectures:
             parts += _networks(shown, architectures[shown.architecture])
     return "\n".join(parts) + "\n"
 
 
-def _networks(shown: Shown, architecture: Architecture) -> Iterator[str]:
+def _networks(shown: NetworkExample, architecture: Architecture) -> Iterator[str]:
     import torch
 
     from advcodes.nets.build import build
@@ -316,7 +316,7 @@ def _networks(shown: Shown, architecture: Architecture) -> Iterator[str]:
         yield _layers(built[role], _inputs(nets[role], built, shown))
 
 
-def _inputs(net: Net, built: dict[str, nn.Module], shown: Shown) -> list[Tensor]:
+def _inputs(net: Net, built: dict[str, nn.Module], shown: NetworkExample) -> list[Tensor]:
     """What a network is given: one example, code, draw of noise or hidden layer, and its condition if it has one."""
     import torch
 

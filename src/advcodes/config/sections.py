@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from advcodes.core.schema import Count, Fraction, Model, Natural, Positive, Real, Snapshots
-from advcodes.methods.base import EarlyStopping
+from advcodes.methods.base import EarlyStoppingConfig
 
 AFFECTS_RESULTS = False
 Source = Literal["mnist", "svhn", "cifar10", "celeba", "flowers102", "folder", "digits", "shapes", "gaussians"]
@@ -77,7 +77,9 @@ class Training(Model):
     snapshots: Snapshots = Field(
         5, description="generators kept for curves of the metric: how many, evenly spaced, or images seen at each"
     )
-    early_stopping: EarlyStopping | None = Field(None, description="stop on held-out reconstructions; null: never")
+    early_stopping: EarlyStoppingConfig | None = Field(
+        None, description="stop on held-out reconstructions; null: never"
+    )
 
 
 class Budget(Model):

@@ -42,7 +42,7 @@ class Optimiser(Model):
     )
 
 
-class EarlyStopping(Model):
+class EarlyStoppingConfig(Model):
     """Keep the networks that reconstruct held-out images best, and stop when none that are better have come for long.
 
     AAAE section IV: "early stopping based on the average data reconstruction loss of x on the validation sets"; the
@@ -62,7 +62,7 @@ class VariantTraining(Model):
 
     batch_size: Count | None = Field(None, description="images a step")
     snapshots: Snapshots | None = Field(None, description="generators kept: how many, or images seen at each")
-    early_stopping: EarlyStopping | None = Field(None, description="stop on held-out reconstructions")
+    early_stopping: EarlyStoppingConfig | None = Field(None, description="stop on held-out reconstructions")
 
 
 class MethodConfig(Model):

@@ -18,7 +18,7 @@ class EarlyStopping:
     """Reconstructs held-out images at even intervals of a run, and remembers the networks that did it best.
 
     Args:
-        settings: ``checks`` and ``patience`` of :class:`advcodes.methods.base.EarlyStopping`.
+        settings: ``checks`` and ``patience`` of :class:`advcodes.methods.base.EarlyStoppingConfig`.
         method: in training.
         data: with held-out images.
         total: steps of the whole run.

@@ -23,7 +23,7 @@ FORMED = ("x", "M(x)", "G(E(M(x)))", "mixed")  #: columns of such a panel (GALI 
 
 
 @dataclass(frozen=True)
-class Shown:
+class InpaintedRun:
     """Images of one run, uint8 [N, C, H, W].
 
     Attributes:
@@ -55,7 +55,7 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
     return given.write(request, directory, name, figure, draw if shown else None, markdown)
 
 
-def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
+def content(request: Request) -> tuple[dict[str, Any], list[InpaintedRun]]:
     """Everything the figure says, as JSON, and the images of the first seed.
 
     Returns:
@@ -69,18 +69,18 @@ def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
         studied = request.studied(column, results)
         arrays, on = studied.arrays, text.column(column, request.columns[column])
         real, masked, filled = (arrays[name] for name in ("real", "masked", "filled"))
-        shown.append(Shown(label(row), on, real, masked, arrays.get("seen"), filled))
+        shown.append(InpaintedRun(label(row), on, real, masked, arrays.get("seen"), filled))
         scores = given.scores(results, figure["columns"][column]["metric"], item.declares.metrics)
         row["inpainted"][column] = {**studied.numbers, "scores": scores}
     return figure, shown
 
 
-def lines(shown: Sequence[Shown]) -> tuple[list[list[Any]], list[str], list[str]]:
+def lines(shown: Sequence[InpaintedRun]) -> tuple[list[list[Any]], list[str], list[str]]:
     """Images, what is left of them, and below what each model makes of that (GALI figure 4): see `given.lines`."""
     return given.lines(shown, {"Original": "real", "Masked": "masked"}, "filled")
 
 
-def formation(shown: Sequence[Shown]) -> list[Block | None]:
+def formation(shown: Sequence[InpaintedRun]) -> list[Block | None]:
     """A panel for each run: how an image becomes a mixed one, step by step from left to right (GALI figure 2)."""
     return [
         Block(f"{run.title}, {run.on}", np.stack([run.real, run.masked, run.seen, run.filled], axis=1), FORMED)

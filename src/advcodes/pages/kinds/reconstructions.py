@@ -25,7 +25,7 @@ _ACROSS = 3  #: panels side by side, at most
 
 
 @dataclass(frozen=True)
-class Shown:
+class ReconstructedRun:
     """Images of one run, uint8 [N, C, H, W].
 
     Attributes:
@@ -55,7 +55,7 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
     return given.write(request, directory, name, figure, draw if shown else None, markdown)
 
 
-def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
+def content(request: Request) -> tuple[dict[str, Any], list[ReconstructedRun]]:
     """Everything the figure says, as JSON, and the images of the first seed.
 
     Returns:
@@ -70,13 +70,13 @@ def content(request: Request) -> tuple[dict[str, Any], list[Shown]]:
     for row, column, results in request.cells(figure, "reconstructed"):
         studied = request.studied(column, results)
         arrays, on = studied.arrays, text.column(column, request.columns[column])
-        shown.append(Shown(label(row), on, arrays["real"], arrays["made"], arrays.get("samples")))
+        shown.append(ReconstructedRun(label(row), on, arrays["real"], arrays["made"], arrays.get("samples")))
         scores = given.scores(results, figure["columns"][column]["metric"], given.AUTOENCODED)
         row["reconstructed"][column] = {**studied.numbers, "scores": scores}
     return figure, shown
 
 
-def pairs(shown: Sequence[Shown], samples: bool = False) -> list[list[Block]]:
+def pairs(shown: Sequence[ReconstructedRun], samples: bool = False) -> list[list[Block]]:
     """A panel for each run: images in odd columns, each with its reconstruction to the right.
 
     Args:
@@ -98,17 +98,17 @@ def pairs(shown: Sequence[Shown], samples: bool = False) -> list[list[Block]]:
     return [lines[0][i : i + across] for i in range(0, len(lines[0]), across)]
 
 
-def _alternating(run: Shown) -> tuple[np.ndarray, list[str]]:
+def _alternating(run: ReconstructedRun) -> tuple[np.ndarray, list[str]]:
     """Images and reconstructions by turns, [R, 2 P, C, H, W], filled up with white; and heads of columns."""
     both = np.stack([run.real, run.made], axis=1)
     return _rows(both.reshape(-1, *run.real.shape[1:]), 2 * PAIRS), ["true", "rec."] * PAIRS
 
 
-def _square(run: Shown) -> Block:
+def _square(run: ReconstructedRun) -> Block:
     return Block(f"{run.title}, {run.on}: samples", _rows(_samples(run), 2 * PAIRS))
 
 
-def _samples(run: Shown) -> np.ndarray:
+def _samples(run: ReconstructedRun) -> np.ndarray:
     assert run.samples is not None  # or the item would not show them
     return run.samples
 
@@ -120,7 +120,7 @@ def _rows(flat: np.ndarray, across: int) -> np.ndarray:
     return np.concatenate([flat, white]).reshape(-1, across, *flat.shape[1:])
 
 
-def sweep(shown: Sequence[Shown]) -> list[list[Block]]:
+def sweep(shown: Sequence[ReconstructedRun]) -> list[list[Block]]:
     """Three blocks: inputs, reconstructions, samples, with a column for each run; a line for each column of the item.
 
     A row of the first two is about one test image.
@@ -140,7 +140,7 @@ def sweep(shown: Sequence[Shown]) -> list[list[Block]]:
     return lines
 
 
-def lines(shown: Sequence[Shown]) -> tuple[list[list[Any]], list[str], list[str]]:
+def lines(shown: Sequence[ReconstructedRun]) -> tuple[list[list[Any]], list[str], list[str]]:
     """Images in a line, and below them each model's reconstructions: see `given.lines`."""
     return given.lines(shown, {ORIGINALS: "real"}, "made")
 
