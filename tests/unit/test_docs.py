@@ -113,7 +113,9 @@ def test_what_all_methods_share_is_said_once(page: str):
 def test_the_page_of_networks_in_the_repository_is_what_they_are():
     page = docs.networks_page(params.read(scale="paper").architectures)
     assert docs.NETWORKS.read_text() == page, "run `advcodes docs` and commit docs/networks.md"
-    assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == [shown.title for shown in docs.EXAMPLES]
+    assert [line[3:] for line in page.splitlines() if line.startswith("## ")] == [
+        shown.title for shown in docs.EXAMPLES
+    ]
 
 
 def test_a_network_of_the_page_is_that_of_the_table():
