@@ -82,10 +82,11 @@ $(MORE)/.made: pyproject.toml $(VENV)/.made
 	$(MORE)/bin/$(INSTALL) --no-build-isolation --editable .[dev,watch,explore,browser,examples]
 	@touch $@
 
-# Linux; elsewhere install with `pip install -e .[dev,docs]`.
+# Linux; elsewhere install with `pip install -e .[dev,docs,watch,yardstick,tune]`.
 lock: ## pin anew: requirements.lock from pyproject.toml
 	pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
-		--no-header --no-annotate --strip-extras --allow-unsafe --extra dev --extra docs --output-file requirements.lock pyproject.toml
+		--no-header --no-annotate --strip-extras --allow-unsafe --extra dev --extra docs --extra watch --extra yardstick --extra tune \
+		--output-file requirements.lock pyproject.toml
 
 clean: ## remove the environments, the site and Snakemake's state
 	rm -rf $(VENV) $(MORE) .snakemake site
