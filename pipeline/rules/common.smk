@@ -52,7 +52,9 @@ except AdvcodesError as error:
 # Variants whose methods are conditioned on captions, as a pattern; one that fits nothing where there are none.
 ON_TEXT = (
     "|".join(
-        re.escape(name) for name, variant in GRAPH.params.variants.items() if methods()[variant.method].conditioned_on == "text"
+        re.escape(name)
+        for name, variant in GRAPH.params.variants.items()
+        if methods()[variant.method].conditioned_on == "text"
     )
     or "(?!)"
 )
