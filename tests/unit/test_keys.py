@@ -44,8 +44,8 @@ def test_comments_docstrings_and_formatting_do_not_count(package: Path):
     path = package / "losses/gan.py"
     edit(
         path,
-        "    return softplus(-logits).mean()",
-        "    # a comment\n    return (\n        softplus(-logits)\n        .mean()\n    )",
+        "    return softplus(-wide(logits)).mean()",
+        "    # a comment\n    return (\n        softplus(-wide(logits))\n        .mean()\n    )",
     )
     edit(path, '"""The standard GAN game', '"""Another docstring, same code; the standard GAN game')
     assert code_of("gan") == before
@@ -100,9 +100,9 @@ def test_what_was_parsed_is_remembered_for_that_content_and_parser_alone(
     assert code_of("gan") == first and not parsed
 
     loss = package / "losses/gan.py"
-    edit(loss, "softplus(-logits)", "softplus(1 - logits)")
+    edit(loss, "softplus(-wide(logits))", "softplus(1 - logits)")
     assert code_of("gan") != first and parsed == [loss.read_bytes()]
-    edit(loss, "softplus(1 - logits)", "softplus(-logits)")
+    edit(loss, "softplus(1 - logits)", "softplus(-wide(logits))")
     assert code_of("gan") == first and len(parsed) == 1
 
     keys.SOURCES.write_text("{half")

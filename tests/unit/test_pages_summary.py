@@ -51,7 +51,11 @@ def made(root, items=("acl/table1", "acl/fig8")):
     config = {"scale": "demo", "items": declared, "claims": [CLAIM], "compared": {}, "papers": {"acl": "ACL"}}
     whole = artifact(root / "reports", "summary/demo", config=config, inputs=rendered | inputs)
     page = artifact(root / "reports/demo", "claims/demo", "claims.manifest.json", config=config, inputs=inputs)
-    assert verdicts.make(page, Machine()) == (["claims.md", "claims.json"], {"claims": VERDICTS["acl/table1" in items]})
+    plots = ["claims-acl.png", "claims-acl.svg"] if "acl/table1" in items else []
+    assert verdicts.make(page, Machine()) == (
+        ["claims.md", "claims.json", *plots],
+        {"claims": VERDICTS["acl/table1" in items]},
+    )
     return whole, summary.make(whole, Machine())
 
 

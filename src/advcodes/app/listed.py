@@ -116,7 +116,7 @@ def described(graph: Graph, variant: str) -> str:
     differs = [
         f"{key}: {_short(value)}"
         for key, value in own.model_dump(mode="json", exclude={"method"}).items()
-        if key not in _OF_ALL and value != base.model_dump(mode="json").get(key)
+        if key not in _OF_ALL and value != {} and value != base.model_dump(mode="json").get(key)
     ]
     if own.latent_dim != base.latent_dim:
         differs.insert(0, f"codes of {own.latent_dim}")

@@ -136,6 +136,7 @@ def _job(connection: socket.socket, files: list[int], arguments: list[str], envi
             os.close(file)
         os.environ.clear()
         os.environ.update(environment)
+        _open_anew()
         connection.sendall(os.getpid().to_bytes(4, "big"))
         threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
         from advcodes.app.cli import main
@@ -152,6 +153,15 @@ def _job(connection: socket.socket, files: list[int], arguments: list[str], envi
         with contextlib.suppress(OSError):
             connection.sendall(bytes([status]))
         os._exit(status)
+
+
+def _open_anew() -> None:
+    """New objects for the standard streams: those that this process inherited know what kind of file they were."""
+    encoding = sys.stdout.encoding
+    lines = 1 if os.environ.get("PYTHONUNBUFFERED") else -1
+    sys.stdin = open(0, encoding=encoding, closefd=False)
+    sys.stdout = open(1, "w", lines, encoding=encoding, closefd=False)
+    sys.stderr = open(2, "w", 1, encoding=encoding, errors="backslashreplace", closefd=False)
 
 
 def _end_with(connection: socket.socket) -> None:

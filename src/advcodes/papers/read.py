@@ -37,8 +37,12 @@ def _read(path: Path) -> _Paper:
         raise AdvcodesError(f"{path}: {_first(error)}") from None
 
 
-@functools.cache
 def _papers(directory: Path) -> tuple[tuple[_Paper, Path], ...]:
+    return _papers_in(directory, Path.cwd())
+
+
+@functools.cache
+def _papers_in(directory: Path, _: Path) -> tuple[tuple[_Paper, Path], ...]:
     found = [(_read(path), path) for path in sorted(directory.glob("*.yaml"))]
     seen: dict[str, Path] = {}
     for paper, path in found:
@@ -67,8 +71,12 @@ def read_items(directory: Path | None = None) -> dict[str, Item]:
     return _items(directory or PAPERS)
 
 
-@functools.cache
 def _items(directory: Path) -> dict[str, Item]:
+    return _items_in(directory, Path.cwd())  # a relative directory is another one elsewhere
+
+
+@functools.cache
+def _items_in(directory: Path, _: Path) -> dict[str, Item]:
     items = {}
     for paper, path in _papers(directory):
         for name, raw in paper.items.items():
@@ -112,11 +120,11 @@ def read_claims(directory: Path | None = None) -> list[Claim]:
     Raises:
         AdvcodesError: a claim is malformed, stands twice, or names an item, column or row that is unknown.
     """
-    return list(_claims(directory or PAPERS))
+    return list(_claims_in(directory or PAPERS, Path.cwd()))
 
 
 @functools.cache
-def _claims(directory: Path) -> tuple[Claim, ...]:
+def _claims_in(directory: Path, _: Path) -> tuple[Claim, ...]:
     claims: dict[str, Claim] = {}
     items = _items(directory)
     for paper, path in _papers(directory):
