@@ -159,9 +159,9 @@ def _open_anew() -> None:
     """New objects for the standard streams: those that this process inherited know what kind of file they were."""
     encoding = sys.stdout.encoding
     lines = 1 if os.environ.get("PYTHONUNBUFFERED") else -1
-    sys.stdin = open(0, encoding=encoding, closefd=False)
-    sys.stdout = open(1, "w", lines, encoding=encoding, closefd=False)
-    sys.stderr = open(2, "w", 1, encoding=encoding, errors="backslashreplace", closefd=False)
+    sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", lines, encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, encoding=encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
 def _end_with(connection: socket.socket) -> None:
