@@ -48,25 +48,26 @@ def test_lightning_trains_resumes_bitwise_and_plays_in_float32(tmp_path: Path):
     exec(example("In Lightning"), names)
     data = DataLoader(torch.randn(64, 16, generator=torch.Generator().manual_seed(0)), batch_size=16)
 
-    def seeded(run: lightning.Trainer, model: Any, epoch_seeds: list[int], checkpoint: Path | None = None) -> Any:
-        class Seeds(lightning.Callback):
-            def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
-                torch.manual_seed(epoch_seeds[trainer.current_epoch])
+    class Seeds(lightning.Callback):
+        """Each step's random numbers: when Lightning itself draws some depends on where a fit began."""
 
+        def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, index: int) -> None:
+            torch.manual_seed(trainer.global_step)
+
+    def fitted(run: lightning.Trainer, model: Any, checkpoint: Path | None = None) -> Any:
         run.callbacks.append(Seeds())
         run.fit(model, data, ckpt_path=checkpoint)
         return model
 
-    seeds = [1, 2]
-    whole = seeded(trainer(tmp_path, 2), model(names), seeds)
+    whole = fitted(trainer(tmp_path, 2), model(names))
     first = trainer(tmp_path, 1)
-    seeded(first, model(names), seeds)
+    fitted(first, model(names))
     first.save_checkpoint(tmp_path / "half.ckpt")
-    resumed = seeded(trainer(tmp_path, 2), model(names), seeds, tmp_path / "half.ckpt")
+    resumed = fitted(trainer(tmp_path, 2), model(names), tmp_path / "half.ckpt")
     assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), resumed.parameters(), strict=True))
     assert whole.acl.sample(1).shape == (1, 4)
 
-    mixed = seeded(trainer(tmp_path, 1, "bf16-mixed"), model(names), seeds)
+    mixed = fitted(trainer(tmp_path, 1, "bf16-mixed"), model(names))
     assert mixed.acl.sample(3).dtype == torch.float32
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import torch
 
-from advcodes.app import speeds
 from advcodes.app.cli import main
-from advcodes.app.plan import Group, Plan, images_of, look, plan
-from advcodes.app.speeds import Speed
+from advcodes.app.planning import speeds
+from advcodes.app.planning.plan import Group, Plan, images_of, look, plan
+from advcodes.app.planning.speeds import Speed
 from advcodes.config.params import merge, read, resolve
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.expected import Look

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from advcodes.app import power
 from advcodes.app.cli import main
-from advcodes.app.plan import Group, Plan
-from advcodes.app.speeds import Speed
+from advcodes.app.planning import power
+from advcodes.app.planning.plan import Group, Plan
+from advcodes.app.planning.speeds import Speed
 from advcodes.config.params import resolve
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import power_to_differ, power_to_equal

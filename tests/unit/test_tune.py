@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from advcodes.app import tune as tuning_module
 from advcodes.app.cli import main
-from advcodes.app.tune import tune
+from advcodes.app.planning import tune as tuning_module
+from advcodes.app.planning.tune import tune
 from advcodes.core.errors import AdvcodesError
 from advcodes.papers.read import read_tuning
 from advcodes.papers.tuning import Tuning

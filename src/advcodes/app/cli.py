@@ -98,11 +98,11 @@ def _resolve(args: argparse.Namespace) -> None:
 
 
 def _plan(args: argparse.Namespace) -> None:
-    from advcodes.app.plan import plan
+    from advcodes.app.planning.plan import plan
 
     graph = _graph(args.scale)
     if args.claims:
-        from advcodes.app.power import plan_claims
+        from advcodes.app.planning.power import plan_claims
 
         if args.what:
             raise AdvcodesError("plan: --claims is about all papers' claims; name no item beside it")
@@ -116,7 +116,7 @@ def _plan(args: argparse.Namespace) -> None:
 
 
 def _tune(args: argparse.Namespace) -> None:
-    from advcodes.app.tune import tune
+    from advcodes.app.planning.tune import tune
 
     params = read(scale=args.scale)
     print(tune(read_yaml(Path("params.yaml")), params.scale, args.what, DATA, REPORTS))

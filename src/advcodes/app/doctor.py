@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from advcodes.app import speeds
+from advcodes.app.planning import speeds
 from advcodes.build.provenance import LOCKS
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError

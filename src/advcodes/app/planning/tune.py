@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from advcodes.app.plan import aligned, images_of, look
+from advcodes.app.planning.plan import aligned, images_of, look
 from advcodes.build.produce import produce_all
 from advcodes.build.provenance import write_atomically
 from advcodes.config.like import merge

@@ -1,6 +1,7 @@
 """What it takes to decide the papers' claims at a scale: seeds for a power, core-hours, and what cannot be decided.
 
-Reads the verdicts that there are (claims.json) and what :mod:`advcodes.app.plan` says of hours; imports no torch.
+Reads the verdicts that there are (claims.json) and what :mod:`advcodes.app.planning.plan` says of hours; imports no
+torch.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
 
-from advcodes.app.plan import aligned, hours_text, plan
+from advcodes.app.planning.plan import aligned, hours_text, plan
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import power_to_differ, power_to_equal, seeds_for
 from advcodes.graph.graph import Graph
@@ -165,7 +166,7 @@ def plan_claims(
 
     Args:
         graph: of params.yaml at that scale.
-        cores: as of :func:`advcodes.app.plan.plan`.
+        cores: as of :func:`advcodes.app.planning.plan.plan`.
         measure: as there.
         pilot: a claims.json whose effects and spreads stand in where this scale has none.
         margin: within which two rows count as equal, as a share of the other one's mean.

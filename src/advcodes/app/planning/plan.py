@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from advcodes.app import speeds
-from advcodes.app.speeds import Speed
+from advcodes.app.planning import speeds
+from advcodes.app.planning.speeds import Speed
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.expected import Look, expected, images_of
 from advcodes.graph.graph import Graph
