@@ -37,7 +37,9 @@ def test_a_changed_loss_retrains_exactly_what_uses_it(built: Project):
 
 
 def test_results_are_declared_valid_after_an_equal_refactoring(built: Project):
-    built.edit(LOSS, "return softplus(wide(logits)).mean()\n", "costs = softplus(wide(logits))\n    return costs.mean()\n")
+    built.edit(
+        LOSS, "return softplus(wide(logits)).mean()\n", "costs = softplus(wide(logits))\n    return costs.mean()\n"
+    )
     before = built.metrics()
     stale = jobs(built.snakemake("--dry-run"))
     assert stale == {k: n for k, n in EVERYTHING.items() if k not in ("prepare", "classifier", "reference")}

@@ -63,6 +63,7 @@ def test_the_method_of_the_page_takes_one_file_and_one_line(built: Project):
     assert NOTHING in built.snakemake()
 
     sources = built.git("status", "--porcelain", "--untracked-files=all", "--", ".", ":!reports", ":!dvc.lock")
-    # The small project has fewer architectures than docs/networks.md.
-    written = " M docs/methods.md", " M docs/networks.md", " M params.yaml", " M pipeline/params.schema.json"
-    assert sources.splitlines() == [*written, f"?? src/advcodes/methods/{name}.py"]
+    # The small project has fewer architectures than docs/networks.md, and fewer variants than docs/protocol.md.
+    pages = " M docs/methods.md", " M docs/networks.md", " M docs/protocol.md"
+    written = " M params.yaml", " M pipeline/params.schema.json"
+    assert sources.splitlines() == [*pages, *written, f"?? src/advcodes/methods/{name}.py"]
