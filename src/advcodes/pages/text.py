@@ -89,7 +89,10 @@ def listing(words: Sequence[str]) -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[int] = (0,)) -> str:
-    """A table in Markdown, columns aligned to the right but for ``left``; ``|`` in a cell is escaped."""
+    """A table in Markdown, columns aligned to the right but for ``left``; ``|`` in a cell is escaped.
+
+    Not tabulate: it writes numbers anew (``1.50`` as ``1.5``) unless that is turned off, and leaves ``|`` in a cell.
+    """
     lines = [header, ["---" if i in left else "---:" for i in range(len(header))], *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
 
