@@ -78,6 +78,8 @@ def opened(run: str, folder: Path, browser: Browser) -> Iterator[Page]:
     server = subprocess.Popen(
         [sys.executable, "-m", "advcodes", "explore", run], cwd=folder, env=environment(), text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        # Where tests run in the background of a shell, Ctrl-C is ignored, and so by what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert server.stdout is not None
     said = server.stdout.readline()
