@@ -14,28 +14,11 @@ from advcodes.methods.base import MethodConfig
 from advcodes.metrics import registry as metrics
 from advcodes.metrics.base import Metric
 from advcodes.pages import text
+from advcodes.papers.kinds import KINDS
 
 AFFECTS_RESULTS = False
 _OF_ALL = frozenset(MethodConfig.model_fields)  #: keys that say how any method is trained, not what it is
 _LONG = 40  #: characters of a value that is printed
-#: What a kind of item shows.
-_SHOWS = {
-    "table": "numbers over seeds, and samples",
-    "curves": "a metric over training",
-    "grids": "samples beside real images",
-    "codes": "codes as points in the plane",
-    "interpolation": "images between two images",
-    "priors": "points from noise over codes to data",
-    "conditional": "images asked for by class",
-    "sentences": "images asked for by sentence",
-    "reconstructions": "images and their reconstructions",
-    "inpainting": "images with a piece missing, and what is put there",
-    "chains": "images encoded and decoded again and again",
-    "attributes": "attributes changed by arithmetic of codes",
-    "energies": "what a discriminator redraws",
-    "controller": "a controller over training",
-    "leaderboard": "every method under one protocol",
-}
 
 
 def listed(graph: Graph, what: str) -> Iterator[str]:
@@ -87,7 +70,7 @@ def _items(graph: Graph) -> Iterator[str]:
         yield f"{name:<{wide}}{status(partial(graph.item, name)):<9}{item.title} ({item.source})"
         rows = len([r for r in item.rows.values() if r.trained])
         on = text.listing([text.dataset(c) for c in item.columns])
-        yield f"    {_SHOWS[item.kind]}; {text.count(rows, 'row')} trained, on {on}"
+        yield f"    {KINDS[item.kind].shows}; {text.count(rows, 'row')} trained, on {on}"
 
 
 def _runs(graph: Graph) -> Iterator[str]:

@@ -15,6 +15,7 @@ import urllib.request
 import zlib
 from pathlib import Path
 
+from advcodes.build.writing import REMEDY
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.locks import FileLock
 from advcodes.core.progress import Progress
@@ -76,9 +77,7 @@ def fetch(url: str, path: Path, *, sha256_prefix: str | None = None, md5: str | 
                 raise AdvcodesError(f"{url}: {problem}; the download was deleted: run again, or check the address")
             os.replace(part, path)
     except OSError as error:
-        raise AdvcodesError(
-            f"{path}: cannot write: {error.strerror}; free some space or fix permissions, then run again"
-        ) from None
+        raise AdvcodesError(f"{path}: cannot write: {error.strerror}; {REMEDY}") from None
     return path
 
 

@@ -28,7 +28,7 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.data.chosen import choose
 from advcodes.data.download import mismatch
 from advcodes.data.prepared import load as load_prepared
-from advcodes.extractors.features import Extractor, sha256
+from advcodes.extractors.features import Extractor, check_images, sha256
 from advcodes.extractors.registry import EXTRACTORS
 from advcodes.jobs import device
 from advcodes.metrics.extracted import Statistics
@@ -163,11 +163,7 @@ class EfficientNetLite0(nn.Module):
         Raises:
             AdvcodesError: images are neither grey nor in colour.
         """
-        if stored.ndim != 4 or stored.dtype != torch.uint8 or stored.shape[1] not in (1, 3):
-            raise AdvcodesError(
-                f"EfficientNet-Lite0 takes grey or colour images of 8 bits, got {stored.dtype} "
-                f"{list(stored.shape[1:])}; set metrics.efficientnet_lite0 to null to do without"
-            )
+        check_images(stored, "EfficientNet-Lite0", "set metrics.efficientnet_lite0 to null to do without")
         x = (stored.float() - MEAN) / SCALE
         if stored.shape[2:] != (self.side, self.side):
             larger = max(stored.shape[2:]) > self.side

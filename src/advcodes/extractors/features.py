@@ -75,6 +75,23 @@ def load_extractor(directory: Path | str, kind: str, device: torch.device | str 
     return measuring(kind).load(Path(directory), device)
 
 
+def check_images(stored: Tensor, what: str, without: str) -> None:
+    """See that a network of colour images can take stored ones: uint8 [N, 1 or 3, H, W].
+
+    Args:
+        stored: images.
+        what: takes them, for the message.
+        without: how to do without it.
+
+    Raises:
+        AdvcodesError: they are neither grey nor in colour, or not of 8 bits.
+    """
+    if stored.ndim != 4 or stored.dtype != torch.uint8 or stored.shape[1] not in (1, 3):
+        raise AdvcodesError(
+            f"{what} takes grey or colour images of 8 bits, got {stored.dtype} {list(stored.shape[1:])}; {without}"
+        )
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file, in hex."""
     with open(path, "rb") as f:

@@ -14,6 +14,7 @@ from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.download import fetch, mismatch
 from advcodes.data.mirror import directory as mirror_directory
+from advcodes.extractors.features import check_images
 
 WITHOUT = "set metrics.extractor to classifier to do without"
 
@@ -101,10 +102,6 @@ class Stored(nn.Module):
         Raises:
             AdvcodesError: images are neither grey nor in colour.
         """
-        if stored.ndim != 4 or stored.dtype != torch.uint8 or stored.shape[1] not in (1, 3):
-            raise AdvcodesError(
-                f"{self.what} takes grey or colour images of 8 bits, got {stored.dtype} {list(stored.shape[1:])}; "
-                f"{WITHOUT}"
-            )
+        check_images(stored, self.what, WITHOUT)
         (features,) = self.network(stored.expand(-1, 3, -1, -1))
         return features, features.new_zeros(len(features), 0)

@@ -15,7 +15,7 @@ from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load as load_prepared
-from advcodes.extractors.features import Extractor, sha256
+from advcodes.extractors.features import Extractor, check_images, sha256
 from advcodes.extractors.fidelity import WITHOUT, Weights
 from advcodes.metrics.extracted import IS_SPLITS, fidelity
 from advcodes.metrics.inception_score import inception_score
@@ -69,11 +69,7 @@ class Inception(nn.Module):
 
     def forward(self, stored: Tensor) -> tuple[Tensor, Tensor]:
         """Features [N, 2048] and logits [N, 1008] of stored images."""
-        if stored.ndim != 4 or stored.dtype != torch.uint8 or stored.shape[1] not in (1, 3):
-            raise AdvcodesError(
-                f"Inception takes grey or colour images of 8 bits, got {stored.dtype} {list(stored.shape[1:])}; "
-                f"{WITHOUT}"
-            )
+        check_images(stored, "Inception", WITHOUT)
         return self.extractor(stored.expand(-1, 3, -1, -1))
 
     def pool3(self, x: Tensor) -> Tensor:

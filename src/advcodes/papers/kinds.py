@@ -17,6 +17,7 @@ class Kind:
 
     Attributes:
         name: that of the modules that draw it, in advcodes.pages.kinds, and study it, in advcodes.studies.kinds.
+        shows: what one sees in it, in words.
         needs: what its study is made from; a kind that needs nothing is drawn from results alone, without a study.
         options: keys of an item that this kind alone may have and its study depends on.
         page_options: such keys that its page alone depends on.
@@ -28,6 +29,7 @@ class Kind:
     """
 
     name: str
+    shows: str
     needs: tuple[Need, ...] = ()
     options: tuple[str, ...] = ()
     page_options: tuple[str, ...] = ()
@@ -43,31 +45,50 @@ class Kind:
 
 
 _DECLARED = (
-    Kind("table", needs=("samples",), page_options=("marks", "measures", "footnotes"), prints=True),
-    Kind("curves", page_options=("panels",), over_training=True),
-    Kind("grids", needs=("samples", "data")),
-    Kind("codes", needs=("networks", "data", "classifier"), options=("sides",)),
-    Kind("interpolation", needs=("networks", "data")),
-    Kind("priors", needs=("networks", "samples", "data")),
-    Kind("conditional", needs=("networks", "samples", "data", "classifier")),
-    Kind("sentences", needs=("networks", "data"), options=("sentences", "swap"), required=("sentences",)),
+    Kind(
+        "table",
+        "numbers over seeds, and samples",
+        needs=("samples",),
+        page_options=("marks", "measures", "footnotes"),
+        prints=True,
+    ),
+    Kind("curves", "a metric over training", page_options=("panels",), over_training=True),
+    Kind("grids", "samples beside real images", needs=("samples", "data")),
+    Kind("codes", "codes as points in the plane", needs=("networks", "data", "classifier"), options=("sides",)),
+    Kind("interpolation", "images between two images", needs=("networks", "data")),
+    Kind("priors", "points from noise over codes to data", needs=("networks", "samples", "data")),
+    Kind("conditional", "images asked for by class", needs=("networks", "samples", "data", "classifier")),
+    Kind(
+        "sentences",
+        "images asked for by sentence",
+        needs=("networks", "data"),
+        options=("sentences", "swap"),
+        required=("sentences",),
+    ),
     Kind(
         "reconstructions",
+        "images and their reconstructions",
         needs=("networks", "samples", "data"),
         options=("samples",),
         layouts=("pairs", "blocks", "rows"),
     ),
     Kind(
         "inpainting",
+        "images with a piece missing, and what is put there",
         needs=("networks", "data", "masks"),
         layouts=("models", "formation"),
         metrics=("inpainted_pixel_mse", "inpainted_feature_mse", "inpainted_seam"),
     ),
-    Kind("chains", needs=("networks", "data")),
-    Kind("attributes", needs=("networks", "data", "statements"), options=("attributes", "strength")),
-    Kind("energies", needs=("networks", "samples", "data")),
-    Kind("controller", metrics=("settling_images",)),
-    Kind("leaderboard"),
+    Kind("chains", "images encoded and decoded again and again", needs=("networks", "data")),
+    Kind(
+        "attributes",
+        "attributes changed by arithmetic of codes",
+        needs=("networks", "data", "statements"),
+        options=("attributes", "strength"),
+    ),
+    Kind("energies", "what a discriminator redraws", needs=("networks", "samples", "data")),
+    Kind("controller", "a controller over training", metrics=("settling_images",)),
+    Kind("leaderboard", "every method under one protocol"),
 )
 KINDS = {kind.name: kind for kind in _DECLARED}
 

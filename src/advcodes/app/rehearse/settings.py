@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -89,6 +88,7 @@ def _inception(path: Path) -> Iterator[None]:
     import torch
 
     from advcodes.extractors import inception
+    from advcodes.extractors.features import sha256
     from advcodes.metrics.extracted import fidelity
 
     if not path.exists():
@@ -104,8 +104,7 @@ def _inception(path: Path) -> Iterator[None]:
                 torch.nn.init.kaiming_normal_(module.weight)  # signals neither fade nor grow
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(net.state_dict(), path)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    weights = dataclasses.replace(inception.WEIGHTS, sha256=sha256)
+    weights = dataclasses.replace(inception.WEIGHTS, sha256=sha256(path))
     network = functools.cache(inception.network)  # to build it takes as long as a rehearsed training
     with mock.patch.object(inception, "WEIGHTS", weights), mock.patch.object(inception, "network", network):
         yield
