@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -14,13 +12,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from advcodes.build.provenance import write_atomically
 from advcodes.core.errors import AdvcodesError
 from advcodes.jobs import checkpoint
 from advcodes.jobs.memory import free, peak, reset_peak
 from advcodes.training.early_stopping import EarlyStopping
 from advcodes.training.loop import Loop
-from advcodes.training.train import LossLog, begin
+from advcodes.training.train import LossLog, begin, write_about
 
 AFFECTS_RESULTS = False
 FLOAT = 4  #: bytes of a weight, its gradient, and each of Adam's two moments
@@ -100,15 +97,7 @@ def rehearse(
         watch.steps.add(run.loop.step)
         watch.check(run.loop.step)
     method = run.loop.method
-    about = {
-        "config": {**config, "budget": {"images": images, "epochs": None}},
-        "examples": asdict(method.spec),
-        "steps": kept[-1],
-        "images": kept[-1] * batch_size,
-        "snapshots": kept,
-        "precision": run.loop.precision,
-    }
-    write_atomically(directory / "run.json", json.dumps(about, indent=1) + "\n")
+    write_about(directory, {**config, "budget": {"images": images, "epochs": None}}, run.loop, kept)
     parameters = sum(p.numel() for net in method.networks.values() for p in net.parameters())
     whole = run.used == batch_size
     facts = {

@@ -209,16 +209,8 @@ def train(
         if int(path.stem) >= final["step"]:
             path.unlink()
     keep = [*sorted(int(path.stem) for path in (directory / "snapshots").glob("*.pt")), final["step"]]
-    about = {
-        "config": config,
-        "examples": asdict(method.spec),
-        "steps": final["step"],
-        "images": final["step"] * settings["batch_size"],
-        "snapshots": keep,
-        "precision": loop.precision,
-        **({"early_stopping": {"stopped": last, "errors": watch.errors}} if watch else {}),
-    }
-    write_atomically(directory / "run.json", json.dumps(about, indent=1) + "\n")
+    stopped = {"early_stopping": {"stopped": last, "errors": watch.errors}} if watch else {}
+    write_about(directory, config, loop, keep, **stopped)
     files = ["networks.pt", "run.json", "losses.csv", *(f"snapshots/{s:09d}.pt" for s in keep[:-1])]
     parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in method.networks.items()}
     speed = (last - first) * batch_size / max(seconds, 1e-9)
@@ -333,3 +325,25 @@ class LossLog:
     def close(self) -> None:
         """Write the whole file once more: what is finished has every row."""
         self._write_all()
+
+
+def write_about(directory: Path, config: Mapping[str, Any], loop: Loop, steps: Sequence[int], **more: Any) -> None:
+    """Write ``run.json``: what :mod:`~advcodes.training.restore` and pages read of a run.
+
+    Args:
+        directory: of the run.
+        config: resolved, of the run.
+        loop: that trained it.
+        steps: of its snapshots; the last is that of its networks.
+        more: entries beside the usual ones.
+    """
+    about = {
+        "config": config,
+        "examples": asdict(loop.method.spec),
+        "steps": steps[-1],
+        "images": steps[-1] * config["training"]["batch_size"],
+        "snapshots": steps,
+        "precision": loop.precision,
+        **more,
+    }
+    write_atomically(directory / "run.json", json.dumps(about, indent=1) + "\n")
