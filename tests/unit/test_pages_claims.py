@@ -161,6 +161,25 @@ def test_an_improvement_in_training_is_paired_by_seed(tmp_path):
     assert "| at the end 4.00 ± 3.95 (3 seeds) | at the first snapshot 5.00 ± 4.00 (3 seeds) |" in page
 
 
+@pytest.mark.parametrize(
+    ("last", "verdict", "reason"),
+    [(3.0, "holds", "p < 0.05"), (4.5, "undecided", "ahead at 2 of 3 snapshots")],
+)
+def test_better_throughout_is_better_at_every_snapshot(tmp_path, last, verdict, reason):
+    """The means over snapshots decide, and the mean over seeds at each of them has a veto."""
+    ahead, behind = ([[v + d for d in (0.0, 0.01, 0.02)] for v in of] for of in ((1.0, 2.0, last), (8.0, 7.0, 4.0)))
+    found = judged(
+        tmp_path,
+        {"acl_gan": ahead[-1], "gan": behind[-1]},
+        claim=CLAIM | {"kind": "throughout", "item": "acl/fig8"},
+        declared=item(CURVES),
+        curves={"acl_gan": ahead, "gan": behind},
+    )["claims"][0]
+    assert (found["verdict"], found["reason"]) == (verdict, reason)
+    assert found["winner"]["values"][0] == pytest.approx((3.0 + last) / 3)
+    assert found["winner"]["label"].endswith(", all snapshots")
+
+
 def test_only_the_items_own_seeds_count(tmp_path):
     values = {"acl_gan": (1.0, 1.1, 1.2, 50.0, 50.0), "gan": (2.0, 2.1, 2.2)}
     claim = judged(tmp_path, values, seeds=[0, 1, 2])["claims"][0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from advcodes.core.statistics import Test, hedges_g, mean_sd, paired, welch
@@ -36,7 +37,9 @@ number of claims.
 A claim that a row is *not worse* names a margin, a share of the other row's mean: it {HOLDS} where the whole interval
 lies above minus the margin, {FAILS} where all of it lies below, and is undecided otherwise: a one-sided test at 2.5 %
 each way, while the p printed beside it is still that of the difference. A claim that a row *improves in training*
-compares its last snapshot with its first, by a paired t-test over seeds."""
+compares its last snapshot with its first, by a paired t-test over seeds. A claim that a row is better *throughout*
+compares means over all snapshots of a run, by Welch's test; it {HOLDS} only where the row has the better mean over
+seeds at every snapshot, too."""
 
 
 def verdict(
@@ -156,6 +159,16 @@ def counts(claims: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {v: verdicts.count(v) for v in VERDICTS}
 
 
+def _at_every(winners: Sequence[Result], losers: Sequence[Result], name: str, better: str) -> dict[str, str]:
+    """What is left of a difference of means over snapshots where some snapshots say otherwise."""
+    means = [[fmean(values) for values in zip(*([p[name] for p in r.curve] for r in runs), strict=True)]
+             for runs in (winners, losers)]  # fmt: skip
+    ahead = [(a < b) if better == "lower" else (a > b) for a, b in zip(*means, strict=True)]
+    if all(ahead):
+        return {}
+    return {"verdict": UNDECIDED, "reason": f"ahead at {sum(ahead)} of {len(ahead)} snapshots"}
+
+
 def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Result]) -> dict[str, Any]:
     if made is None:
         return {"dataset": None, "metric": None} | verdict([], [], "lower")
@@ -168,16 +181,24 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
     winners, losers = of(claim.winner), of(claim.loser or claim.winner)
     metric, wanted = None, deciding(claim, item)
     for run in [*losers, *winners]:  # a row can lack a metric of its column
-        values = run.curve[-1] if claim.kind == "falls" else run.metrics
+        values = run.curve[-1] if claim.kind in ("falls", "throughout") else run.metrics
         metric = only(wanted, values, f"{claim.item}, {served}, {run.variant}")
     name = metric or wanted  # without runs there is nothing to look up
     if claim.kind == "falls":
         sides = {"winner": [r.curve[-1][name] for r in winners], "loser": [r.curve[0][name] for r in winners]}
         labels = ("at the end", "at the first snapshot")
+    elif claim.kind == "throughout":
+        sides = {
+            side: [fmean(point[name] for point in r.curve) for r in runs]
+            for side, runs in (("winner", winners), ("loser", losers))
+        }
+        labels = (f"{item.rows[v].label}, all snapshots" for v in (claim.winner, claim.loser))
     else:
         sides = {"winner": [r.metrics[name] for r in winners], "loser": [r.metrics[name] for r in losers]}
         labels = (item.rows[claim.winner].label, item.rows[claim.loser or claim.winner].label)
     found = verdict(sides["winner"], sides["loser"], quantity(wanted).better, claim.kind, claim.margin)
+    if claim.kind == "throughout" and found["verdict"] == HOLDS:
+        found |= _at_every(winners, losers, name, quantity(wanted).better)
     for side, variant, label in zip(sides, (claim.winner, claim.loser), labels, strict=True):
         found[side] |= {"variant": variant, "label": label, "values": sides[side]}
     return {

@@ -325,10 +325,10 @@ class Claim(Model):
 
     id: str
     paper: str
-    kind: Literal["better", "not_worse", "falls"] = Field(
+    kind: Literal["better", "not_worse", "falls", "throughout"] = Field(
         "better",
-        description="`winner` is better than `loser`; is not worse by more than `margin`; or is better at the end of "
-        "its training than at the first snapshot",
+        description="`winner` is better than `loser`; is not worse by more than `margin`; is better at the end of "
+        "its training than at the first snapshot; or is better than `loser` at every snapshot",
     )
     item: str = Field(description="id of the item whose numbers decide")
     says: str = Field(description="the claim, in our words")
@@ -384,6 +384,6 @@ def check(claim: Claim, items: Mapping[str, Item]) -> None:
         here = f"column {claim.column!r} of {item.id}"
         raise ValueError(f".metric: {claim.metric!r} is not measured in {here} (measured: {', '.join(measured)})")
     metric = deciding(claim, item)
-    if claim.kind == "falls" and not quantity(metric).over_training:
+    if claim.kind in ("falls", "throughout") and not quantity(metric).over_training:
         whose = "" if claim.metric else " of its item"
-        raise ValueError(f".kind: 'falls' needs a metric over training, which {metric!r}{whose} is not")
+        raise ValueError(f".kind: {claim.kind!r} needs a metric over training, which {metric!r}{whose} is not")
