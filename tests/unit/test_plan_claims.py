@@ -38,7 +38,7 @@ def planned(tree: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     def fast(graph: Graph, *_: Any) -> Plan:
         rows = sorted({(r.dataset, r.variant) for r in graph.all_runs()})
         groups = (
-            Group(d, v, (0,), (), 3600, False, None if v == "acl_gan_gp" else Speed(1.0, "a test")) for d, v in rows
+            Group(d, v, (0,), (), 3600, False, None if v == "acl_gan_gp_1" else Speed(1.0, "a test")) for d, v in rows
         )
         return Plan("demo", (), tuple(groups), 1, 2)
 
