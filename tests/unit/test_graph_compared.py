@@ -95,7 +95,7 @@ def test_what_claims_name_is_there_at_every_scale(tree, scale):
 
 
 @pytest.mark.parametrize("scale", ["demo", "laptop", "paper"])
-@pytest.mark.parametrize("paper", ["acl"])
+@pytest.mark.parametrize("paper", ["acl", "khan"])
 def test_no_claim_of_these_papers_is_confounded(tree, paper, scale):
     """Each has control rows of equal rates, priors and updates, or names in what its rows differ."""
     tree["scale"] = scale

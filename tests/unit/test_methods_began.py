@@ -68,6 +68,16 @@ def test_without_its_other_terms_it_is_begans_controller_step_for_step():
     assert trace(Controller(1e-3), SCRIPT) == trace(Controller(1e-3, 0.0, 0.0), SCRIPT)
 
 
+@pytest.mark.parametrize(("gains", "most"), [((1e-3, 1e-5, 1e-5), 2e-5), ((0.05, 1.0, 1.0), 2.0)])
+def test_its_other_terms_telescope(gains: tuple[float, float, float], most: float):
+    """They add l2 e + l3 (e - e before) to the integral and nothing else: 1e-5 at the paper's gains (K-12)."""
+    whole, integral = trace(Controller(*gains, limits=None), SCRIPT), trace(Controller(gains[0], limits=None), SCRIPT)
+    e = np.array([0.0, *SCRIPT])
+    expected = gains[1] * e[1:] + gains[2] * np.diff(e)
+    np.testing.assert_allclose(np.subtract(whole, integral), expected, atol=1e-12)
+    assert most / 100 < np.abs(expected).max() < most
+
+
 def test_it_goes_on_where_it_was():
     whole, first, second = (Controller(0.3, 0.2, 0.1) for _ in range(3))
     expected = trace(whole, SCRIPT)

@@ -22,7 +22,9 @@ class Controller:
     """The weight k of generated images in the discriminator's loss, kept where two errors are in balance.
 
     ``k_t = k_{t-1} + l1 e_t + l2 (e_t - e_{t-1}) + l3 (e_t - 2 e_{t-1} + e_{t-2})`` (Khan Eq. 12), in float64 on the
-    device. With l2 = l3 = 0 it is BEGAN's proportional controller.
+    device. With l2 = l3 = 0 it is BEGAN's, which is integral: k is l1 times the sum of all errors. The other two terms
+    telescope to l2 e_t + l3 (e_t - e_{t-1}), as long as k meets no limit: at the paper's gains of 1e-5 next to nothing
+    (K-12).
 
     Args:
         integral: l1.
