@@ -180,6 +180,19 @@ def test_better_throughout_is_better_at_every_snapshot(tmp_path, last, verdict, 
     assert found["winner"]["label"].endswith(", all snapshots")
 
 
+@pytest.mark.parametrize(
+    ("values", "than", "verdict"),
+    [([0.4, 0.5, 0.45], 1, "holds"), ([0.9, 1.2, 1.0], 1, "undecided"), ([1.5, 1.6, 1.7], 1.0, "does not hold"),
+     ([0.4], 1, "undecided")],
+)  # fmt: skip
+def test_a_row_is_compared_with_a_number(tmp_path, values, than, verdict):
+    claim = {k: v for k, v in CLAIM.items() if k != "loser"} | {"kind": "beyond", "than": than}
+    found = judged(tmp_path, {"acl_gan": values}, claim=claim)["claims"][0]
+    assert found["verdict"] == verdict and found["loser"]["values"] == [than] * len(values)
+    page = claims.markdown({"scale": "demo", "claims": [found]}, {})
+    assert "by a one-sample t-test over seeds" in page.replace("\n", " ") and f"| the number {than}" in page
+
+
 def test_only_the_items_own_seeds_count(tmp_path):
     values = {"acl_gan": (1.0, 1.1, 1.2, 50.0, 50.0), "gan": (2.0, 2.1, 2.2)}
     claim = judged(tmp_path, values, seeds=[0, 1, 2])["claims"][0]

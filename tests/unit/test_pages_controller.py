@@ -123,7 +123,7 @@ def test_json_has_the_plotted_numbers(tmp_path: Path):
     }
     assert found["scores"]["settling_images"]["seeds"] == {"0": 2400, "1": 3200}
     assert list(found["scores"]) == [
-        "settling_images", "balance_share", "energy_ratio", "score_classifier", "fd_classifier",
+        "settling_images", "balance_share", "imbalance", "energy_ratio", "score_classifier", "fd_classifier",
     ]  # fmt: skip
     assert content["columns"]["cifar10"]["protocol"]["settling_points"] == 2
 

@@ -123,6 +123,15 @@ class BEGAN(Method):
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
         return self.decode(self.codes(n, generator))
 
+    def imagined(self, n: int, generator: Generator | None = None) -> Tensor:
+        """``n`` images as the discriminator sees them in training, which may leave the value range."""
+        return self.generator(self.codes(n, generator))
+
+    @property
+    def balance(self) -> float:
+        """Energy of generated images over that of real ones where the controller's error is 0."""
+        return float(self.config.diversity)
+
     def generated(self, step: Step) -> Tensor:
         """x_g, the generator's images of this step, the same for all phases."""
         return step.once("generated", ("generator",), lambda: self.generator(self.codes(len(step.images))))
@@ -243,6 +252,19 @@ class VAEBEGANLSM(BEGANLSM):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))
+
+    def reimagined(self, x: Tensor, generator: Generator | None = None) -> Tensor:
+        """Images of codes drawn for images ``x`` [N, C, H, W], as in training; they may leave the value range."""
+        import torch
+
+        mean, log_variance = self.encoder(x).float().chunk(2, dim=1)
+        noise = torch.randn(mean.shape, generator=generator, device="cpu" if generator else mean.device).to(mean)
+        return self.generator(mean + (log_variance / 2).exp() * noise)
+
+    @property
+    def balance(self) -> float:
+        """That of :class:`BEGAN` with L_g + alpha L_v in place of L_g, where both energies are alike (Khan Eq. 10)."""
+        return float(self.config.diversity / (1 + self.config.vae_weight))
 
     def posterior(self, step: Step) -> Tensor:
         """Means and logarithms of variances of the images' codes, [N, 2 d]."""

@@ -21,7 +21,8 @@ from advcodes.metrics.registry import register
 if TYPE_CHECKING:
     import numpy as np
 
-SETTLING_IMAGES, BALANCE_SHARE, ENERGY_RATIO = "settling_images", "balance_share", "energy_ratio"
+SETTLING_IMAGES, BALANCE_SHARE = "settling_images", "balance_share"
+IMBALANCE, ENERGY_RATIO = "imbalance", "energy_ratio"
 LOG = "losses.csv"
 #: Of the log: the controller's weight k, its error e (Khan Eq. 11), and the convergence measure L_d + |e|.
 COLUMNS = {name: f"discriminate/{name}" for name in ("k", "balance", "convergence")}
@@ -48,6 +49,7 @@ class SettlingTime(Metric):
     quantities = (
         Quantity(SETTLING_IMAGES, "lower", needed=_NEEDED),
         Quantity(BALANCE_SHARE, "higher", needed=_NEEDED),
+        Quantity(IMBALANCE, "lower", needed=_NEEDED),
         Quantity(ENERGY_RATIO, "lower", needed=_NEEDED),
     )
     needs = ("log",)
@@ -69,6 +71,11 @@ class SettlingTime(Metric):
             return (
                 f"share of the training in which the error of BEGAN's controller, {error}, was within {band}, both as "
                 f"means over {over} (our own choice: no paper reports it)"
+            )
+        if name == IMBALANCE:
+            return (
+                f"size of the error of BEGAN's controller, {error}, at the end of training, as a share of eta L_d, "
+                f"both as means over {over} (our own choice: no paper reports it)"
             )
         if name == ENERGY_RATIO:
             return (
@@ -207,8 +214,9 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
     Returns:
         ``metrics``: ``settling_images`` (images seen at the end of the first window from which on the relative error
         of every window is within the band; those of the whole training where that of the last is not),
-        ``balance_share`` (share of windows within the band) and ``energy_ratio`` (of generated over real images in the
-        last window). And ``protocol``: ``settled``, ``settling_band``, ``settling_window`` (images),
+        ``balance_share`` (share of windows within the band), and of the last window ``imbalance`` (size of the relative
+        error) and ``energy_ratio`` (of generated over real images). And ``protocol``: ``settled``, ``settling_band``,
+        ``settling_window`` (images),
         ``settling_points`` (logged points of a window), ``settling_every`` (images from one to the next) and
         ``settling_diversity`` (eta).
 
@@ -238,6 +246,7 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
     metrics = {
         SETTLING_IMAGES: course.total if found is None else found,
         BALANCE_SHARE: float((np.abs(relative[whole]) <= band).mean()),
+        IMBALANCE: float(abs(relative[-1])),
         ENERGY_RATIO: float(diversity * (1 - relative[-1]) / (1 + alpha)),
     }
     protocol = {

@@ -39,7 +39,8 @@ lies above minus the margin, {FAILS} where all of it lies below, and is undecide
 each way, while the p printed beside it is still that of the difference. A claim that a row *improves in training*
 compares its last snapshot with its first, by a paired t-test over seeds. A claim that a row is better *throughout*
 compares means over all snapshots of a run, by Welch's test; it {HOLDS} only where the row has the better mean over
-seeds at every snapshot, too."""
+seeds at every snapshot, too. A claim about *one row and a number* compares the two, by a one-sample t-test over
+seeds."""
 
 
 def verdict(
@@ -49,7 +50,8 @@ def verdict(
 
     Args:
         winner: a metric's value for each seed of the row that is claimed to be better.
-        loser: the same for the other row; for ``falls``, of the same row at the start, seed by seed.
+        loser: the same for the other row; for ``falls``, of the same row at the start, and for ``beyond`` the number,
+            seed by seed.
         better: ``lower`` or ``higher`` values are better.
         kind: of the claim, see :class:`~advcodes.papers.items.Claim`.
         margin: of ``not_worse``, as a share of the loser's mean.
@@ -75,7 +77,7 @@ def verdict(
     found["hedges_g"] = hedges_g(a, b)
     if min(len(a), len(b)) < 2:
         return found | {"reason": "fewer than 2 seeds"}
-    test = paired(a, b) if kind == "falls" else welch(a, b)
+    test = paired(a, b) if kind in ("falls", "beyond") else welch(a, b)
     if test is None:
         return found | {"reason": "tie" if difference == 0 else "no spread over seeds, so no test"}
     found |= {"p": test.p, "low": test.low, "high": test.high}
@@ -187,6 +189,10 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
     if claim.kind == "falls":
         sides = {"winner": [r.curve[-1][name] for r in winners], "loser": [r.curve[0][name] for r in winners]}
         labels = ("at the end", "at the first snapshot")
+    elif claim.than is not None:
+        own = [r.metrics[name] for r in winners]
+        sides = {"winner": own, "loser": [claim.than] * len(own)}
+        labels = (item.rows[claim.winner].label, "the number")
     elif claim.kind == "throughout":
         sides = {
             side: [fmean(point[name] for point in r.curve) for r in runs]

@@ -325,10 +325,11 @@ class Claim(Model):
 
     id: str
     paper: str
-    kind: Literal["better", "not_worse", "falls", "throughout"] = Field(
+    kind: Literal["better", "not_worse", "falls", "throughout", "beyond"] = Field(
         "better",
         description="`winner` is better than `loser`; is not worse by more than `margin`; is better at the end of "
-        "its training than at the first snapshot; or is better than `loser` at every snapshot",
+        "its training than at the first snapshot; is better than `loser` at every snapshot; or is better than the "
+        "number `than`",
     )
     item: str = Field(description="id of the item whose numbers decide")
     says: str = Field(description="the claim, in our words")
@@ -337,6 +338,7 @@ class Claim(Model):
     winner: str = Field(description="variant that the paper says is better")
     loser: str | None = Field(None, description="the other one; none where the claim is about one")
     margin: Positive | None = Field(None, description="of `not_worse`, as a share of the loser's mean")
+    than: Real | None = Field(None, description="of `beyond`: the number")
     differs: list[str] = Field(
         ["method"],
         description="settings that it is about, in which its rows may differ (`method`, `latent_dim`, `architecture`, "
@@ -348,11 +350,18 @@ class Claim(Model):
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Claim:
-        if (self.loser is None) != (self.kind == "falls"):
+        if (self.loser is None) != self.alone:
             raise ValueError(f"loser: {'missing' if self.loser is None else 'goes not'} with `kind: {self.kind}`")
         if (self.margin is None) == (self.kind == "not_worse"):
             raise ValueError(f"margin: {'missing' if self.margin is None else 'goes not'} with `kind: {self.kind}`")
+        if (self.than is None) == (self.kind == "beyond"):
+            raise ValueError(f"than: {'missing' if self.than is None else 'goes not'} with `kind: {self.kind}`")
         return self
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is about one row, whose runs are compared with themselves or with a number."""
+        return self.kind in ("falls", "beyond")
 
 
 def deciding(claim: Claim, item: Item) -> Metric:

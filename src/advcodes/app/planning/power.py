@@ -239,7 +239,7 @@ class _Spreads:
     def __init__(self, claims: Any):
         self._known: dict[str, dict[tuple[str, str], float]] = {}
         for claim in claims:
-            for side in ("winner", "loser") if claim["metric"] and claim["kind"] != "falls" else ():
+            for side in ("winner", "loser") if claim["metric"] and claim["kind"] not in ("falls", "beyond") else ():
                 values, variant = claim[side]["values"], claim[side]["variant"]
                 if len(values) > 1 and fmean(values):
                     row = (claim["dataset"], variant)
@@ -259,7 +259,7 @@ def _seen(claim: Claim, found: Mapping[str, Any] | None, spreads: _Spreads, sour
         return None
     effect = (fmean(winner) - fmean(loser)) * (-1 if found["better"] == "lower" else 1) / base
     seeds = f"{source}, {len(winner)} and {count(len(loser), 'seed')}"
-    if claim.kind == "falls":
+    if claim.alone:
         differences = [a - b for a, b in zip(winner, loser, strict=True)]
         spread = stdev(differences) / base if len(differences) > 1 else 0.0
     elif min(len(winner), len(loser)) > 1:
@@ -274,7 +274,7 @@ def _seen(claim: Claim, found: Mapping[str, Any] | None, spreads: _Spreads, sour
 
 def _seeds(claim: Claim, seen: Seen, margin: float, most: int) -> tuple[int | None, str]:
     """The fewest seeds a row, and what they are to show; of those that are too many, which would be fewest."""
-    effect, pairs = seen.effect / seen.spread, claim.kind == "falls"
+    effect, pairs = seen.effect / seen.spread, claim.alone
     if claim.kind == "not_worse":
         room = (claim.margin or 0) / seen.spread
         inferior: Callable[[int], float] = partial(power_to_differ, effect=effect + room)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from advcodes.pages.request import Request
 
-BESIDE = ("balance_share", "energy_ratio", "is", "fid")  #: metrics that are printed beside the item's
+BESIDE = ("balance_share", "imbalance", "energy_ratio", "is", "fid")  #: metrics that are printed beside the item's
 POINTS = 200  #: of a line, at most: evenly chosen, the last among them
 _DIGITS = 5
 _WIDEST = 3.6  #: points of the first row's line
@@ -70,7 +70,9 @@ def content(request: Request) -> dict[str, Any]:
                 for r in results
             },
             "scores": given.scores(
-                results, figure["columns"][column]["metric"], ("balance_share", "energy_ratio", "is", "fid")
+                results,
+                figure["columns"][column]["metric"],
+                ("balance_share", "imbalance", "energy_ratio", "is", "fid"),
             ),
         }
     return figure
