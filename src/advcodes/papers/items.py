@@ -163,6 +163,11 @@ class Item(Model):
         {}, description="attributes that are added to images; a list, or one for each dataset; all unless given"
     )
     strength: Positive = Field(1, description="factor on the difference of codes that adds an attribute")
+    edits: Literal["images", "samples"] = Field(
+        "images",
+        description="what attributes are added to: test images that lack them; or samples, and then they are taken "
+        "from those that have them, too",
+    )
     notes: list[str] = []
 
     @model_validator(mode="after")

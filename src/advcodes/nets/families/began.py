@@ -2,7 +2,8 @@
 
 Convolutions of 3x3 with ELU, no batch norm, no dropout and no transposed convolutions. All maps end at 8x8: a side of
 32 has three stages, and each doubling one more, unless the architecture says how many (``pairs``). Other sides are
-padded to the next one with the lowest value (**assumed**). Nothing normalises what passes, so all depends on initial weights: Xavier's, as in the published code.
+padded to the next one with the lowest value (**assumed**). Nothing normalises what passes, so all depends on initial
+weights: Xavier's, as in the published code.
 """
 
 from __future__ import annotations
