@@ -193,6 +193,16 @@ def test_a_row_is_compared_with_a_number(tmp_path, values, than, verdict):
     assert "by a one-sample t-test over seeds" in page.replace("\n", " ") and f"| the number {than}" in page
 
 
+def test_two_numbers_go_together_over_training():
+    """Rank correlations over snapshots, one a seed, against 0; one that never changes goes with nothing."""
+    rising = [1.0, 2.0, 4.0, 8.0, 9.0]
+    found = [claims._rank_correlation([rising, other]) for other in ([1, 2, 3, 4, 5], [1, 2, 3, 5, 4], [2, 1, 3, 4, 5])]
+    assert found == pytest.approx([1.0, 0.9, 0.9])
+    assert claims.verdict(found, [0.0] * 3, "higher", "together")["verdict"] == "holds"
+    assert claims.verdict([-f for f in found], [0.0] * 3, "higher", "together")["verdict"] == "does not hold"
+    assert claims._rank_correlation([rising, [3.0] * 5]) == 0.0
+
+
 def test_only_the_items_own_seeds_count(tmp_path):
     values = {"acl_gan": (1.0, 1.1, 1.2, 50.0, 50.0), "gan": (2.0, 2.1, 2.2)}
     claim = judged(tmp_path, values, seeds=[0, 1, 2])["claims"][0]

@@ -40,7 +40,7 @@ each way, while the p printed beside it is still that of the difference. A claim
 compares its last snapshot with its first, by a paired t-test over seeds. A claim that a row is better *throughout*
 compares means over all snapshots of a run, by Welch's test; it {HOLDS} only where the row has the better mean over
 seeds at every snapshot, too. A claim about *one row and a number* compares the two, by a one-sample t-test over
-seeds."""
+seeds; so does a claim that two metrics *go together*, of their rank correlation over a run's snapshots and 0."""
 
 
 def verdict(
@@ -50,8 +50,8 @@ def verdict(
 
     Args:
         winner: a metric's value for each seed of the row that is claimed to be better.
-        loser: the same for the other row; for ``falls``, of the same row at the start, and for ``beyond`` the number,
-            seed by seed.
+        loser: the same for the other row; for ``falls``, of the same row at the start, and for ``beyond`` the number
+            (for ``together`` 0), seed by seed.
         better: ``lower`` or ``higher`` values are better.
         kind: of the claim, see :class:`~advcodes.papers.items.Claim`.
         margin: of ``not_worse``, as a share of the loser's mean.
@@ -77,7 +77,7 @@ def verdict(
     found["hedges_g"] = hedges_g(a, b)
     if min(len(a), len(b)) < 2:
         return found | {"reason": "fewer than 2 seeds"}
-    test = paired(a, b) if kind in ("falls", "beyond") else welch(a, b)
+    test = paired(a, b) if kind in ("falls", "beyond", "together") else welch(a, b)
     if test is None:
         return found | {"reason": "tie" if difference == 0 else "no spread over seeds, so no test"}
     found |= {"p": test.p, "low": test.low, "high": test.high}
@@ -161,6 +161,15 @@ def counts(claims: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {v: verdicts.count(v) for v in VERDICTS}
 
 
+def _rank_correlation(curves: Sequence[Sequence[float]]) -> float:
+    """Spearman's, of two numbers over a run's snapshots; 0 where one of them never changes."""
+    from scipy.stats import spearmanr
+
+    if any(len(set(curve)) < 2 for curve in curves):
+        return 0.0
+    return float(spearmanr(*curves).statistic)
+
+
 def _at_every(winners: Sequence[Result], losers: Sequence[Result], name: str, better: str) -> dict[str, str]:
     """What is left of a difference of means over snapshots where some snapshots say otherwise."""
     means = [[fmean(values) for values in zip(*([p[name] for p in r.curve] for r in runs), strict=True)]
@@ -183,12 +192,19 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
     winners, losers = of(claim.winner), of(claim.loser or claim.winner)
     metric, wanted = None, deciding(claim, item)
     for run in [*losers, *winners]:  # a row can lack a metric of its column
-        values = run.curve[-1] if claim.kind in ("falls", "throughout") else run.metrics
+        values = run.curve[-1] if claim.kind in ("falls", "throughout", "together") else run.metrics
         metric = only(wanted, values, f"{claim.item}, {served}, {run.variant}")
     name = metric or wanted  # without runs there is nothing to look up
     if claim.kind == "falls":
         sides = {"winner": [r.curve[-1][name] for r in winners], "loser": [r.curve[0][name] for r in winners]}
         labels = ("at the end", "at the first snapshot")
+    elif claim.goes_with is not None:
+        other = [only(claim.goes_with, r.curve[-1], f"{claim.item}, {served}, {r.variant}") for r in winners]
+        own = [
+            _rank_correlation([[p[n] for p in r.curve] for n in (name, o)]) for r, o in zip(winners, other, strict=True)
+        ]
+        sides = {"winner": own, "loser": [0.0] * len(own)}
+        labels = (f"rank correlation with `{claim.goes_with}`", "none")
     elif claim.than is not None:
         own = [r.metrics[name] for r in winners]
         sides = {"winner": own, "loser": [claim.than] * len(own)}
@@ -198,11 +214,13 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
             side: [fmean(point[name] for point in r.curve) for r in runs]
             for side, runs in (("winner", winners), ("loser", losers))
         }
-        labels = (f"{item.rows[v].label}, all snapshots" for v in (claim.winner, claim.loser))
+        one, two = (item.rows[v].label for v in (claim.winner, claim.loser or claim.winner))
+        labels = (f"{one}, all snapshots", f"{two}, all snapshots")
     else:
         sides = {"winner": [r.metrics[name] for r in winners], "loser": [r.metrics[name] for r in losers]}
         labels = (item.rows[claim.winner].label, item.rows[claim.loser or claim.winner].label)
-    found = verdict(sides["winner"], sides["loser"], quantity(wanted).better, claim.kind, claim.margin)
+    better = "higher" if claim.goes_with else quantity(wanted).better
+    found = verdict(sides["winner"], sides["loser"], better, claim.kind, claim.margin)
     if claim.kind == "throughout" and found["verdict"] == HOLDS:
         found |= _at_every(winners, losers, name, quantity(wanted).better)
     for side, variant, label in zip(sides, (claim.winner, claim.loser), labels, strict=True):

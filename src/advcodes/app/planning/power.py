@@ -239,7 +239,7 @@ class _Spreads:
     def __init__(self, claims: Any):
         self._known: dict[str, dict[tuple[str, str], float]] = {}
         for claim in claims:
-            for side in ("winner", "loser") if claim["metric"] and claim["kind"] not in ("falls", "beyond") else ():
+            for side in ("winner", "loser") if claim["metric"] and claim["kind"] in ("better", "not_worse") else ():
                 values, variant = claim[side]["values"], claim[side]["variant"]
                 if len(values) > 1 and fmean(values):
                     row = (claim["dataset"], variant)
