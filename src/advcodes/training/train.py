@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from advcodes.build.provenance import UNFINISHED, Artifact, write_atomically
+from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.build.writing import REMEDY, reason, written
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError, Interrupted
@@ -42,13 +42,13 @@ def make(
 ) -> tuple[list[str], dict[str, Any]]:
     """Train the run of a `train/...` artifact; see :func:`train`.
 
-    It is made in the subdirectory `unfinished`, which DVC does not touch (.dvcignore): `dvc exp run` deletes what
-    dvc.lock does not name, and would delete the checkpoint of a killed run. The caller removes it when all is done.
+    It is made in `artifact.unfinished`, which is no output of DVC's: `dvc exp run` deletes what dvc.lock does not name,
+    and would delete the checkpoint of a killed run. The caller removes it when all is done.
     """
     for old in ("networks.pt", "run.json", "losses.csv", SENTENCES):
         (artifact.directory / old).unlink(missing_ok=True)
     shutil.rmtree(artifact.directory / "snapshots", ignore_errors=True)
-    work, inputs = artifact.directory / UNFINISHED, artifact.inputs
+    work, inputs = artifact.unfinished, artifact.inputs
     text = inputs["text"].directory if "text" in inputs else None
     with device.claimed(machine) as where:
         files, facts = train(
