@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,9 +82,16 @@ def differences(reference: Path, root: Path, asked: tuple[str, ...]) -> Iterator
 
 
 def leave_partial(reference: Project, project: Project, random: Random) -> None:
-    """Give a project some of the reference's finished results."""
+    """Give a project some of the reference's finished results, as a killed call leaves them that recorded nothing."""
     for manifest in sorted((reference.root / "data").rglob("manifest.json")):
         if "reports" not in manifest.parts and random.random() < 0.5:
-            name = json.loads(manifest.read_text())["spec"]["id"].replace("/", "-")
-            for place in (manifest.parent, reference.root / "data/finished" / name):
-                shutil.copytree(place, project.root / place.relative_to(reference.root), dirs_exist_ok=True)
+            record = json.loads(manifest.read_text())
+            here = project.root / manifest.parent.relative_to(reference.root)
+            shutil.copytree(manifest.parent, here, dirs_exist_ok=True)
+            second = project.root / "data/finished" / record["spec"]["id"].replace("/", "-")
+            second.mkdir(parents=True)
+            shutil.copy2(manifest, second / "record.json")
+            for name in record["files"]:
+                link = second / "files" / name
+                link.parent.mkdir(parents=True, exist_ok=True)
+                os.link(here / name, link)
