@@ -108,6 +108,11 @@ class Training(Model):
     early_stopping: EarlyStoppingConfig | None = Field(
         None, description="stop on held-out reconstructions; null: never"
     )
+    diverged: Literal["stop", "keep"] = Field(
+        "stop",
+        description="a run that diverges is an error, or a result: of its last snapshot whose numbers are finite, and "
+        "pages say when it diverged",
+    )
 
 
 class Budget(Model):

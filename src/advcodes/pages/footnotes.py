@@ -7,7 +7,7 @@ from typing import Any
 
 from advcodes.metrics.registry import metric_of, metrics, parse
 from advcodes.pages import text
-from advcodes.pages.content import UPDATED, measured_on, measures, ran
+from advcodes.pages.content import UPDATED, ended, label, measured_on, measures, ran
 from advcodes.papers.items import FRONT_ITEM
 
 _FILES = {"json": "every seed's values and their protocols", "tex": "LaTeX", "svg": "the picture, to be enlarged"}
@@ -36,6 +36,13 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
             notes.append(
                 f"**Early stopping**: of rows that have it, those networks count that reconstructed held-out images "
                 f"best, out of {_span(stopped)} images seen."
+            )
+    for dataset, column in by_dataset.items():
+        for variant in column.get("diverged", ()):
+            row = content["rows"][variant]
+            notes.append(
+                f"**{label(row)}** {ended(column, variant)} on {text.dataset(dataset)}: a result, whose numbers and "
+                "images are those of the last snapshot before, all of whose weights are finite."
             )
     ours = measured_on(content)
     notes += [f"**Metric**: {sentence}" for sentence in descriptions(_with(columns, ours), set().union(*ours.values()))]
