@@ -109,3 +109,14 @@ def test_scale_paper_has_the_published_ratios_of_updates(tree: dict[str, Any]):
     assert updates("svhn_extra", "gali_4_svhn") == updates("svhn_extra", "gali_pt_svhn") == (531_100,) * 3
     assert updates("celeba_64", "gali_4_celeba") == (162_700,) * 3
     assert updates("celeba_64", "gali_pt_celeba") == (406_900,) * 3
+
+
+def test_errors_are_of_all_test_images_at_scale_paper(tree: dict[str, Any], graph: Graph):
+    def images(graph: Graph, dataset: str, variant: str, metric: str) -> int:
+        run = Run(graph.params.scale, dataset, variant, 0)
+        return graph.metrics(run).config[metric]["n_images"]
+
+    paper = Graph(resolve({**tree, "scale": "paper"}))
+    assert images(paper, "svhn_extra", "gali_4_svhn", "feature_error") >= 26_032
+    assert images(paper, "celeba_64", "gali_mix", "inpainting") >= 19_962
+    assert images(graph, "digits", "gali_4_svhn", "feature_error") == 10_000

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +165,13 @@ def measured_on(content: Mapping[str, Any]) -> dict[str, set[str]]:
     for name, column in ran(content).items():
         found.setdefault(column["served_by"], set()).update(m["metric"] for m in measures(content, name))
     return found
+
+
+def once(names: Iterable[str]) -> list[str]:
+    """Full names of metrics, each once, and none that another one repeats: an error is printed in one unit."""
+    every = list(dict.fromkeys(names))
+    repeated = {quantity(parse(name)[0]).repeats for name in every}
+    return [name for name in every if parse(name)[0] not in repeated]
 
 
 def _floor_of(runs: Sequence[Result]) -> dict[str, Any]:

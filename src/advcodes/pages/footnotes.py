@@ -7,7 +7,7 @@ from typing import Any
 
 from advcodes.metrics.registry import metric_of, metrics, parse
 from advcodes.pages import text
-from advcodes.pages.content import UPDATED, ended, label, measured_on, measures, ran
+from advcodes.pages.content import UPDATED, ended, label, measured_on, measures, once, ran
 from advcodes.papers.items import FRONT_ITEM
 
 _FILES = {"json": "every seed's values and their protocols", "tex": "LaTeX", "svg": "the picture, to be enlarged"}
@@ -172,7 +172,8 @@ def origin(content: Mapping[str, Any], files: Sequence[str]) -> str:
 def other_metrics(content: Mapping[str, Any]) -> list[str]:
     """Sentences on every metric but those that the columns measure."""
     columns, main = ran(content), measured_on(content)
-    others = {d: {m for c in columns.values() if c["served_by"] == d for m in c["metrics"]} - main[d] for d in main}
+    found = {d: [m for c in columns.values() if c["served_by"] == d for m in c["metrics"]] for d in main}
+    others = {d: set(once([*main[d], *names])) - main[d] for d, names in found.items()}
     return descriptions(_with(columns, others), set().union(*others.values()))
 
 
