@@ -43,7 +43,7 @@ def content(request: Request) -> dict[str, Any]:
     for i, (variant, row) in enumerate(figure["rows"].items()):
         row["style"] = lines.style(request.item, variant, i)
     for row, column, results in request.cells(figure, "gradients"):
-        runs = {}
+        runs: dict[str, dict[str, Any]] = {}
         for result in results:
             images, norms = (_thinned(values.tolist()) for values in read(request.run(result)))
             runs[str(result.seed)] = {"images": images, "norms": norms}
@@ -74,7 +74,8 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
         for row in figure["rows"].values():
             for i, run in enumerate(row["gradients"].get(name, {"runs": {}})["runs"].values()):
                 color, named = lines.color(row["style"]), {"label": label(row)} if i == 0 else {}
-                panel.plot(run["images"], run["norms"], color=color, linestyle=row["style"]["line"], **named)
+                line = {"color": color, "linestyle": row["style"]["line"], "marker": ".", "markersize": 3}
+                panel.plot(run["images"], run["norms"], **line, **named)
                 if "diverged" in run:
                     panel.plot(run["diverged"], run["norms"][-1], color=color, marker="X", markersize=9)
         if not panel.lines:
