@@ -127,6 +127,9 @@ def test_styles_of_the_declared_figure_are_the_paper_s():
         "acl_gan": ("blue", "solid"),
         "wgan_gp": ("red", "dashed"),
         "acl_gan_gp": ("red", "solid"),
+        "acl_gan_alg1": ("blue", "dotted"),  # from here on ours
+        "wgan_gp_1": ("orange", "dashed"),
+        "acl_gan_gp_1": ("orange", "dotted"),
     }
 
 
