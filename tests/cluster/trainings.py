@@ -10,9 +10,8 @@ import psutil
 from workflow.project import Process, Project
 
 PROFILE = ("snakemake", "--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1")
-RUN = Path("data/runs/demo/digits/gan/seed0")
-TRAIN = str(RUN / "manifest.json")
-CHECKPOINT = RUN / "unfinished/checkpoint.pt"
+TRAIN = "data/runs/demo/digits/gan/seed0/manifest.json"
+CHECKPOINT = Path("data/unfinished/train-demo-digits-gan-seed0/checkpoint.pt")
 IMAGES = 64 * 300
 
 
