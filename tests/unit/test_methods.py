@@ -118,7 +118,7 @@ def test_learning_rates_follow_the_role(name: str):
     loop = Loop(method, method.phases(method.config))
     for phase in loop.phases:
         groups = loop.optimisers[phase.name].param_groups
-        assert [g["lr"] for g in groups] == [rates[role] for role in phase.updates]
+        assert [g["lr"] for g in groups] == [rates[role] * phase.rates.get(role, 1.0) for role in phase.updates]
 
 
 @pytest.mark.parametrize("name", METHODS)
