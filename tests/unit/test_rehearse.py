@@ -49,7 +49,7 @@ def test_a_small_figure_is_made_at_scale_paper(found: Rehearsal):
 def test_the_page_says_what_was_made_and_what_it_takes(found: Rehearsal):
     text = page(found, [ITEM])
     assert "**1 tables and figures, 1 datasets, 4 trainings, 4 sets of metrics and 1 studies: nothing failed.**" in text
-    assert f"| `{ITEM}` | 2 | " in text and "| gaussians | `acl_ae_1mode` | " in text
+    assert f"| `{ITEM}` | 4 | " in text and "| gaussians | `acl_ae_1mode` | " in text
     assert "What failed" not in text
     broken = Rehearsal("paper", [ITEM], {
         "prepared/x": Stage("prepared/x", 1.0, "no such file"),
