@@ -66,6 +66,8 @@ READINGS: dict[str, dict[str, dict[str, Any]]] = {  # by module of advcodes.meth
         "one step of the approximator": {"approximator_steps": 1},
         "five steps of the approximator": {"approximator_steps": 5},
         "uniform noise": {"prior": "uniform"},
+        "beta2 0.999 (ALI's)": {"optimiser": {"betas": [0.5, 0.999]}},
+        "beta2 0.1 (as printed)": {"optimiser": {"betas": [0.5, 0.1]}},
     },
 }
 
