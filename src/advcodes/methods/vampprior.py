@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -37,9 +37,10 @@ class VampPrior(VAE):
 
     Without pseudo-inputs p(c) is N(0, I), in all else the same: the VAE beside which a learned prior can be judged.
 
-    It differs from the authors' code in more ways. Plain Adam: theirs normalises gradients tensor by tensor. No early
-    stopping (patience 50): every row of a table has the same budget. The warm-up grows with each batch, not with each
-    epoch, and takes as large a share of the run as theirs of the longest. Samples choose k at random: theirs take the first ones. The outer bins of the likelihood take the tails.
+    It differs from the authors' code in more ways. Plain Adam: theirs normalises gradients tensor by tensor. No
+    early stopping (patience 50): every row of a table has the same budget. The warm-up grows with each batch, not
+    with each epoch, and takes as large a share of the run as theirs of the longest. Samples choose k at random:
+    theirs take the first ones. The outer bins of the likelihood take the tails.
     """
 
     class Config(VAE.Config):
