@@ -51,6 +51,7 @@ READINGS: dict[str, dict[str, dict[str, Any]]] = {  # by module of advcodes.meth
         "without Q (weight of Eq. 7 is 0)": {"information_weight": 0.0},
         "L_rec of pixels": {"perceptual": False},
         "features before the logit": {"features": "last"},
+        "L_rec by statistics in common": {"shared_statistics": True},
         "lambda 0.1": {"reconstruction_weight": 0.1},
         "reconstructions are fakes, too": {"reconstructions_are_fakes": True},
         "stochastic encoder": {"stochastic_encoder": True},
