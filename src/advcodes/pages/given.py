@@ -14,6 +14,7 @@ from advcodes.pages.content import head, label, ran, write_pages
 from advcodes.pages.footnotes import descriptions, footnotes, origin
 from advcodes.pages.pictures import images, scatter
 from advcodes.pages.results import Result
+from advcodes.studies.shared import DRAWN, DRAWN_MORE
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
@@ -22,6 +23,16 @@ if TYPE_CHECKING:
 SCORES = (*CONDITIONAL, "fid")
 NUMBERS = "**Numbers**: mean ± sample standard deviation over seeds."
 AUTOENCODED = ("mse", "fid")  #: how good reconstructions and samples are
+
+
+def drawn(figure: Mapping[str, Any]) -> str:
+    """Which real images a figure shows, in words."""
+    return DRAWN_MORE if figure.get("more") else DRAWN
+
+
+def first(figure: Mapping[str, Any]) -> str:
+    """Which samples a figure shows, in a word."""
+    return "next" if figure.get("more") else "first"
 
 
 def write(
