@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from advcodes.core.statistics import mean_sd
 from advcodes.metrics.conditional import CONDITIONAL
+from advcodes.metrics.noise_diversity import NOISE_DIVERSITY
 from advcodes.metrics.registry import parse
 from advcodes.pages import text
 from advcodes.pages.content import head, label, ran, write_pages
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from advcodes.pages.request import Request
 
 #: Metrics that say whether images show what they were asked for, and how good they are.
-SCORES = (*CONDITIONAL, "fid")
+SCORES = (*CONDITIONAL, NOISE_DIVERSITY, "fid")
 NUMBERS = "**Numbers**: mean ± sample standard deviation over seeds."
 AUTOENCODED = ("mse", "fid")  #: how good reconstructions and samples are
 
