@@ -146,7 +146,7 @@ def test_runs_that_are_asked_something_are_read_by_classifiers(
     assert set(made.inputs) == {"samples", "run", "extractor", "reference"} | roles
     read = bool({"classifier", "statements"} & roles)
     assert made.config.get("conditioned_on") == (registry.method(method).conditioned_on if read else None)
-    assert ("advcodes.metrics.conditional" in made.spec["code"]) == read
+    assert ("advcodes.metrics.noise_diversity" in made.spec["code"]) == bool(roles), "of all that are asked something"
     assert made.modules[0] == "advcodes.evaluation.evaluate", "the module that makes it"
     if "classifier" in roles:
         assert made.inputs["classifier"].key == graph.classifier(dataset).key
