@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from advcodes.metrics.base import Candidate, Metric, Quantity, Subject
-from advcodes.metrics.conditional import read_conditions
+from pydantic import Field
+
+from advcodes.core.schema import Count, Model
+from advcodes.methods.base import Conditional
+from advcodes.metrics.base import Candidate, Metric, Quantity, Subject, Trained
 from advcodes.metrics.registry import register
 
 if TYPE_CHECKING:
@@ -21,11 +24,17 @@ IGNORED = 0.25  #: of real images' spread; below it, samples of one condition ar
 class NoiseDiversity(Metric):
     """Spread of samples that have the same condition, over that of real images: 0 where noise is ignored."""
 
+    class Config(Model):
+        """What is drawn for it."""
+
+        conditions: Annotated[Count, Field(ge=2)] = Field(64, description="classes, clusters or sentences, at random")
+        draws: Annotated[Count, Field(ge=2)] = Field(16, description="draws of noise for each")
+
     order = 62
     quantities = (
         Quantity(
-            NOISE_DIVERSITY, "higher", "diversity of samples of one condition", needed=("noise_diversity_pairs",),
-            floor_beside=False,
+            NOISE_DIVERSITY, "higher", "diversity of samples of one condition",
+            needed=("noise_diversity_conditions", "noise_diversity_draws"), floor_beside=False,
         ),
     )  # fmt: skip
     needs = ("samples", "captions", "labels")
@@ -38,37 +47,65 @@ class NoiseDiversity(Metric):
         return candidate.method.conditioned_on is not None and super().applies(candidate)
 
     @classmethod
-    def settings(cls, candidate: Candidate) -> str | None:
-        return candidate.method.conditioned_on
-
-    @classmethod
     def measure(cls, subject: Subject) -> dict[str, Any]:
-        """Of all samples with their conditions; without two of one condition there is no such number."""
-        samples, split = subject.samples, subject.reference.split
+        """Of images made for it: samples seldom have the same sentence twice."""
+        import numpy as np
+
+        settings, split = subject.config[cls.key], subject.reference.split
         rows = subject.chosen(split, len(subject.reference.features))
         real, labels = subject.data.images[rows], subject.data.labels[rows]
-        within, pairs = spread_within(samples, read_conditions(subject.sampled, len(samples)))
+        made = drawn(subject.restored, settings["conditions"], settings["draws"], subject.config["sampling"])
+        within, _ = spread_within(made, np.tile(np.arange(settings["conditions"]), settings["draws"]))
         whole, _ = spread_within(real, labels * 0)
-        protocol = {"noise_diversity_pairs": pairs, "noise_diversity_real": len(real)}
-        if not pairs or not whole:
-            return {"metrics": {}, "protocol": protocol}
-        found: dict[str, Any] = {"metrics": {NOISE_DIVERSITY: within / whole}, "protocol": protocol}
-        if subject.config[cls.key] == "labels":
+        protocol = {f"noise_diversity_{key}": settings[key] for key in ("conditions", "draws")}
+        found = {"protocol": protocol | {"noise_diversity_real": len(real)}}
+        if not whole:  # one image, again and again
+            return {"metrics": {}, **found}
+        if subject.restored.method.conditioned_on == "labels":
             found["floor"] = {NOISE_DIVERSITY: spread_within(real, labels)[0] / whole}
-        return found
+        return {"metrics": {NOISE_DIVERSITY: within / whole}, **found}
 
     @classmethod
     def sentence(cls, name: str, protocol: Mapping[str, Any]) -> str:
         return (
             "standard deviation of pixels over generated images of the same condition, over that of real images "
             "whatever they show; 0 where noise changes nothing (our own choice: the paper shows pictures); "
-            f"{protocol['noise_diversity_pairs']:,} degrees of freedom"
+            f"{protocol['noise_diversity_draws']} images of each of {protocol['noise_diversity_conditions']} conditions"
         )
 
     @classmethod
     def floor_of(cls, protocol: Mapping[str, Any], floor: Mapping[str, Any]) -> tuple[str, int]:
         """Real images of one class differ, too."""
         return f"images of split {protocol['split']}", protocol["noise_diversity_real"]
+
+
+def drawn(restored: Trained, conditions: int, draws: int, sampling: Mapping[str, Any]) -> np.ndarray:
+    """Images of conditions at random: uint8 [draws * conditions, C, H, W], all of one draw of noise after another.
+
+    Args:
+        restored: a trained run of a conditional method.
+        conditions: how many; the same for all draws.
+        draws: of noise.
+        sampling: ``batch_norm``, ``batch_size``, ``reestimate_batches``, as for samples.
+    """
+    import torch
+
+    from advcodes.core.values import to_stored
+    from advcodes.nets.batch_norm import normalised
+
+    method, seed = restored.method, restored.config["seed"]
+    assert isinstance(method, Conditional)  # or the metric would not apply
+    generator, other = (torch.Generator().manual_seed(s) for s in (2 * seed, 2 * seed + 1))
+
+    def passes() -> None:
+        for _ in range(sampling["reestimate_batches"]):
+            method.sample(sampling["batch_size"], other)
+
+    networks = [method.networks[role] for role in method.sampling_roles or method.networks]
+    with torch.inference_mode(), normalised(networks, sampling["batch_norm"], passes):
+        asked = method.conditions(conditions, generator)
+        made = [method.sample_given(asked, method.noise(conditions, generator)) for _ in range(draws)]
+    return to_stored(torch.cat(made), restored.value_range).cpu().numpy()
 
 
 def spread_within(images: np.ndarray, groups: np.ndarray) -> tuple[float, int]:
