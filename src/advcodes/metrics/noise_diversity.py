@@ -10,14 +10,13 @@ from pydantic import Field
 from advcodes.core.schema import Count, Model
 from advcodes.methods.base import Conditional
 from advcodes.metrics.base import Candidate, Metric, Quantity, Subject, Trained
+from advcodes.metrics.conditional import NOISE_DIVERSITY
 from advcodes.metrics.registry import register
 
 if TYPE_CHECKING:
     import numpy as np
 
-NOISE_DIVERSITY = "noise_diversity"
 _BLOCK = 500  #: images of a sum at a time, which bounds memory
-IGNORED = 0.25  #: of real images' spread; below it, samples of one condition are nearly one image (our own choice)
 
 
 @register(NOISE_DIVERSITY)

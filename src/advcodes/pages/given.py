@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advcodes.core.statistics import mean_sd
-from advcodes.metrics.conditional import CONDITIONAL
-from advcodes.metrics.noise_diversity import NOISE_DIVERSITY
+from advcodes.metrics.conditional import CONDITIONAL, NOISE_DIVERSITY
 from advcodes.metrics.registry import parse
 from advcodes.pages import text
 from advcodes.pages.content import head, label, ran, write_pages
