@@ -105,15 +105,15 @@ def main() -> None:
     changes: dict[str, Any] = {"metrics": {"compute": ["fd"]}, "training": {"snapshots": 4}}
     if args.images:
         changes["budget"] = {"default": {"images": args.images}}
-    scale = tree["scales"][args.scale] = merge(tree["scales"][args.scale], changes)
-    variant = merge(tree["variants"][args.variant], scale.get("variants", {}).get(args.variant, {}))
-    readings = READINGS[registry.method(variant["method"]).__module__.rpartition(".")[2]]
+    tree["scales"][args.scale] = merge(tree["scales"][args.scale], changes)
+    method = resolve(tree, scale=args.scale).variants[args.variant].method
+    readings = READINGS[registry.method(method).__module__.rpartition(".")[2]]
     names = {args.baseline: args.baseline}
     for reading in args.readings or readings:
         if reading not in readings:
             parser.error(f"unknown reading {reading!r} of {args.variant} (known: {'; '.join(readings)})")
         names[reading] = name = f"{args.variant}_{list(readings).index(reading)}"
-        tree["variants"][name] = merge(variant, readings[reading])
+        tree["variants"][name] = {"like": args.variant, **readings[reading]}
     rows = []
     for reading, name in names.items():
         runs = measure(tree, name, args)
