@@ -68,7 +68,7 @@ def training_of(project: Project) -> psutil.Process | None:
 
 def halted(project: Project, driver: Process) -> psutil.Process:
     """The training on the cluster, halted as soon as it has written a new checkpoint."""
-    checkpoint = project.root / RUN / "unfinished/checkpoint.pt"
+    checkpoint = project.unfinished("gan", 0) / "checkpoint.pt"
     old = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
     driver.until(lambda: checkpoint.exists() and checkpoint.stat().st_mtime_ns != old)
     training = training_of(project)
@@ -145,7 +145,7 @@ def test_ctrl_c_cancels_the_jobs(project: Project, slurm: Slurm):
     driver.wait(ok=False)
     slurm.until(lambda: not slurm.jobs("running,pending,completing"), "jobs do not end")
     assert training_of(project) is None
-    assert (project.root / RUN / "unfinished/checkpoint.pt").exists()
+    assert (project.unfinished("gan", 0) / "checkpoint.pt").exists()
 
 
 def test_what_the_cluster_refuses_is_said(project: Project, slurm: Slurm):

@@ -228,6 +228,14 @@ class Project:
     def run_directory(self, variant: str, seed: int) -> Path:
         return self.root / "data/runs/demo/digits" / variant / f"seed{seed}"
 
+    def unfinished(self, variant: str, seed: int) -> Path:
+        """Where a training in progress lies."""
+        return self.root / f"data/unfinished/train-demo-digits-{variant}-seed{seed}"
+
+    def second_record(self, variant: str, seed: int) -> Path:
+        """Of a finished training."""
+        return self.root / f"data/finished/train-demo-digits-{variant}-seed{seed}/record.json"
+
     def networks(self, variant: str, seed: int) -> dict[str, torch.Tensor]:
         """Every tensor of a trained run by name."""
         content = torch.load(self.run_directory(variant, seed) / "networks.pt", weights_only=True)

@@ -16,7 +16,7 @@ from advcodes.methods.base import MethodConfig
 from advcodes.papers.items import Claim
 
 AFFECTS_RESULTS = False
-_HOW = ("channels_last", "compile", "snapshots")  #: of `training`: how a run is made and kept, not what is learnt
+_HOW = ("channels_last", "compile", "snapshots", "diverged")  #: of `training`: how a run is made, not what is learnt
 _ROUNDED = 1e-3  #: share of two numbers of images by which whole batches of an epoch make them differ, at most
 _BY_NETWORK = ("optimiser.lr", "optimiser.betas", "learning_rates", "betas")  #: compared network by network
 

@@ -31,7 +31,7 @@ Claims that are tested on the very same runs, as one dataset serves for two, cou
 The difference is positive where the claimed row is better, with its 95 % confidence interval; it is also
 given relative to the other row's mean, and as Hedges' g: in pooled standard deviations, corrected for small
 samples. p is that of Welch's two-sided t-test over seeds (a seed is one training), not corrected for the
-number of claims.
+number of claims. Of a run that diverged, where that is a result, the numbers are those of its last finite snapshot.
 
 A claim that a row is *not worse* names a margin, a share of the other row's mean: it {HOLDS} where the whole interval
 lies above minus the margin, {FAILS} where all of it lies below, and is undecided otherwise: a one-sided test at 2.5 %
@@ -180,6 +180,8 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
     found = verdict(sides["winner"], sides["loser"], quantity(wanted).better, claim.kind, claim.margin)
     for side, variant, label in zip(sides, (claim.winner, claim.loser), labels, strict=True):
         found[side] |= {"variant": variant, "label": label, "values": sides[side]}
+        if steps := [r.diverged for r in (winners if variant == claim.winner else losers) if r.diverged is not None]:
+            found[side]["diverged"] = steps
     return {
         "dataset": served,
         "metric": metric,
@@ -267,7 +269,7 @@ def _line(claim: Mapping[str, Any]) -> list[str]:
         if "p" in claim:
             p = "< 0.001" if claim["p"] < 0.001 else text.number(claim["p"], 3)
     sides = [
-        f"{s['label']} {text.plus_minus(s['mean'], s['sd'], places)} ({text.count(s['seeds'], 'seed')})"
+        f"{s['label']} {text.plus_minus(s['mean'], s['sd'], places)} ({text.count(s['seeds'], 'seed')}{_ended(s)})"
         if s["mean"] is not None
         else f"{s['label']} {text.DASH}"
         for s in (winner, loser)
@@ -278,6 +280,11 @@ def _line(claim: Mapping[str, Any]) -> list[str]:
     if "same_as" in claim:
         scope += f"; the same runs as `{claim['same_as']}`, which counts"
     return [says, on, *sides, difference, relative, g, p, scope]
+
+
+def _ended(side: Mapping[str, Any]) -> str:
+    steps = side.get("diverged", ())
+    return f"; diverged at step {text.listing([f'{step:,}' for step in steps])}" if steps else ""
 
 
 def _confounder(difference: Mapping[str, Any]) -> str:
