@@ -35,14 +35,17 @@ ONE_RUN = {"train": 1, "sample": 1, "evaluate": 1, **MEASURED}
 
 
 class Process:
-    """A command in a session of its own, with stdout and stderr in one file."""
+    """A command in a session of its own, with stdout and stderr in one file; Ctrl-C reaches it.
+
+    A shell that runs the tests in the background has them ignore SIGINT, and what they start would inherit that.
+    """
 
     def __init__(self, command: list[str], cwd: Path, env: dict[str, str], log: Path):
         self.command, self.log = command, log
         with open(log, "w") as f:
             self._popen = subprocess.Popen(
                 command, cwd=cwd, env=env, stdout=f, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                start_new_session=True,
+                start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
         self.pid = self._popen.pid
 
