@@ -17,6 +17,7 @@ from advcodes.config.params import resolve
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import power_to_differ, power_to_equal
 from advcodes.graph.graph import Graph
+from advcodes.pages.judging import seeds_needed
 from advcodes.papers.items import Claim
 
 HELPS = "acl-helps-gan-cifar10"  # acl_gan beats gan
@@ -122,7 +123,7 @@ def test_training_s_course_is_paired_and_not_worse_counts_its_margin():
     assert (seen.effect, seen.spread) == pytest.approx((3.5 / 5, 0.5**0.5 / 5))
     worse = replace(seen, effect=0.0, spread=0.1)
     not_worse = claim.model_copy(update={"kind": "not_worse", "margin": 0.2, "loser": "l"})
-    seeds, how = power._seeds(not_worse, worse, 0.05, 20)
+    seeds, how = seeds_needed("not_worse", worse.effect, worse.spread, not_worse.margin, 20)
     assert power_to_differ(seeds, 2.0) >= 0.8 and how == "not worse within 20 %"
 
 

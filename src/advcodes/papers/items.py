@@ -336,7 +336,11 @@ class Claim(Model):
     column: str
     winner: str = Field(description="variant that the paper says is better")
     loser: str | None = Field(None, description="the other one; none where the claim is about one")
-    margin: Positive | None = Field(None, description="of `not_worse`, as a share of the loser's mean")
+    margin: Positive | None = Field(
+        None,
+        description="as a share of the loser's mean: by how much the winner of `not_worse` may be worse; of others, "
+        "within which both count as equal (the paper's `equal` unless given)",
+    )
     differs: list[str] = Field(
         ["method"],
         description="settings that it is about, in which its rows may differ (`method`, `latent_dim`, `architecture`, "
@@ -350,8 +354,8 @@ class Claim(Model):
     def _fits_its_kind(self) -> Claim:
         if (self.loser is None) != (self.kind == "falls"):
             raise ValueError(f"loser: {'missing' if self.loser is None else 'goes not'} with `kind: {self.kind}`")
-        if (self.margin is None) == (self.kind == "not_worse"):
-            raise ValueError(f"margin: {'missing' if self.margin is None else 'goes not'} with `kind: {self.kind}`")
+        if self.margin is None and self.kind == "not_worse":
+            raise ValueError("margin: missing with `kind: not_worse`")
         return self
 
 

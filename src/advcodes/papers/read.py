@@ -12,6 +12,7 @@ from advcodes.config.explain import reason
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.schema import Model
 from advcodes.core.yaml import read_yaml
+from advcodes.papers.equality import Equality
 from advcodes.papers.items import Claim, Item, check
 from advcodes.papers.protocol import Statement, agree
 from advcodes.papers.tuning import Tuning
@@ -27,6 +28,7 @@ class _Paper(Model):
     items: dict[str, dict[str, Any]]
     claims: list[dict[str, Any]] = []
     protocol: list[Statement] = []
+    equal: Equality | None = None
     tuning: Tuning | None = None
 
 
@@ -93,6 +95,11 @@ def paper_titles(directory: Path | None = None) -> dict[str, str]:
     return {paper.paper: paper.title for paper, _ in _papers(directory or PAPERS)}
 
 
+def equalities(directory: Path | None = None) -> dict[str, Equality]:
+    """Within what rows count as equal, by the key of each paper that says so."""
+    return {p.paper: p.equal for p, _ in _papers(directory or PAPERS) if p.equal is not None}
+
+
 def read_tuning(item: str, directory: Path | None = None) -> Tuning:
     """How rows of an item's paper are tuned.
 
@@ -112,7 +119,7 @@ def read_tuning(item: str, directory: Path | None = None) -> Tuning:
 
 
 def read_claims(directory: Path | None = None) -> list[Claim]:
-    """Every declared claim, in order.
+    """Every declared claim, in order; with its paper's margin of equality where it has none of its own.
 
     Args:
         directory: of the papers' YAML files; ``pipeline/papers`` unless given.
@@ -140,6 +147,8 @@ def _claims_in(directory: Path, _: Path) -> tuple[Claim, ...]:
                 check(claim, items)
             except ValueError as error:
                 raise AdvcodesError(f"{here}{error}") from None
+            if claim.margin is None and paper.equal is not None:
+                claim = claim.model_copy(update={"margin": paper.equal.margin})
             claims[claim.id] = claim
     return tuple(claims.values())
 
