@@ -177,8 +177,8 @@ def _by(
     if pairs:
         a, b = by_seed(sides["winner"], sides["loser"])
     found = verdict(a, b, quantity(wanted).better, claim.kind, claim.margin, pairs, planned)
-    for side, values in sides.items():
-        found[side] |= {"values": list(values.values()), "seed_numbers": list(values)}
+    for side, by_number in sides.items():
+        found[side] |= {"values": list(by_number.values()), "seed_numbers": list(by_number)}
     return {"metric": metric, "better": quantity(wanted).better} | found
 
 
