@@ -98,26 +98,13 @@ def test_narrow_ranges_and_values_that_are_not_positive_stay_linear(tmp_path, mo
     assert ran.get_yscale() == "log"
 
 
-def test_a_row_without_a_style_has_the_colour_of_its_place(tmp_path, monkeypatch):
-    (ran,) = drawn(
-        tmp_path, monkeypatch, item(CURVES, rows={"gan": {"label": "GAN"}, "acl_gan": {"label": "ACL"}}), VALUES
-    )
+def test_rows_of_one_method_have_one_colour_and_differ_by_their_lines(tmp_path, monkeypatch):
+    declared = item(CURVES, rows={"gan": {"label": "GAN"}, "acl_gan": {"label": "ACL"}})
+    (ran,) = drawn(tmp_path, monkeypatch, declared, VALUES)  # both by the method `gan`
     assert [(line.get_color(), line.get_linestyle()) for line in ran.get_lines()] == [
+        (PALETTE["blue"], "--"),
         (PALETTE["blue"], "-"),
-        (PALETTE["red"], "-"),
     ]
-
-
-def test_styles_of_the_declared_figure_are_the_paper_s():
-    from advcodes.papers.read import read_items
-
-    rows = read_items()["acl/fig8"].rows
-    assert {v: (r.style.color, r.style.line) for v, r in rows.items()} == {
-        "gan": ("blue", "dashed"),
-        "acl_gan": ("blue", "solid"),
-        "wgan_gp": ("red", "dashed"),
-        "acl_gan_gp": ("red", "solid"),
-    }
 
 
 def test_picture_is_small(figure):

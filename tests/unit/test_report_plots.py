@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import configparser
+import json
 import re
 import sys
 from pathlib import Path
+
+from advcodes.pages.pictures.drawing import COLORS
 
 TEMPLATE = Path("pipeline/report/plots.html")
 
@@ -31,3 +34,9 @@ def test_without_it_the_page_asks_where_dvc_would():
     theirs = re.findall(r"npm/([\w.@-]+)", VegaRenderer.SCRIPTS)
     assert theirs == re.findall(r'"([\w-]+@[\d.]+)"', page)
     assert "{scripts}" not in page and "{plot_divs}" in page
+
+
+def test_its_colours_are_those_of_all_pictures():
+    for name in ("curves", "losses"):
+        template = json.loads(TEMPLATE.with_name(f"{name}.json").read_text())
+        assert template["spec"]["encoding"]["color"]["scale"]["range"] == list(COLORS)

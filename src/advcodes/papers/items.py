@@ -33,10 +33,9 @@ Side = Literal["encoded", "generated"]
 
 
 class Style(Model):
-    """How a row is drawn in a figure of curves."""
+    """How a row is drawn in a figure of lines; its colour is its method's (:mod:`advcodes.pages.pictures.styles`)."""
 
-    color: Literal["blue", "orange", "green", "red", "purple", "brown", "pink", "gray", "olive", "cyan"]
-    line: Literal["solid", "dashed", "dotted"] = "solid"
+    line: Literal["solid", "dashed", "dotted", "dashdot"]
 
 
 class PaperValue(Model):
@@ -77,7 +76,7 @@ class Row(Model):
     real: bool = Field(False, description="of real training images, which are measured as samples are; not trained")
     columns: list[str] | None = Field(None, min_length=1, description="columns that it is trained for; null: all")
     marks: list[str] = Field([], description="letters of the item's `marks` that it has")
-    style: Style | None = Field(None, description="colour and line in a figure of lines over training")
+    style: Style | None = Field(None, description="its line in a figure of lines over training")
 
     @property
     def trained(self) -> bool:

@@ -50,15 +50,15 @@ def content(request: Request) -> dict[str, Any]:
     """Everything the figure shows, as JSON.
 
     Returns:
-        The frame of :func:`~advcodes.pages.content.frame`, with ``style`` in each row, and ``controller``: by
+        The frame of :func:`~advcodes.pages.content.frame`, with ``style`` in each row that ran, and ``controller``: by
         column ``images`` and there of ``k``, ``balance`` (e over eta L_d) and ``convergence`` (L_d + |e|, images in
         the run's value range) ``mean``, ``low`` and ``high`` over seeds; ``runs`` by seed (the last ``k`` and
         ``convergence``, and whether it ``settled``) and ``scores`` over seeds. Balance and convergence are means over
         the last ``settling_window`` points of the log, or as many as there are.
     """
     figure = request.frame()
-    for i, (variant, row) in enumerate(figure["rows"].items()):
-        row["style"] = lines.style(request.item, variant, i)
+    for variant, style in request.styles().items():
+        figure["rows"][variant]["style"] = style
     for row, column, results in request.cells(figure, "controller"):
         courses = {str(r.seed): _course(request, r) for r in results}
         row["controller"][column] = {

@@ -35,8 +35,8 @@ def content(request: Request) -> dict[str, Any]:
         ``high`` (extremes over seeds) and ``seeds`` (value by seed); and ``panels``: title, column, rows.
     """
     figure = request.frame(along_training=True)
-    for i, (variant, row) in enumerate(figure["rows"].items()):
-        row["style"] = lines.style(request.item, variant, i)
+    for variant, style in request.styles().items():
+        figure["rows"][variant]["style"] = style
     for row, column, runs in request.cells(figure, "curves"):
         row["curves"][column] = _points(runs, figure["columns"][column]["metric"])
     figure["panels"] = _panels(request.item, figure)

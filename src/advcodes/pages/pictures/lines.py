@@ -7,21 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from advcodes.pages import text
 from advcodes.pages.pictures.drawing import PALETTE
-from advcodes.papers.items import Item
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
 _LOG_ABOVE = 5.0  #: ratio of largest to smallest value from which on the axis is logarithmic
-
-
-def style(item: Item, variant: str, position: int) -> dict[str, str]:
-    """``color`` and ``line`` of a row: as declared, else by its position; rows that params.yaml adds are dotted."""
-    row = item.rows.get(variant)
-    if row and row.style:
-        return row.style.model_dump()
-    return {"color": list(PALETTE)[position % len(PALETTE)], "line": "solid" if row else "dotted"}
 
 
 def color(style: Mapping[str, str]) -> str:
@@ -40,7 +31,7 @@ def draw(
 
     Args:
         panel: to draw on.
-        style: from :func:`style`.
+        style: of :mod:`advcodes.pages.pictures.styles`.
         x: images seen at each point.
         band: ``mean``, ``low`` and ``high`` over seeds there.
         settings: of the line: ``label``, ``marker``.
