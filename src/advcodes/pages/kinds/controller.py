@@ -15,6 +15,7 @@ from advcodes.pages import given, text
 from advcodes.pages.content import label, ran, write_pages
 from advcodes.pages.pictures import lines, scatter
 from advcodes.pages.pictures.drawing import save
+from advcodes.pages.pictures.styles import color
 from advcodes.pages.results import Result
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _mark(panel: Axes, figure: Mapping[str, Any], name: str) -> None:
     for _, style, found in _shown(figure, name):
         if any(run["settled"] for run in found["runs"].values()):
             settled = found["scores"][column["metric"]]["mean"]
-            panel.axvline(settled, color=lines.color(style), linewidth=1, dashes=(4, 3))
+            panel.axvline(settled, color=color(style), linewidth=1, dashes=(4, 3))
 
 
 def _shown(figure: Mapping[str, Any], column: str) -> Iterator[tuple[str, Mapping[str, str], Mapping[str, Any]]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from advcodes.pages import text
-from advcodes.pages.pictures.drawing import PALETTE
+from advcodes.pages.pictures.styles import color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,14 +15,9 @@ if TYPE_CHECKING:
 _LOG_ABOVE = 5.0  #: ratio of largest to smallest value from which on the axis is logarithmic
 
 
-def color(style: Mapping[str, str]) -> str:
-    """The colour of a style."""
-    return PALETTE[style["color"]]
-
-
 def draw(
     panel: Axes,
-    style: Mapping[str, str],
+    style: Mapping[str, Any],
     x: Sequence[float],
     band: Mapping[str, Sequence[float]],
     **settings: Any,

@@ -1,12 +1,14 @@
-"""One colour for each method, in every picture: rows of one method differ by their lines."""
+"""One colour for each method, in every picture: rows of one method have shades of it, and lines that differ."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 from advcodes.pages.pictures.drawing import PALETTE
 
+_DARKER = 0.55  #: by this a shade's red, green and blue are those of the one before
 LINES = ("solid", "dashed", "dotted", "dashdot")
 #: Methods that stand beside each other have colours that are far apart; what a paper adds is solid.
 _METHODS = {
@@ -45,21 +47,30 @@ def of_method(method: str) -> tuple[str, str]:
     return list(PALETTE)[zlib.crc32(method.encode()) % len(PALETTE)], LINES[0]
 
 
-def styles(methods: Mapping[str, str], declared: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """``color`` and ``line`` of every row of a figure, no two alike while there are lines for it.
+def color(style: Mapping[str, Any]) -> str:
+    """The colour of a style, as ``#rrggbb``."""
+    parts = [int(PALETTE[style["color"]][i : i + 2], 16) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(part * _DARKER ** style['shade']):02x}" for part in parts)
+
+
+def styles(methods: Mapping[str, str], declared: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """``color``, ``line`` and ``shade`` of every row of a figure, no two alike while there are lines for it.
+
+    The first row of a method has its colour, ``shade`` 0; others are darker, so that they show where they lie upon it.
 
     Args:
         methods: of the rows, by variant, in order.
         declared: lines of those rows whose item names one.
     """
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Any]] = {}
     taken = {(of_method(methods[v])[0], line) for v, line in declared.items() if v in methods}
     for variant, method in methods.items():
-        color, line = of_method(method)
+        name, line = of_method(method)
         if variant in declared:
             line = declared[variant]
-        elif (color, line) in taken:
-            line = next((other for other in LINES if (color, other) not in taken), line)
-        taken.add((color, line))
-        found[variant] = {"color": color, "line": line}
+        elif (name, line) in taken:
+            line = next((other for other in LINES if (name, other) not in taken), line)
+        taken.add((name, line))
+        shade = sum(methods[other] == method for other in found)
+        found[variant] = {"color": name, "line": line, "shade": shade}
     return found
