@@ -83,10 +83,10 @@ def test_links_of_the_front_page_lead_somewhere(tmp_path):
     page = made_front(tmp_path)
     text = (page.directory / "table1.md").read_text()
     links = [part.partition(")")[0] for part in text.split("](")[1:]]
-    assert links == ["demo/acl/table1.json", "demo/acl/table1.tex", "demo/acl/table1.png", "demo/claims.md"]
+    assert links == ["demo/acl/table1.png", "demo/acl/table1.json", "demo/acl/table1.tex", "demo/claims.md"]
     assert all((page.directory / link).is_file() for link in links)
-    body = text.split("\n\n")[2]
-    assert body == (page.directory / "demo/acl/table1.md").read_text().split("\n\n")[2]
+    body = text.split("\n\n")[3]
+    assert body == (page.directory / "demo/acl/table1.md").read_text().split("\n\n")[3]
 
 
 def test_the_front_page_judges_the_claims_about_its_table(tmp_path):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advcodes.core.statistics import mean_sd
-from advcodes.pages import text
-from advcodes.pages.content import as_json, head, label, ran, write_pages
+from advcodes.pages import layout, text
+from advcodes.pages.content import as_json, label, ran, write_pages
 from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import lines
 from advcodes.pages.pictures.drawing import save
@@ -108,5 +108,4 @@ def _legend(figure: Mapping[str, Any]) -> str:
 def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
     """The page of a figure."""
     notes = [f"**Curves**: {_legend(figure)}.", *footnotes(figure), origin(figure, files)]
-    parts = [head(figure), f"![{figure['title']}]({picture})", "\n".join(f"- {note}" for note in notes)]
-    return "\n\n".join(parts) + "\n"
+    return layout.page(figure, [f"![{figure['title']}]({picture})"], notes)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advcodes.core.statistics import mean_sd
-from advcodes.pages import text
-from advcodes.pages.content import as_json, head, label, ran, write_pages
+from advcodes.pages import layout, text
+from advcodes.pages.content import as_json, label, ran, write_pages
 from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import images
 from advcodes.pages.pictures.blocks import panels
@@ -74,7 +74,7 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
         side: rows and columns of images in a grid; 0 where nothing was run.
         files: beside the page, to be linked.
     """
-    parts = [head(figure), f"![{figure['title']}]({picture})"]
+    parts = [f"![{figure['title']}]({picture})"]
     columns = ran(figure)
     if columns:
         seeds = sorted({s["shown"] for row in figure["rows"].values() for s in row["scores"].values()})
@@ -88,8 +88,7 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
         heads = ["Model", *(f"{text.column(n, c['served_by'])}, `{c['metric']}` {arrow}" for n, c in columns.items())]
         parts.append(text.markdown_table(heads, [[label(r), *_cells(r, columns)] for r in figure["rows"].values()]))
     notes = ["**Numbers**: mean ± sample standard deviation over seeds."] if columns else []
-    parts.append("\n".join(f"- {note}" for note in [*notes, *footnotes(figure), origin(figure, files)]))
-    return "\n\n".join(parts) + "\n"
+    return layout.page(figure, parts, [*notes, *footnotes(figure), origin(figure, files)])
 
 
 def _cells(row: Mapping[str, Any], columns: Mapping[str, Any]) -> list[str]:
