@@ -6,8 +6,12 @@ rule render:
         picture=report(
             "reports/{scale}/{paper}/{item}.png",
             caption="../report/item.rst",
-            category="{paper}",
-            labels={"item": "{item}", "scale": "{scale}"},
+            category=lambda w: paper_titles()[w.paper],
+            labels=lambda w: {
+                "item": w.item,
+                "shows": GRAPH.items[f"{w.paper}/{w.item}"].title,
+                "scale": w.scale,
+            },
         ),
         numbers="reports/{scale}/{paper}/{item}.json",
         manifest="data/reports/{scale}/{paper}/{item}.manifest.json",
