@@ -1,3 +1,7 @@
+# pipeline/report/item.rst shows an item's page; of a job's names, captions have none that can read it.
+config["text_of"] = lambda path: Path(path).read_text()
+
+
 rule render:
     input:
         inputs_of(item_of),
