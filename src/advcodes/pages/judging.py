@@ -27,7 +27,8 @@ POWER = 0.8
 MOST = 100  #: seeds a row: beyond, no number is named
 HOLDS, FAILS, EQUAL = "holds", "does not hold", "equal"
 UNDECIDED, CONFOUNDED = "undecided", "confounded"
-VERDICTS = (HOLDS, FAILS, EQUAL, UNDECIDED, CONFOUNDED)
+DECIDED = (HOLDS, FAILS, EQUAL)
+VERDICTS = (*DECIDED, UNDECIDED, CONFOUNDED)
 
 
 def verdict(
@@ -209,7 +210,7 @@ def counts(claims: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 def survives(claim: Mapping[str, Any]) -> bool | None:
     """Whether a decision stands after Holm's correction, too; None where nothing was decided."""
-    if claim["verdict"] not in (HOLDS, FAILS, EQUAL):
+    if claim["verdict"] not in DECIDED:
         return None
     adjusted = claim.get("p_equal_holm" if claim["verdict"] == EQUAL else "p_holm")
     return None if adjusted is None else adjusted < ALPHA

@@ -16,9 +16,10 @@ from typing import Any
 
 from advcodes.app.planning.plan import aligned, hours_text, plan
 from advcodes.core.errors import AdvcodesError
+from advcodes.graph.compared import compared
 from advcodes.graph.graph import Graph
 from advcodes.graph.streams import paired
-from advcodes.pages.judging import POWER, UNDECIDED, seeds_needed, spread
+from advcodes.pages.judging import CONFOUNDED, DECIDED, POWER, seeds_needed, spread
 from advcodes.pages.text import count
 from advcodes.papers.items import Claim
 from advcodes.papers.read import read_claims
@@ -81,7 +82,7 @@ class ClaimsPlan:
         power: that each test shall have.
         margin: within which rows count as equal, as a share of the other row's mean; None: each claim's own.
         most: seeds a row at most.
-        decided: claims with a verdict.
+        decided: claims that hold, do not hold, or whose rows are equal.
         needs: of undecided ones that can be decided, in the order in which most are decided in an hour: each one's
             hours are without the runs that those before it have bought.
         cannot: reason by id of those that cannot.
@@ -194,8 +195,12 @@ def plan_claims(
     decided, cannot, open_ = [], {}, []
     for claim in declared:
         now = found.get(claim.id)
-        if now and now["verdict"] != UNDECIDED:
+        if now and now["verdict"] in DECIDED:
             decided.append(claim.id)
+            continue
+        if now and now["verdict"] == CONFOUNDED and (unlike := compared(graph, [claim]).get(claim.id)):
+            keys = ", ".join(d["key"] for d in unlike)
+            cannot[claim.id] = f"its rows differ in more than it names: {keys}; no number of seeds decides it"
             continue
         rows = _rows(graph, claim)
         if isinstance(rows, str):
