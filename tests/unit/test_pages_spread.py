@@ -98,7 +98,7 @@ def test_both_deviations_are_printed_beside_the_paper_s(tmp_path: Path):
          "batches ± 0.020)**", DASH],
     ]  # fmt: skip
     assert (
-        "- **Ours**: mean ± sample standard deviation (n - 1) over seeds; \u2013 where there is nothing; “batches ±”: "
+        "**Ours**: mean ± sample standard deviation (n - 1) over seeds; \u2013 where there is nothing; “batches ±”: "
         "population standard deviation over minibatches of 100 images, its mean over seeds; the best of ours in bold, "
         "where no other lies within one standard deviation."
     ) in page
