@@ -41,7 +41,7 @@ test-cluster: venv ## trainings on a real Slurm of this machine alone; as root, 
 	bash tests/cluster/run.sh
 
 test-cluster-short: venv ## as much of it as .ci/run has time for
-	bash tests/cluster/run.sh -k "orphaned or refuses"
+	bash tests/cluster/run.sh -n 2 -k "orphaned or refuses"
 
 test-store: venv ## push and pull against a real object store, moto's
 	$(INSTALL) --no-build-isolation --editable .[s3,test-store]

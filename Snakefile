@@ -14,10 +14,6 @@ include: "pipeline/rules/common.smk"
 include: "pipeline/rules/cluster.smk"
 
 
-# What Containerfile makes; only `--sdm apptainer` looks for it.
-container: "advcodes.sif"
-
-
 report: "pipeline/report/workflow.rst"
 
 

@@ -71,13 +71,12 @@ if workflow.is_main_process:
         raise WorkflowError(str(error)) from None
     BEGAN = STALE.stat().st_mtime_ns
 
-# Jobs run this checkout's package in Snakemake's own environment, or in the image's with `--sdm apptainer`.
-CONTAINED = any(method.name == "APPTAINER" for method in workflow.deployment_settings.deployment_method)
-# Jobs on this machine are forked from one process that has imported what they need.
-WORKER = workflow.is_main_process and workflow.local_exec and not CONTAINED
+# Jobs run this checkout's package in Snakemake's own environment. On this machine they are forked from one process that
+# has imported what they need.
+WORKER = workflow.is_main_process and workflow.local_exec
 shell.prefix(
     "set -euo pipefail; advcodes() {{ "
-    + worker.command("python" if CONTAINED else shlex.quote(sys.executable), f"{workflow.basedir}/src", WORKER)
+    + worker.command(shlex.quote(sys.executable), f"{workflow.basedir}/src", WORKER)
     .replace("{", "{{")
     .replace("}", "}}")
     + ' "$@"; }}; '

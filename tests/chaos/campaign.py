@@ -263,7 +263,7 @@ def wait(process: Process, seconds: float, happened: Callable[[], bool] = lambda
 
 def checkpointed(project: Project, since: float) -> bool:
     """Whether a training has written a checkpoint since then."""
-    found = (project.root / "data/runs").glob("*/*/*/*/unfinished/checkpoint.pt")
+    found = (project.root / "data/unfinished").glob("train-*/checkpoint.pt")
     return any(path.stat().st_mtime > since for path in found if path.exists())
 
 

@@ -81,7 +81,7 @@ def _manifest_gone(project: Project, random: Random) -> set[str] | None:
 
 def _in_progress(damage: Callable[[Path, Random], None], pattern: str) -> Fault:
     def fault(project: Project, random: Random) -> set[str] | None:
-        found = sorted((project.root / "data").rglob(f"unfinished/{pattern}"))
+        found = sorted((project.root / "data").glob(f"unfinished/*/{pattern}"))
         if not found:
             return None
         damage(random.choice(found), random)

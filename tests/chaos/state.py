@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ PASSING = ("finished", "unfinished")  #: folders of second records and of work i
 
 
 def _records(root: Path) -> Iterator[tuple[dict, Path]]:
-    for path in sorted((root / "data").rglob("finished/*record.json")):
+    for path in sorted((root / "data/finished").glob("*/*record.json")):
         yield json.loads(path.read_text()), path
 
 
@@ -76,13 +77,21 @@ def differences(reference: Path, root: Path, asked: tuple[str, ...]) -> Iterator
             yield f"{name} is left over"
         elif _content(expected[name]) != _content(found[name]):
             yield f"{name} differs"
-    for path in sorted((root / "data").rglob("unfinished")):
+    for path in sorted((root / "data/unfinished").glob("*")):
         yield f"{path.relative_to(root)} is left over"
 
 
 def leave_partial(reference: Project, project: Project, random: Random) -> None:
-    """Give a project some of the reference's finished results."""
-    for _, path in _records(reference.root):
-        place = path.parent.parent
-        if "reports" not in place.parts and random.random() < 0.5:
-            shutil.copytree(place, project.root / place.relative_to(reference.root), dirs_exist_ok=True)
+    """Give a project some of the reference's finished results, as a killed call leaves them that recorded nothing."""
+    for manifest in sorted((reference.root / "data").rglob("manifest.json")):
+        if "reports" not in manifest.parts and random.random() < 0.5:
+            record = json.loads(manifest.read_text())
+            here = project.root / manifest.parent.relative_to(reference.root)
+            shutil.copytree(manifest.parent, here, dirs_exist_ok=True)
+            second = project.root / "data/finished" / record["spec"]["id"].replace("/", "-")
+            second.mkdir(parents=True)
+            shutil.copy2(manifest, second / "record.json")
+            for name in record["files"]:
+                link = second / "files" / name
+                link.parent.mkdir(parents=True, exist_ok=True)
+                os.link(here / name, link)

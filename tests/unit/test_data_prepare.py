@@ -276,7 +276,7 @@ def test_the_stage_makes_what_the_graph_plans():
         files, facts = prepare.make(artifact, params.machine)
         artifact.finish(files, **facts)
         assert artifact.fresh() and facts["shape"] == list(shape)
-        assert sorted([*files, "finished", "manifest.json"]) == sorted(os.listdir(artifact.directory))
+        assert sorted([*files, "manifest.json"]) == sorted(os.listdir(artifact.directory))
         data = load(artifact.directory)
         assert data.shape == shape and len(data.split("train")) == rows and data.dataset == name
     key = graph.prepared("mine").key

@@ -152,6 +152,9 @@ def test_the_command_writes_the_pages(tmp_path: Path, monkeypatch: pytest.Monkey
     shutil.copytree("pipeline/papers", tmp_path / "pipeline/papers")
     monkeypatch.chdir(tmp_path)
     assert main(["docs"]) == 0
-    assert capsys.readouterr().out == "docs/methods.md\ndocs/metrics.md\ndocs/networks.md\ndocs/protocol.md\n"
+    assert (
+        capsys.readouterr().out
+        == "docs/methods.md\ndocs/metrics.md\ndocs/networks.md\ndocs/protocol.md\ndocs/claims.md\n"
+    )
     written = docs.pages()
-    assert {path.read_text() for path in written} == set(written.values()) and len(written) == 4
+    assert {path.read_text() for path in written} == set(written.values()) and len(written) == 5

@@ -194,7 +194,7 @@ def test_no_feature_network(measured: Any, tmp_path: Path):
 def test_the_protocol_says_what_was_measured(measured: Any):
     found = measured_by(FeatureError, asking(measured, n_images=25), restored())
     protocol, network = found["protocol"], feature_network.load(measured.inputs["features"].directory, "cpu")
-    assert protocol == {
+    assert {key: value for key, value in protocol.items() if "of_mean" not in key} == {
         "feature_range": [0, 1], "feature_images": 25, "feature_split": "test", "feature_trained_on": False,
         "feature_encoder": "deterministic", "feature_minibatch": 10, "feature_minibatches": 3,
         "feature_kind": network.kind, "feature_units": network.size, "feature_side": network.side,
@@ -208,13 +208,14 @@ def test_the_protocol_says_what_was_measured(measured: Any):
 
 def test_footnotes(measured: Any):
     protocol = measured_by(FeatureError, asking(measured, minibatch=15), restored())["protocol"]
+    protocol["feature_of_mean_image"], protocol["feature_of_mean_image_pixels"] = 0.5, 0.0625
     over = (
         "50 images of split test, reconstructed by a deterministic encoder and not rounded to 8 bits; mean and "
-        "standard deviation over 4 minibatches of 15 (the last is smaller)."
+        "standard deviation over 4 minibatches of 15 (the last is smaller)"
     )
     assert describe("pixel_mse", protocol) == (
         "pixel_mse: mean squared error of reconstructions over pixels and channels, images on [0, 1] (on [-1, 1] it "
-        f"would be four times as large); {over}"
+        f"would be four times as large); {over}; the mean training image in place of each would give 0.0625."
     )
     sentence = describe("feature_mse", protocol)
     kind, units = protocol["feature_kind"], protocol["feature_units"]
@@ -226,7 +227,7 @@ def test_footnotes(measured: Any):
     assert ("a substitute for the paper's classifiers" in sentence) == (kind == "classes")
     assert "it depends on that classifier" in sentence
     assert "is not comparable in absolute value with the paper's" in sentence
-    assert sentence.endswith(over)
+    assert sentence.endswith(f"{over}; the mean training image in place of each would give 0.5.")
     assert f"({right}, which it was trained on, too)" in (
         describe("feature_mse", protocol | {"feature_network_saw_test": True})
     )
@@ -240,4 +241,16 @@ def test_footnotes_of_one_minibatch_and_of_images_that_were_trained_on(measured:
     assert found["protocol"]["feature_trained_on"] and found["spread"]["pixel_mse"] == 0
     sentence = describe("pixel_mse", found["protocol"])
     assert "90 images of split train, which were trained on, too, reconstructed" in sentence
-    assert sentence.endswith("; one minibatch.")
+    assert "; one minibatch; the mean training image" in sentence
+
+
+def test_what_the_mean_image_would_give(measured: Any):
+    """The mean of the training images in place of every reconstruction, by a direct computation."""
+    found = measured_by(FeatureError, measured, restored())["protocol"]
+    network = feature_network.load(measured.inputs["features"].directory, "cpu")
+    x, mean = torch.from_numpy(TEST).double() / 255, torch.from_numpy(TRAINING.mean(0)).double() / 255
+    assert found["feature_of_mean_image_pixels"] == pytest.approx(float((x - mean).square().mean()), rel=1e-4)
+    difference = network.features(mean[None].float()) - network.features(x.float())
+    assert found["feature_of_mean_image"] == pytest.approx(float(difference.square().double().mean()), rel=1e-2)
+    said = describe("pixel_mse", found)
+    assert f"the mean training image in place of each would give {found['feature_of_mean_image_pixels']:.3g}" in said

@@ -270,3 +270,38 @@ def test_representation_of_the_published_encoder():
                 hidden.append(out.flatten(1))
     torch.testing.assert_close(found[:, :-256], torch.cat(hidden[-3:], 1))
     assert not method.encoder.net[2]._forward_hooks
+
+
+# -- what the appendix compares with
+
+
+def test_an_l2_error_of_features_pulls_on_encoder_and_generator():
+    method, plain = made(feature_weight=2.0), made()
+    method.discriminator.eval(), plain.discriminator.eval()
+    torch.manual_seed(1)
+    terms = method.infer(step := OneStep(torch.rand(6, 1, 8, 8)))
+    known, again = (method.known_features(method.word(step, word)) for word in ("x", "GEx"))
+    torch.testing.assert_close(terms["features"], 2 * (known - again).square().mean())
+    terms["features"].backward()
+    for role, reached in (("encoder", True), ("generator", True), ("discriminator", False)):
+        assert any(p.grad is not None and p.grad.any() for p in method.networks[role].parameters()) is reached
+    assert "features" not in plain.infer(OneStep(torch.rand(6, 1, 8, 8)))
+    config = type(method.config)
+    assert method.pretrained(config(feature_weight=1, pretrained="extractor")) == "extractor"
+    assert method.pretrained(config(pretrained="extractor")) is None
+
+
+def test_an_encoder_of_whole_images_inpaints_where_it_is_asked_to():
+    method, x = made(inpaints=True, mask_fill=0), torch.rand(4, 1, 8, 8) * 2 - 1
+    mask = torch.zeros(4, 1, 8, 8, dtype=torch.bool)
+    mask[:, :, 2:5, 3:7] = True
+    assert method.can("inpaint", method.config) and not made().can("inpaint", made().config)
+    filled = method.inpaint(x, mask)
+    assert torch.equal(filled[~mask], x[~mask])
+    seen = x.masked_fill(mask, 0)
+    torch.testing.assert_close(filled[mask], method.decode(method.encode(seen))[mask])
+    plain = made()
+    torch.manual_seed(1)
+    drawn = method.drawn_code(x)
+    torch.manual_seed(1)
+    torch.testing.assert_close(drawn, plain.drawn_code(x))  # training sees whole images

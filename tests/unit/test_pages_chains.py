@@ -156,6 +156,9 @@ def test_a_row_of_the_picture_is_a_chain(figure):
     right = picture[upper + 16 :: 34][:ROWS, 2 * images.MARGIN + 5 * 66 - 2 + 16 :: 66][:, : 1 + TURNS]
     assert (np.diff(right)[right[:, :-1] > 5] == -5).all() and right[:, 0].std() > 0
     assert "Left: from x, 6 images of split test, drawn once for all figures. Right: from G(z), the" in page
+    assert "x1 is G(E(x)), x2 is G(E(x1)), and so on to x4; g1 is G(E(G(z))), g2 is G(E(g1)), and so on to g4." in page
+    real, prior = page_of.drawn_as("t", {kind: np.zeros((1, 5, *SHAPE), np.uint8) for kind in ("images", "prior")})
+    assert (real.heads, prior.heads) == (["x", "x1", "x2", "x3", "x4"], ["G(z)", "g1", "g2", "g3", "g4"])
     assert "Of seed 0, not selected." in page and "means over 40 chains of each kind" in page
 
 

@@ -60,6 +60,16 @@ def test_page_states_the_curves_protocol(figure):
     assert "Floor" not in page  # measured with the tables' number of images
 
 
+def test_numbers_stand_under_the_curves(figure):
+    page = (figure / "fig8.md").read_text()
+    head = "| Model | Dataset | Seeds | First ↓ (images seen) | Last ↓ (images seen) | Best mean ↓ (images seen) |"
+    assert head in page
+    line = (
+        "| GAN | CIFAR-10 (served by digits) | 2 | 10.00 ± 1.41 (1,000) | 6.00 ± 1.41 (2,000) | 6.00 ± 1.41 (2,000) |"
+    )
+    assert line in page
+
+
 def drawn(tmp_path, monkeypatch, declared, values, columns=None):
     """The matplotlib figure that would be saved."""
     columns = columns or {"cifar10": "digits", "celeba": None}

@@ -23,6 +23,7 @@ from advcodes.papers.items import Item
 from advcodes.studies import networks
 from advcodes.studies.request import drawn
 from advcodes.studies.shared import INPAINTED_STEPS as STEPS
+from advcodes.studies.shared import MISSING_COLOUR
 from advcodes.training.restore import restore
 from evaluation_fakes import write_prepared
 
@@ -38,6 +39,7 @@ FIGURE = {
 FORMATION = {"id": "gali/fig2", "layout": "formation", "rows": {"gali_mix": {"label": "GALI-MIX"}}}
 TEST = np.arange(100, 120, dtype=np.uint8)  #: brightness of each test image
 SHOWN = drawn(len(TEST), len(TEST))  #: in the order in which figures show them
+GREY = 99  #: of that colour in a picture without colours
 BY = {"ali_masked": 3, "gali_mix": 60}  #: how much darker models make images
 MASKS = drawn_masks(len(TEST), SHAPE, 0.25, 0.75, 5).numpy()[SHOWN]
 PROTOCOL = {
@@ -119,7 +121,7 @@ def test_lines_of_images_and_of_what_models_make_of_them(figure):
     drawn = cells(picture, 4, 12, 64 + images.MARGIN)
     level, mask = TEST[SHOWN[:12], None, None].astype(int), MASKS[:12, 0]
     np.testing.assert_array_equal(drawn[0], np.broadcast_to(level, (12, 8, 8)))
-    np.testing.assert_array_equal(drawn[1], np.where(mask, 0, level))
+    np.testing.assert_array_equal(drawn[1], np.where(mask, GREY, level))
     np.testing.assert_array_equal(drawn[2], np.where(mask, level - 3, level))
     np.testing.assert_array_equal(drawn[3], np.where(mask, level - 60, level))
     assert "Uppermost: 12 images of split test, drawn once for all figures." in page and "Of seed 0; neither" in page
@@ -138,7 +140,7 @@ def test_how_a_mixed_image_is_formed(figure):
     drawn = cells(picture, STEPS, 4, 66)
     level, mask = TEST[SHOWN[:STEPS], None, None].astype(int), MASKS[:STEPS, 0]
     whole = np.broadcast_to(level - 60, mask.shape)
-    for i, expected in enumerate((level + 0 * mask, np.where(mask, 0, level), whole, np.where(mask, whole, level))):
+    for i, expected in enumerate((level + 0 * mask, np.where(mask, GREY, level), whole, np.where(mask, whole, level))):
         np.testing.assert_array_equal(drawn[:, i], expected)
     assert "From left to right: x, 6 images of split test, drawn once for all figures; M(x), with a" in page
     assert content["layout"] == "formation"
@@ -188,9 +190,12 @@ def test_images_are_those_that_the_metrics_are_of(prepared, trained, tmp_path):
     test, training = data.split("test").images, data.split("train").images
     rows = drawn(len(test), 12)
     real, missing = test[rows], drawn_masks(500, SHAPE, 0.25, 0.75, 5)[rows]
-    np.testing.assert_array_equal(run.real, real)
+    np.testing.assert_array_equal(run.real, np.repeat(real, 3, axis=1))
     made = completed(restore(trained["ali_masked"]), np.array(real), missing, SAMPLING, training, 1)
-    np.testing.assert_array_equal(run.filled, made)
+    np.testing.assert_array_equal(run.filled, np.repeat(made, 3, axis=1))
+    where = np.broadcast_to(missing.numpy(), real.shape)[:, 0]
+    assert (run.masked.transpose(0, 2, 3, 1)[where] == MISSING_COLOUR).all(), "dark images show it, too"
+    np.testing.assert_array_equal(run.masked.transpose(0, 2, 3, 1)[~where], run.real.transpose(0, 2, 3, 1)[~where])
     assert (run.filled != run.real).any() and run.seen is None
 
 

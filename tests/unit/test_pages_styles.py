@@ -43,7 +43,7 @@ def test_rows_of_one_method_have_lines_and_shades_of_their_own():
 @pytest.mark.parametrize("scale", ["demo", "laptop", "paper"])
 def test_no_two_lines_of_a_declared_figure_look_alike(scale: str):
     graph = Graph(read(scale=scale))
-    shown = [i for i in graph.items.values() if i.kind in ("curves", "controller")]
+    shown = [i for i in graph.items.values() if i.kind in ("curves", "controller", "gradients")]
     assert len(shown) > 3
     for item in shown:
         rows = {v: graph.params.variants[v].method for v in graph.rows(item) if v in graph.params.variants}

@@ -437,6 +437,35 @@ def test_the_best_is_bold_where_no_other_lies_within_one_sd(tmp_path, values, bo
     assert ("the best of ours in bold" in page) == bool(bold)
 
 
+@pytest.mark.parametrize(("trivial", "bold"), [(0.3, ["ACL-GAN"]), (0.25, []), (0.2, [])])
+def test_what_does_not_beat_the_mean_image_is_never_bold(tmp_path, trivial, bold):
+    """One row alone says what the mean image would give, as rows can lack the metric."""
+    declared = item(metric="mse", better="lower", rows={k: ITEM["rows"][k] for k in ("gan", "acl_gan")})
+    inputs = {}
+    for variant, value in (("gan", 0.5), ("acl_gan", 0.25)):
+        said = {"mse_images": 9, "mse_split": "test"} | ({"mse_of_mean_image": trivial} if variant == "gan" else {})
+        inputs |= run(tmp_path, f"demo/digits/{variant}/seed0", value, names=("mse",), protocol={**PROTOCOL, **said})
+    page, _, _ = rendered(tmp_path, declared, inputs)
+    assert [name for name, cells in rows(page).items() if cells[0].startswith("**")] == bold
+    assert (
+        "in bold, where no other lies within one standard deviation, if it beats the mean training image" in page
+    ) == (bool(bold))
+
+
+def test_an_error_is_printed_in_one_unit(tmp_path):
+    """`mse` is four times `pixel_mse`: where that one stands, it does not stand beside it."""
+    said = {"mse_images": 9, "mse_split": "test", "feature_images": 9, "feature_split": "test", "feature_minibatch": 9,
+            "feature_minibatches": 1}  # fmt: skip
+    inputs = {}
+    for variant, value in (("gan", 0.5), ("acl_gan", 0.25)):
+        names = ("fd_classifier", "mse", "pixel_mse")
+        inputs |= run(tmp_path, f"demo/digits/{variant}/seed0", value, names=names, protocol={**PROTOCOL, **said})
+    page, _, _ = rendered(tmp_path, item(), inputs)
+    assert "| digits | `pixel_mse` ↓ |" in page and "`mse`" not in page
+    page, _, _ = rendered(tmp_path, item(metric="pixel_mse"), inputs)
+    assert "| digits | `fd_classifier` ↓ |" in page and "`mse`" not in page
+
+
 def test_updates_stand_under_the_table_where_rows_differ_in_them(tmp_path):
     critic = {"method": "wgan_gp"}
     inputs = run(tmp_path, "demo/digits/gan/seed0", 3.0) | run(

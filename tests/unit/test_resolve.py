@@ -30,7 +30,7 @@ def test_each_value_says_where_it_is_from():
         "method: gali # variants.gali_4_svhn",
         "like: gali_4_svhn # variants.gali_8_svhn",
         "lr: 0.001 # scales.demo.variants.gali_4_svhn",
-        "discriminator_steps: 5 # variants.gali_8_svhn",
+        "discriminator_steps: 1 # default",
         "batch_size: 64 # scales.demo.variants.gali_4_svhn",
         "precision: float32 # training",
         "value_range: [-1.0, 1.0] # architecture gali, family ali",

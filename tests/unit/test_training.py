@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import random
 import re
@@ -23,6 +24,7 @@ from advcodes.jobs import checkpoint, device
 from advcodes.jobs.seed import epoch_order, random_state, restore_random_state, seed_all
 from advcodes.methods import registry
 from advcodes.training.data import Batch, TrainingData
+from advcodes.training.divergence import LastFinite
 from advcodes.training.loop import Loop, snapshot_steps, total_steps
 from advcodes.training.restore import build_method, restore, snapshots
 from advcodes.training.train import LossLog, train
@@ -235,6 +237,54 @@ def test_nan_from_a_learning_rate_leaves_the_last_checkpoint(prepared: Path, tmp
     ):
         run(config, prepared, tmp_path / "a", log_every=1)
     assert not (tmp_path / "a/networks.pt").exists()
+
+
+def diverging(**changes: Any) -> dict[str, Any]:
+    """Of 60 steps, whose weights are infinite some steps after the first."""
+    return run_config("gan", method__optimiser={"lr": 3e36}, budget__images=32 * 60, training__snapshots=[32, 64, 1600],
+                      training__diverged="keep", **changes)  # fmt: skip
+
+
+def test_a_diverged_run_is_a_result_where_that_is_asked_for(prepared: Path, tmp_path: Path, capsys):
+    """Its last networks whose numbers are finite, and when it diverged, whatever the log's intervals and kills."""
+    run(diverging(), prepared, tmp_path / "a")
+    about = json.loads((tmp_path / "a/run.json").read_text())
+    assert 0 < about["diverged"] <= 60 and about["steps"] < about["diverged"]
+    assert (
+        f"diverged at step {about['diverged']}; its networks of step {about['steps']} are kept"
+        in capsys.readouterr().out
+    )
+    assert all(torch.isfinite(t).all() for t in weights(tmp_path / "a").values())
+    assert about["snapshots"][-1] == about["steps"] and not list((tmp_path / "a/snapshots").glob("*01600.pt"))
+    assert restore(tmp_path / "a").step == about["steps"]
+    with open(tmp_path / "a/losses.csv") as f:
+        assert all(int(row["step"]) < about["diverged"] for row in csv.DictReader(f))
+    run(diverging(), prepared, tmp_path / "b", log_every=7)
+    assert json.loads((tmp_path / "b/run.json").read_text()) == about
+    one, two = weights(tmp_path / "a"), weights(tmp_path / "b")
+    assert all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_a_run_that_diverges_before_its_first_snapshot_keeps_its_first_weights(prepared: Path, tmp_path: Path):
+    config = diverging()
+    config["training"]["snapshots"] = 1
+    run(config, prepared, tmp_path / "a", log_every=1)
+    about = json.loads((tmp_path / "a/run.json").read_text())
+    assert about["snapshots"] == [0] and about["images"] == 0 and about["diverged"] > 0
+    assert restore(tmp_path / "a").method.sample(2).isfinite().all()
+
+
+def test_networks_with_a_number_that_is_not_finite_are_not_kept():
+    net = torch.nn.Linear(2, 2)
+    found = LastFinite(SimpleNamespace(networks={"net": net}, state=dict))
+    found.remember(3)
+    with torch.no_grad():
+        net.weight[0, 0] = torch.inf
+    found.remember(4)
+    assert found.kept["step"] == 3 and found.kept["networks"]["net"]["weight"].isfinite().all()
+    other = LastFinite(SimpleNamespace(networks={}, state=dict))
+    other.load_state(found.state())
+    assert other.kept is found.kept
 
 
 def test_shared_forward_passes_record_only_what_is_needed(prepared: Path):

@@ -35,14 +35,17 @@ ONE_RUN = {"train": 1, "sample": 1, "evaluate": 1, **MEASURED}
 
 
 class Process:
-    """A command in a session of its own, with stdout and stderr in one file."""
+    """A command in a session of its own, with stdout and stderr in one file; Ctrl-C reaches it.
+
+    A shell that runs the tests in the background has them ignore SIGINT, and what they start would inherit that.
+    """
 
     def __init__(self, command: list[str], cwd: Path, env: dict[str, str], log: Path):
         self.command, self.log = command, log
         with open(log, "w") as f:
             self._popen = subprocess.Popen(
                 command, cwd=cwd, env=env, stdout=f, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                start_new_session=True,
+                start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )  # fmt: skip
         self.pid = self._popen.pid
 
@@ -227,6 +230,14 @@ class Project:
 
     def run_directory(self, variant: str, seed: int) -> Path:
         return self.root / "data/runs/demo/digits" / variant / f"seed{seed}"
+
+    def unfinished(self, variant: str, seed: int) -> Path:
+        """Where a training in progress lies."""
+        return self.root / f"data/unfinished/train-demo-digits-{variant}-seed{seed}"
+
+    def second_record(self, variant: str, seed: int) -> Path:
+        """Of a finished training."""
+        return self.root / f"data/finished/train-demo-digits-{variant}-seed{seed}/record.json"
 
     def networks(self, variant: str, seed: int) -> dict[str, torch.Tensor]:
         """Every tensor of a trained run by name."""

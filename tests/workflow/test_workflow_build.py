@@ -38,7 +38,7 @@ def test_snakemake_records_its_results_in_dvc(built: Project):
 
 def test_dvc_repro_after_table1_trains_nothing(built: Project):
     # As `snakemake reports/table1.md` leaves it:
-    for name in ("data/reports/manifest.json", "data/reports/finished/record.json", "dvc.lock"):
+    for name in ("data/reports/manifest.json", "data/finished/summary-demo/record.json", "dvc.lock"):
         (built.root / name).unlink()
     built.git("rm", "--quiet", "--cached", "dvc.lock")
     assert jobs(built.dvc("repro")) == {"summary": 1}

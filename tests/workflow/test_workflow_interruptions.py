@@ -44,7 +44,7 @@ def uninterrupted(shared: Path, _built: tuple[Project, str]) -> dict[str, torch.
 
 def in_training(project: Project, *command: str) -> tuple[Process, psutil.Process]:
     """Start a command, and halt its training process when it has written a new checkpoint."""
-    checkpoint = project.root / RUN / "unfinished/checkpoint.pt"
+    checkpoint = project.unfinished("gan", 0) / "checkpoint.pt"
     old = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
     process = project.start(*command)
     process.until(lambda: checkpoint.exists() and checkpoint.stat().st_mtime_ns != old)
@@ -72,7 +72,7 @@ def test_a_killed_training_resumes_and_ends_as_if_uninterrupted(
     assert "resumed at step" in output
     assert jobs(output) == {"train": 1}
     assert equal(project.networks("gan", 0), uninterrupted)
-    assert not (project.root / RUN / "unfinished").exists()
+    assert not project.unfinished("gan", 0).exists()
     assert NOTHING in project.snakemake(TRAIN)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from workflow.project import MEASURED, NOTHING, ONE_RUN, Project, equal, hangs_on, jobs, remade
 
-RUN = "data/runs/demo/digits/gan/seed0"
+RUN, ACL = (f"data/runs/demo/digits/{variant}/seed0" for variant in ("gan", "acl_gan"))
 
 
 def flip(path: Path) -> None:
@@ -52,8 +52,7 @@ def test_an_experiment_keeps_what_a_killed_snakemake_had_finished(built: Project
     built.params = tree | {"seeds": [0, 2]}
     built.set(variants__gan__optimiser__lr=1e-3)
     process = built.start("snakemake", "--cores", "1", "all")
-    runs = [built.run_directory("gan", seed) for seed in (0, 2)]
-    process.until(lambda: all(len(list(run.glob("finished/record.json"))) == 1 for run in runs) and both(built))
+    process.until(lambda: all(built.second_record("gan", seed).exists() for seed in (0, 2)) and both(built))
     process.kill_all()
     trained = [built.networks("gan", seed) for seed in (0, 2)]
     output = built.dvc("exp", "run", "--set-param", "metrics.kid_subsets=4")
@@ -63,6 +62,28 @@ def test_an_experiment_keeps_what_a_killed_snakemake_had_finished(built: Project
     built.git("checkout", "--quiet", ".")
     built.dvc("checkout")
     assert NOTHING in built.snakemake()
+
+
+def test_an_experiment_before_anything_was_recorded_loses_nothing(built: Project):
+    """`dvc exp run` deletes whole outputs where dvc.lock names nothing: a finished run, and another's checkpoint."""
+    built.git("rm", "--quiet", "dvc.lock")
+    built.commit("nothing was ever recorded")
+    for place in ("data", ".dvc/cache", ".snakemake"):
+        shutil.rmtree(built.root / place, ignore_errors=True)
+    built.git("checkout", "--quiet", ".")
+    built.set(training__checkpoint_seconds=1e-6, budget__default__images=64 * 50)
+    built.commit("a checkpoint after every step")
+    process = built.start("snakemake", "--cores", "1", f"{RUN}/manifest.json", f"{ACL}/manifest.json")
+    process.until(lambda: any(built.root.glob("data/finished/train-*/record.json")))
+    (done,) = (v for v in ("gan", "acl_gan") if built.second_record(v, 0).exists())
+    (other,) = {"gan", "acl_gan"} - {done}
+    process.until(lambda: (built.unfinished(other, 0) / "checkpoint.pt").exists())
+    process.kill_all()
+    trained = built.networks(done, 0)
+    output = built.dvc("exp", "run", "--set-param", "metrics.kid_subsets=4", "train")
+    assert f"train/demo/digits/{done}/seed0: finished before; its manifest is restored" in output
+    assert f"demo/digits/{other}/seed0 | resumed at step" in output
+    assert equal(built.networks(done, 0), trained)
 
 
 def both(project: Project) -> bool:
@@ -119,7 +140,9 @@ def test_times_in_the_future_change_nothing(built: Project):
     assert NOTHING in built.snakemake()
 
 
-@pytest.mark.parametrize(("limit", "what"), [(10, r"\.snakemake/advcodes"), (40, rf"{RUN}/.*")])
+@pytest.mark.parametrize(
+    ("limit", "what"), [(10, r"\.snakemake/advcodes"), (40, "data/unfinished/train-demo-digits-gan-seed0/.*")]
+)
 def test_a_full_disk_is_one_line_and_the_next_call_goes_on(built: Project, limit: int, what: str):
     """Of the pipeline's own notes and logs, or of a training; here no file may get longer than so many KiB."""
     built.set(seeds=[0], variants__gan__optimiser__lr=1e-3)

@@ -305,7 +305,11 @@ def parser() -> argparse.ArgumentParser:
     )
     add("doctor", "what this machine lacks, with a remedy for each", _doctor)
     add("schema", "write pipeline/params.schema.json", _schema)
-    add("docs", "write docs/methods.md, metrics.md, networks.md and protocol.md from code and declarations", _docs)
+    add(
+        "docs",
+        "write methods.md, metrics.md, networks.md, protocol.md and claims.md in docs from code and declarations",
+        _docs,
+    )
     return top
 
 

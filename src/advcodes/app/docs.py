@@ -1,4 +1,4 @@
-"""docs/methods.md, metrics.md, networks.md and protocol.md: what there is, as code and declarations have it."""
+"""Pages of docs that are written from code and declarations: methods, metrics, networks, protocol and claims."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import yaml
 
-from advcodes.app import protocol
+from advcodes.app import protocol, sentences
 from advcodes.config import params
 from advcodes.core.schema import Model
 from advcodes.graph.graph import Graph
@@ -34,6 +34,7 @@ METHODS = Path("docs/methods.md")
 METRICS = Path("docs/metrics.md")
 NETWORKS = Path("docs/networks.md")
 PROTOCOL = Path("docs/protocol.md")
+CLAIMS = Path("docs/claims.md")
 PACKAGE = "advcodes.methods."
 INTRODUCTION = """\
 # Methods
@@ -378,4 +379,5 @@ def pages() -> dict[Path, str]:
         METRICS: metrics_page(),
         NETWORKS: networks_page(at_paper.architectures),
         PROTOCOL: protocol.page(Graph(at_paper)),
+        CLAIMS: sentences.page(),
     }

@@ -41,7 +41,7 @@ SHOWN = ("train_split", "train_images", "epochs", "images", "batch_size", "laten
          "optimiser.decay", "updates", "lr", "betas")  # fmt: skip
 _BY_NETWORK = SHOWN[-3:]
 MEASURED = "What is measured"
-_NUMBERS = ("metric", "n_generated", "n_reference", "reference_split")
+_NUMBERS = ("metric", "n_generated", "n_reference", "reference_split", "n_reconstructed")
 
 
 class Line(NamedTuple):
@@ -157,11 +157,14 @@ def _told(graph: Graph, item: Item, column: str, dataset: str, row: str) -> Iter
 def _measured(graph: Graph, item: Item, dataset: str, metric: str) -> Iterator[tuple[str, Any]]:
     """How a number of an item is measured: its full name, and how many images of which split it compares."""
     m, cls = graph.params.metrics, metric_of(metric)
+    look = expected(graph.params, dataset)
     if not issubclass(cls, OnFeatures):
         yield "metric", metric
-        return  # over all images of the test split, or as its own settings say
+        if "reconstructions" in cls.needs and look:
+            test = graph.params.datasets[dataset].test_split
+            yield f"n_reconstructed.{metric}", min(m.n_reconstructed or m.n_reference, look.size(test, dataset))
+        return  # or as its own settings say
     split = graph.reference_split(dataset)
-    look = expected(graph.params, dataset)
     generated = m.curve_n_generated if item.declares.over_training else m.n_generated
     if metric == "is":
         generated = m.n_generated_is or generated

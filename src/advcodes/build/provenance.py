@@ -4,9 +4,10 @@ An :class:`Artifact` is one output directory (or one report). Its key is a hash 
 keys of its inputs, and the source code that it depends on; its manifest, written last and atomically, records that
 key and the files made. A result is fresh exactly when its manifest says so: file times never matter.
 
-Snakemake deletes the manifest of a job that it starts, or that it takes for failed; `dvc exp run` puts every result
-back to what dvc.lock names. So each result has a second record, `finished/`, that neither of them knows (.dvcignore):
-what was finished is brought back by it, and never made twice.
+Snakemake deletes the manifest of a job that it starts, or that it takes for failed; `dvc exp run` puts every output
+of dvc.yaml back to what dvc.lock names, and deletes it whole where that names nothing. So each result has a second
+record, `data/finished/<id>`, where neither of them looks: what was finished is brought back by it, and never made
+twice. For the same reason work in progress lies in `data/unfinished/<id>`.
 
 This module knows nothing of methods, datasets or metrics; :mod:`advcodes.graph.graph` says which artifacts exist.
 """
@@ -32,9 +33,9 @@ from advcodes.core.locks import FileLock, Timeout
 
 AFFECTS_RESULTS = False
 LOCKS = STATE
-UNFINISHED = "unfinished"  #: subdirectory of work in progress
-FINISHED = "finished"  #: subdirectory of the second record, and of links to the files until DVC has recorded them
-LINKS = "files"  #: its subdirectory of links
+UNFINISHED = "unfinished"  #: directory of work in progress
+FINISHED = "finished"  #: directory of second records, and of links to the files until DVC has recorded them
+LINKS = "files"  #: subdirectory of links
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -92,9 +93,24 @@ class Artifact:
         return digest(self.spec)
 
     @property
+    def unfinished(self) -> Path:
+        """Directory of work in progress; it goes when the artifact is done."""
+        return self._apart(UNFINISHED)
+
+    @property
     def second_record(self) -> Path:
         """Copy of the manifest that neither Snakemake nor DVC knows."""
-        return self.manifest.parent / FINISHED / self.manifest.name.replace("manifest", "record")
+        return self._apart(FINISHED) / self.manifest.name.replace("manifest", "record")
+
+    def _apart(self, name: str) -> Path:
+        """A directory that is no part of the result: below `data/<name>`; of results elsewhere beside the manifest."""
+        if self.manifest.is_absolute():
+            return self.manifest.parent / name
+        return Path(self.manifest.parts[0], name, self._name)
+
+    @property
+    def _name(self) -> str:
+        return self.id.replace("/", "-")
 
     @property
     def _lock(self) -> FileLock:
@@ -106,12 +122,12 @@ class Artifact:
             self.manifest.parent.mkdir(parents=True, exist_ok=True)
             return FileLock(self.manifest.with_name(f".{self.manifest.name}.lock"))
         LOCKS.mkdir(parents=True, exist_ok=True)
-        return FileLock(LOCKS / (self.id.replace("/", "-") + ".lock"))
+        return FileLock(LOCKS / (f"{self._name}.lock"))
 
     @property
     def _memory(self) -> Path:
         """How its files looked when they were last found whole."""
-        return STATE / "verified" / (self.id.replace("/", "-") + ".json")
+        return STATE / "verified" / f"{self._name}.json"
 
     def record(self) -> dict[str, Any] | None:
         """The manifest on disk, or None where there is none or it is unreadable."""
@@ -229,15 +245,16 @@ class Artifact:
         measured = record_of(self.directory, sorted(files), self._memory)
         if self.home is None:
             for name in measured:
-                # Where a file system has no links, `dvc exp run` can still delete what it was not told of.
+                # Where a file system has no links, or data/ spans two, `dvc exp run` can still delete what it was not
+                # told of.
                 with contextlib.suppress(OSError):
                     _link(self.directory / name, self.second_record.parent / LINKS / name)
         self._write(self.key, self.spec, measured, extra)
-        shutil.rmtree(self.directory / UNFINISHED, ignore_errors=True)
+        shutil.rmtree(self.unfinished, ignore_errors=True)
 
     def _write(self, key: str, spec: dict, files: dict, extra: Mapping[str, Any]) -> None:
         text = json.dumps({"key": key, "spec": spec, "files": files, **extra}, indent=1) + "\n"
-        self.second_record.parent.mkdir(exist_ok=True)
+        self.second_record.parent.mkdir(parents=True, exist_ok=True)
         for path in (self.second_record, self.manifest):
             write_atomically(path, text)
 

@@ -108,6 +108,11 @@ class Training(Model):
     early_stopping: EarlyStoppingConfig | None = Field(
         None, description="stop on held-out reconstructions; null: never"
     )
+    diverged: Literal["stop", "keep"] = Field(
+        "stop",
+        description="a run that diverges is an error, or a result: of its last snapshot whose numbers are finite, and "
+        "pages say when it diverged",
+    )
 
 
 class Budget(Model):
@@ -203,6 +208,11 @@ class Metrics(Model):
         None, description="of these for the Inception Score, which is usually given of 50,000; null: as many"
     )
     n_reference: Count = Field(10_000, description="real images; fewer if the split has fewer")
+    n_reconstructed: Count | None = Field(
+        None,
+        description="test images whose reconstructions and inpaintings are compared with them; fewer if the split has "
+        "fewer; null: as many as `n_reference`",
+    )
     reference_split: Literal["train", "test"] = "test"
     curve_n_generated: Count = Field(2_000, description="generated images for each point of a curve")
     minibatch: Count = Field(100, description="images over whose means GALI's errors are averaged, with an sd")

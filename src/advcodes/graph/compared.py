@@ -16,7 +16,12 @@ from advcodes.methods.base import MethodConfig
 from advcodes.papers.items import Claim
 
 AFFECTS_RESULTS = False
-_HOW = ("channels_last", "compile", "snapshots")  #: of `training`: how a run is made and kept, not what is learnt
+_HOW = (
+    "channels_last",
+    "compile",
+    "snapshots",
+    "diverged",
+)  #: of `training`: how a run is made and kept, not what is learnt
 _BY_NETWORK = ("optimiser.lr", "optimiser.betas", "learning_rates", "betas")  #: compared network by network
 
 

@@ -43,6 +43,8 @@ class TrainingGraph(ExtractorGraph):
         del training["log_every"], training["checkpoint_seconds"]  # these never change results
         if training["early_stopping"] is None:
             del training["early_stopping"]
+        if training["diverged"] == "stop":
+            del training["diverged"]
         config = {
             "method": hyperparameters,
             "architecture": plain(architecture),

@@ -16,7 +16,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler
 
-from advcodes.build.provenance import UNFINISHED, Artifact
+from advcodes.build.provenance import Artifact
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.progress import Progress
 from advcodes.jobs import checkpoint
@@ -94,7 +94,7 @@ class Resume:
     @classmethod
     def of(cls, artifact: Artifact) -> Resume:
         """In the artifact's directory of work in progress, which goes when the artifact is done."""
-        return cls(artifact.directory / UNFINISHED / "checkpoint.pt", artifact.key)
+        return cls(artifact.unfinished / "checkpoint.pt", artifact.key)
 
     def load(self) -> dict[str, Any] | None:
         """The checkpoint, on the CPU; None where there is none, or another's."""
@@ -208,7 +208,7 @@ def fit(
                     "random": random.get_state(), "global": torch.get_rng_state(),
                     "gpu": [torch.cuda.get_rng_state(device) for device in on_gpu],
                 }  # fmt: skip
-                resume.path.parent.mkdir(exist_ok=True)
+                resume.path.parent.mkdir(parents=True, exist_ok=True)
                 checkpoint.keep(resume.path, content)
                 saved = time.monotonic()
     _check(loss, step, what, advice)

@@ -62,6 +62,11 @@ class ALI(Method):
             description="the encoder sees images with a rectangle missing, a new one each time, so that it can inpaint "
             "(GALI's masked baselines, GALI-MIX)",
         )
+        inpaints: bool = Field(
+            False,
+            description="it inpaints without `masked`, too, by an encoder that has seen whole images alone (GALI-4 "
+            "without self-supervision)",
+        )
         mask_fill: Real = Field(
             masks.FILL, description="of missing pixels, on a scale where images are on [-1, 1] (G-5: as in training)"
         )
@@ -121,11 +126,11 @@ class ALI(Method):
 
     @classmethod
     def can(cls, ability: str, config: ALI.Config | None = None) -> bool:
-        unmasked = ability == "inpaint" and config is not None and not config.masked
-        return super().can(ability, config) and not unmasked
+        unable = ability == "inpaint" and config is not None and not (config.masked or config.inpaints)
+        return super().can(ability, config) and not unable
 
     def inpaint(self, x: Tensor, mask: Tensor) -> Tensor:
-        if not self.config.masked:
+        if not self.can("inpaint", self.config):
             raise self._cannot("inpaint")
         return masks.mixed(x, self.decode(self.encode(self.occluded(x, mask))), mask)
 

@@ -63,6 +63,7 @@ class VariantTraining(Model):
     batch_size: Count | None = Field(None, description="images a step")
     snapshots: Snapshots | None = Field(None, description="generators kept: how many, or images seen at each")
     early_stopping: EarlyStoppingConfig | None = Field(None, description="stop on held-out reconstructions")
+    diverged: Literal["stop", "keep"] | None = Field(None, description="what becomes of a run that diverges")
 
 
 class MethodConfig(Model):

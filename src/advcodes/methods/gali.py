@@ -68,8 +68,13 @@ class GALI(ALI):
         adversarial: Literal["nonsaturating"] = Field("nonsaturating", description="see `objective`")
         pretrained: Pretrained = Field(
             "features",
-            description="M of `Mx`: the network of the feature-MSE (the paper's on SVHN), or the one that the FID is "
-            "computed on (CelebA)",
+            description="M of `Mx` and of `feature_weight`: the network of the feature-MSE (the paper's on SVHN), or "
+            "the one that the FID is computed on (CelebA)",
+        )
+        feature_weight: NonNegative = Field(
+            0.0,
+            description="of the mean squared error between M(x) and M(G(E(x))), which encoder and generator minimise, "
+            "too: what the paper compares GALI-PT with (its weight assumed 1)",
         )
         published_weights: bool = Field(
             False,
@@ -116,7 +121,8 @@ class GALI(ALI):
 
     @classmethod
     def pretrained(cls, config: GALI.Config) -> Pretrained | None:
-        return config.pretrained if any(word.startswith("M") for words in config.tuples for word in words) else None
+        in_tuples = any(word.startswith("M") for words in config.tuples for word in words)
+        return config.pretrained if in_tuples or config.feature_weight else None
 
     # -- words --------------------------------------------------------------------------------------------------
 
@@ -192,6 +198,9 @@ class GALI(ALI):
             else:
                 terms[name] = losses.tuples.misclassified(of_class, own)
         step.log("gradient", lambda: self._gradient(logits, list(terms.values())))
+        if weight := self.config.feature_weight:
+            again, known = self.word(step, "MGEx"), self.word(step, "Mx")
+            terms["features"] = weight * losses.reconstruction.squared_error(again, known)
         return terms
 
     @staticmethod

@@ -45,6 +45,8 @@ class Quantity:
         own: whether an item may be about it; others are printed beside an item's own alone.
         needed: entries of its protocol without which it cannot be described.
         floor_beside: whether tables of other metrics print what real training images score.
+        repeats: another one that it is a fixed multiple of, and that is not printed beside it.
+        of_mean_image: entry of its protocol: what the mean training image in place of each image would give.
     """
 
     name: str
@@ -55,6 +57,8 @@ class Quantity:
     own: bool = True
     needed: tuple[str, ...] = ()
     floor_beside: bool = True
+    repeats: str | None = None
+    of_mean_image: str | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,11 @@ class Candidate:
     dataset: Facts
     shown: Collection[str]
     settings: Any
+
+    @property
+    def reconstructed(self) -> int:
+        """How many images are reconstructed, at most."""
+        return self.settings.n_reconstructed or self.settings.n_reference
 
 
 class Trained(Protocol):

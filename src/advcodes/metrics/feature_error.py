@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from advcodes.core.errors import AdvcodesError
 from advcodes.metrics.base import Candidate, Metric, Quantity, Subject, Trained
 from advcodes.metrics.reconstruction import over_minibatches, pairs
-from advcodes.metrics.registry import register
+from advcodes.metrics.registry import quantity, register
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PIXEL_MSE, FEATURE_MSE = "pixel_mse", "feature_mse"
 _NEEDED = ("feature_images", "feature_split", "feature_minibatch", "feature_minibatches")
+_BLOCK = 500  #: images whose features are computed at a time
 CAPABLE = (
     "only runs on images have it whose method can what it measures (reconstruct, inpaint or represent them); take the "
     "others out"
@@ -29,10 +30,13 @@ class FeatureError(Metric):
 
     order = 80
     quantities = (
-        Quantity(PIXEL_MSE, "lower", "pixel-MSE", over="batches", needed=_NEEDED),
+        Quantity(
+            PIXEL_MSE, "lower", "pixel-MSE", over="batches", needed=_NEEDED, repeats="mse",
+            of_mean_image="feature_of_mean_image_pixels",
+        ),
         Quantity(
             FEATURE_MSE, "lower", "feature-MSE", over="batches",
-            needed=(*_NEEDED, "feature_kind", "feature_units", "feature_side"),
+            needed=(*_NEEDED, "feature_kind", "feature_units", "feature_side"), of_mean_image="feature_of_mean_image",
         ),
     )  # fmt: skip
     needs = ("reconstructions",)
@@ -53,21 +57,27 @@ class FeatureError(Metric):
         if name == PIXEL_MSE:
             return (
                 "mean squared error of reconstructions over pixels and channels, images on [0, 1] (on [-1, 1] it would "
-                f"be four times as large); {_reconstructed(protocol)}"
+                f"be four times as large); {_reconstructed(protocol)}{of_mean_image(protocol, PIXEL_MSE)}"
             )
         return (
             f"mean squared difference between features of images and of their reconstructions, "
             f"{network_sentence(protocol, 'feature')}; {_reconstructed(protocol)}"
+            f"{of_mean_image(protocol, FEATURE_MSE)}"
         )
+
+
+def of_mean_image(protocol: Mapping[str, Any], name: str) -> str:
+    """What the mean training image in place of each would give, in words, if the protocol says."""
+    value = protocol.get(quantity(name).of_mean_image or "")
+    return "" if value is None else f"; the mean training image in place of each would give {value:.3g}"
 
 
 def compared(candidate: Candidate) -> dict[str, Any]:
     """Which images are compared with what a run makes of them: ``split``, ``n_images`` at most, and ``minibatch``."""
-    settings = candidate.settings
     return {
         "split": candidate.dataset.test_split,
-        "n_images": settings.n_reference,
-        "minibatch": settings.minibatch,
+        "n_images": candidate.reconstructed,
+        "minibatch": candidate.settings.minibatch,
     }
 
 
@@ -123,7 +133,8 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
     images, training = data.images[subject.chosen(split, config["n_images"])], data.split(train_split).images
     network, seed = subject.network("features"), restored.config["seed"]
     found = errors(restored, images, subject.config["sampling"], training, network, seed, subject.what)
-    size = config["minibatch"]
+    size, sampled = config["minibatch"], data.images[subject.chosen(train_split, config["n_images"])]
+    trivial = _errors_of_mean(restored, images, sampled, network)
     (pixel, pixel_sd), (feature, feature_sd) = (over_minibatches(of_images, size) for of_images in found)
     protocol = {
         "feature_range": [0, 1],
@@ -138,12 +149,32 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
         "feature_side": network.side,
         "feature_accuracy": network.about["accuracy"],
         "feature_network_saw_test": network.about["saw_test"],
+        "feature_of_mean_image_pixels": float(f"{over_minibatches(trivial[0], size)[0]:.6g}"),
+        "feature_of_mean_image": float(f"{over_minibatches(trivial[1], size)[0]:.6g}"),
     }
     return {
         "metrics": {PIXEL_MSE: pixel, FEATURE_MSE: feature},
         "spread": {PIXEL_MSE: pixel_sd, FEATURE_MSE: feature_sd},
         "protocol": protocol,
     }
+
+
+def _errors_of_mean(
+    restored: Trained, images: np.ndarray, training_images: np.ndarray, network: FeatureNetwork
+) -> tuple[np.ndarray, np.ndarray]:
+    """What :func:`errors` gives if the mean training image is put in place of every reconstruction."""
+    import numpy as np
+    import torch
+
+    mean = torch.from_numpy(training_images.mean(0, dtype=np.float64) / 255).to(restored.method.device)
+    pixels, features = [], []
+    with torch.inference_mode():
+        known = network.features(mean[None].float())
+        for start in range(0, len(images), _BLOCK):
+            x = torch.from_numpy(np.array(images[start : start + _BLOCK])).to(mean.device).double() / 255
+            pixels.append((x - mean).square().mean((1, 2, 3)).cpu().numpy())
+            features.append((network.features(x.float()) - known).double().square().mean(1).cpu().numpy())
+    return np.concatenate(pixels), np.concatenate(features)
 
 
 def errors(

@@ -44,7 +44,7 @@ class Inpainting(Metric):
     quantities = (
         Quantity(
             INPAINTED_PIXEL_MSE, "lower", "pixel-MSE of inpainting", over="batches",
-            needed=(*_NEEDED, "inpainting_minibatch"),
+            needed=(*_NEEDED, "inpainting_minibatch"), of_mean_image="inpainting_of_mean_image",
         ),
         Quantity(
             INPAINTED_FEATURE_MSE, "lower", "feature-MSE of inpainting", over="batches",

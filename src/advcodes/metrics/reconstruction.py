@@ -23,7 +23,7 @@ class SquaredError(Metric):
     """The squared error of pixels of reconstructions (facts 6.5)."""
 
     order = 70
-    quantities = (Quantity(MSE, "lower", "MSE", needed=("mse_images", "mse_split")),)
+    quantities = (Quantity(MSE, "lower", "MSE", needed=("mse_images", "mse_split"), of_mean_image="mse_of_mean_image"),)
     needs = ("reconstructions",)
     inputs = ("data",)
     on_images = True
@@ -35,7 +35,7 @@ class SquaredError(Metric):
         return {
             "split": dataset.test_split,
             "train_split": dataset.train_split,
-            "n_images": candidate.settings.n_reference,
+            "n_images": candidate.reconstructed,
         }
 
     @classmethod

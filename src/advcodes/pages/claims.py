@@ -51,7 +51,7 @@ The difference is positive where the claimed row is better, with its 95 % confid
 given relative to the other row's mean, and as Hedges' g: in pooled standard deviations, corrected for small
 samples. p is that of Welch's two-sided t-test over seeds (a seed is one training). Beside it stands Holm's: corrected
 for all claims of the paper that are tested here. The verdict goes by p itself, and says where it does not stand after
-Holm's correction.
+Holm's correction. Of a run that diverged, where that is a result, the numbers are those of its last finite snapshot.
 
 A claim that a row is *not worse* names a margin, a share of the other row's mean: it {HOLDS} where the whole interval
 lies above minus the margin, {FAILS} where all of it lies below, and is undecided otherwise: a one-sided test at 2.5 %
@@ -148,6 +148,8 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
     found = _by(wanted, claim, winners, losers, pairs, len(made["seeds"]))
     for side, variant, label in zip(("winner", "loser"), (claim.winner, claim.loser), labels, strict=True):
         found[side] |= {"variant": variant, "label": label}
+        if steps := [r.diverged for r in (winners if variant == claim.winner else losers) if r.diverged is not None]:
+            found[side]["diverged"] = steps
     beside = [_by(m, claim, winners, losers, pairs, len(made["seeds"])) for m in _also(wanted, [*winners, *losers])]
     return {
         "dataset": served,
@@ -309,7 +311,7 @@ def _line(claim: Mapping[str, Any], holm: bool) -> list[str]:
         if claim["hedges_g"] is not None:
             g = text.number(claim["hedges_g"], 2)
     sides = [
-        f"{s['label']} {text.plus_minus(s['mean'], s['sd'], places)} ({_seeds(s['seeds'], claim['planned'])})"
+        f"{s['label']} {text.plus_minus(s['mean'], s['sd'], places)} ({_seeds(s, claim['planned'])})"
         if s["mean"] is not None
         else f"{s['label']} {text.DASH}"
         for s in (winner, loser)
@@ -350,9 +352,11 @@ def _p(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else text.number(p, 3)
 
 
-def _seeds(n: int, planned: int) -> str:
-    """``3 seeds``; of those that were fixed beforehand, where some are missing: ``2 of 3 seeds``."""
-    return text.count(n, "seed") if n >= planned else f"{n} of {text.count(planned, 'seed')}"
+def _seeds(side: Mapping[str, Any], planned: int) -> str:
+    """``3 seeds``; of those that were fixed beforehand, where some lack: ``2 of 3 seeds``; and which diverged."""
+    n, steps = side["seeds"], side.get("diverged", ())
+    seeds = text.count(n, "seed") if n >= planned else f"{n} of {text.count(planned, 'seed')}"
+    return seeds + (f"; diverged at step {text.listing([f'{step:,}' for step in steps])}" if steps else "")
 
 
 def _confounder(difference: Mapping[str, Any]) -> str:

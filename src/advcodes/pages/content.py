@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from advcodes.build.provenance import write_atomically
 from advcodes.core.statistics import mean_sd
 from advcodes.metrics.registry import describe, metric_of, parse, quantity
+from advcodes.pages import text
 from advcodes.pages.pictures.drawing import vector
 from advcodes.pages.results import Result, only, shared
 from advcodes.papers.items import Item
@@ -101,6 +102,7 @@ def _column(
         **_updates(runs),
         **({"whole": whole[column]} if column in whole else {}),
         **({"best_of": sorted(early)} if (early := {r.best_of for r in runs if r.best_of is not None}) else {}),
+        **({"diverged": ended} if (ended := _diverged(runs)) else {}),
         **({"precision": computed} if (computed := _precision(runs)) else {}),
         # Real images were scored with the tables' number of images, not with the curves'.
         "floor": {} if along_training else _floor_of(runs),
@@ -152,6 +154,15 @@ def _updates(runs: Sequence[Result]) -> dict[str, Any]:
     return {} if alike else {"updates": by_row}
 
 
+def _diverged(runs: Sequence[Result]) -> dict[str, list[int]]:
+    """By row, the steps at which those of its runs diverged that did, by seed."""
+    found: dict[str, list[int]] = {}
+    for run in sorted(runs, key=lambda r: r.seed):
+        if run.diverged is not None:
+            found.setdefault(run.variant, []).append(run.diverged)
+    return found
+
+
 def _precision(runs: Sequence[Result]) -> list[list[str]]:
     """Pairs of precisions, asked for and used, of runs that were not float32 as asked; none where all were."""
     pairs = sorted({r.precision for r in runs})
@@ -189,6 +200,13 @@ def measured_on(content: Mapping[str, Any]) -> dict[str, set[str]]:
     for name, column in ran(content).items():
         found.setdefault(column["served_by"], set()).update(m["metric"] for m in measures(content, name))
     return found
+
+
+def once(names: Iterable[str]) -> list[str]:
+    """Full names of metrics, each once, and none that another one repeats: an error is printed in one unit."""
+    every = list(dict.fromkeys(names))
+    repeated = {quantity(parse(name)[0]).repeats for name in every}
+    return [name for name in every if parse(name)[0] not in repeated]
 
 
 def _floor_of(runs: Sequence[Result]) -> dict[str, Any]:
@@ -247,6 +265,12 @@ def label(row: Mapping[str, Any]) -> str:
     if row["kind"] == "addition":
         return f"{row['label']} (addition)"
     return f"{row['label']} (cited: {row['cited']})" if row["kind"] == "cited" else row["label"]
+
+
+def ended(column: Mapping[str, Any], variant: str) -> str:
+    """That runs of a row diverged, in words, as far as they did: ``diverged at step 437 and 512``."""
+    steps = column.get("diverged", {}).get(variant, ())
+    return f"diverged at step {text.listing([f'{step:,}' for step in steps])}" if steps else ""
 
 
 def head(content: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from advcodes.metrics.registry import metric_of, metrics, parse
 from advcodes.pages import text
-from advcodes.pages.content import UPDATED, measured_on, measures, ran
+from advcodes.pages.content import UPDATED, ended, label, measured_on, measures, once, ran
 from advcodes.papers.items import FRONT_ITEM
 
 _FILES = {"json": "every seed's values and their protocols", "tex": "LaTeX", "svg": "the picture, to be enlarged"}
@@ -36,6 +36,13 @@ def footnotes(content: Mapping[str, Any]) -> list[str]:
             notes.append(
                 f"**Early stopping**: of rows that have it, those networks count that reconstructed held-out images "
                 f"best, out of {_span(stopped)} images seen."
+            )
+    for dataset, column in by_dataset.items():
+        for variant in column.get("diverged", ()):
+            row = content["rows"][variant]
+            notes.append(
+                f"**{label(row)}** {ended(column, variant)} on {text.dataset(dataset)}: a result, whose numbers and "
+                "images are those of the last snapshot before, all of whose weights are finite."
             )
     ours = measured_on(content)
     notes += [f"**Metric**: {sentence}" for sentence in descriptions(_with(columns, ours), set().union(*ours.values()))]
@@ -165,7 +172,8 @@ def origin(content: Mapping[str, Any], files: Sequence[str]) -> str:
 def other_metrics(content: Mapping[str, Any]) -> list[str]:
     """Sentences on every metric but those that the columns measure."""
     columns, main = ran(content), measured_on(content)
-    others = {d: {m for c in columns.values() if c["served_by"] == d for m in c["metrics"]} - main[d] for d in main}
+    found = {d: [m for c in columns.values() if c["served_by"] == d for m in c["metrics"]] for d in main}
+    others = {d: set(once([*main[d], *names])) - main[d] for d, names in found.items()}
     return descriptions(_with(columns, others), set().union(*others.values()))
 
 

@@ -10,7 +10,7 @@ from advcodes.core.statistics import mean_sd
 from advcodes.metrics.conditional import CONDITIONAL
 from advcodes.metrics.registry import parse
 from advcodes.pages import layout, text
-from advcodes.pages.content import label, ran, write_pages
+from advcodes.pages.content import label, once, ran, write_pages
 from advcodes.pages.footnotes import descriptions, footnotes, origin
 from advcodes.pages.pictures import images, scatter
 from advcodes.pages.results import Result
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 #: Metrics that say whether images show what they were asked for, and how good they are.
 SCORES = (*CONDITIONAL, "fid")
 NUMBERS = "**Numbers**: mean ± sample standard deviation over seeds."
-AUTOENCODED = ("mse", "fid")  #: how good reconstructions and samples are
+AUTOENCODED = ("mse", "feature_mse", "fid")  #: how good reconstructions and samples are
 
 
 def write(
@@ -107,14 +107,14 @@ def scores(results: Sequence[Result], main: str, kinds: Sequence[str] = SCORES) 
     Args:
         results: of a row in a column, by seed.
         main: full name of the item's metric.
-        kinds: of metrics beside it; such as a run has none of are left out.
+        kinds: of metrics beside it; such as a run has none of, or as the item's repeats, are left out.
 
     Returns:
         By name: ``mean``, ``sd`` (None of one seed), and ``seeds``: value by seed.
     """
     others = [name for kind in kinds for name in results[0].metrics if name != main and parse(name)[0] == kind]
     found = {}
-    for name in (main, *others):
+    for name in once([main, *others]):
         values = {str(r.seed): r.metrics[name] for r in results}
         mean, sd = mean_sd(list(values.values()))
         found[name] = {"mean": mean, "sd": sd, "seeds": values}

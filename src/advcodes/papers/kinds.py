@@ -88,6 +88,7 @@ _DECLARED = (
     ),
     Kind("energies", "what a discriminator redraws", needs=("networks", "samples", "data")),
     Kind("controller", "a controller over training", metrics=("settling_images",)),
+    Kind("gradients", "an objective's gradients over training", metrics=("objective_gradient",)),
     Kind("leaderboard", "every method under one protocol"),
 )
 KINDS = {kind.name: kind for kind in _DECLARED}

@@ -15,6 +15,7 @@ from advcodes.core.yaml import read_yaml
 from advcodes.papers.equality import Equality
 from advcodes.papers.items import Claim, Item, check
 from advcodes.papers.protocol import Statement, agree
+from advcodes.papers.sentences import Sentence, tested
 from advcodes.papers.tuning import Tuning
 
 AFFECTS_RESULTS = False  # declarations enter a report's key as values
@@ -27,6 +28,7 @@ class _Paper(Model):
     reference: str
     items: dict[str, dict[str, Any]]
     claims: list[dict[str, Any]] = []
+    sentences: list[Sentence] = []
     protocol: list[Statement] = []
     equal: Equality | None = None
     tuning: Tuning | None = None
@@ -173,3 +175,24 @@ def read_protocol(directory: Path | None = None) -> dict[str, list[Statement]]:
                 raise AdvcodesError(f"{path}: protocol.{position}{error}") from None
         found[paper.paper] = paper.protocol
     return found
+
+
+def read_sentences(directory: Path | None = None) -> dict[str, list[Sentence]]:
+    """Comparative sentences of each paper, by its key.
+
+    Args:
+        directory: of the papers' YAML files; ``pipeline/papers`` unless given.
+
+    Raises:
+        AdvcodesError: a sentence is malformed, or names a claim that its paper's file does not declare.
+    """
+    directory = directory or PAPERS
+    claims = read_claims(directory)
+    for paper, path in _papers(directory):
+        known = [claim.id for claim in claims if claim.paper == paper.paper]
+        for position, sentence in enumerate(paper.sentences):
+            try:
+                tested(sentence, known)
+            except ValueError as error:
+                raise AdvcodesError(f"{path}: sentences.{position}{error}") from None
+    return {paper.paper: paper.sentences for paper, _ in _papers(directory)}

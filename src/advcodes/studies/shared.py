@@ -16,6 +16,7 @@ RECONSTRUCTED_ROWS = 8
 RECONSTRUCTED_PAIRS = 4  #: side by side in a panel of layout `pairs`
 RECONSTRUCTED_ACROSS = 12  #: images of a line of layout `rows`, at most
 INPAINTED_ACROSS = 12  #: images of a line of layout `models`, at most
+MISSING_COLOUR = (255, 0, 200)  #: of missing pixels in pictures: one that neither digits, scenes nor faces have
 INPAINTED_STEPS = 6  #: images of a panel of layout `formation`
 CHAIN_ROWS = 6
 CHAIN_TURNS = 4  #: times that an image is encoded and its code decoded

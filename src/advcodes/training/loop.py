@@ -20,6 +20,18 @@ from advcodes.training.adam import Adam
 from advcodes.training.data import Batch
 
 
+class Diverged(AdvcodesError):
+    """A loss is not finite.
+
+    Attributes:
+        step: the first one at which that is so.
+    """
+
+    def __init__(self, text: str, step: int):
+        super().__init__(text)
+        self.step = step
+
+
 class StepContext:
     """What a phase sees of the current step; see :class:`advcodes.methods.base.Step`."""
 
@@ -156,7 +168,7 @@ class Loop:
         """Means of what was recorded since the last call.
 
         Raises:
-            AdvcodesError: a value is not finite; the message names the first one's phase and step.
+            Diverged: a value is not finite; the message names the first one's phase and step.
         """
         names = list(self._values)
         if not names:
@@ -176,9 +188,10 @@ class Loop:
         if bad:
             step, _, name, value = min(bad)
             phase, _, term = name.partition("/")
-            raise AdvcodesError(
+            raise Diverged(
                 f"training diverged: {term!r} of phase {phase!r} became {value} at step {step}; lower the learning "
-                "rate (optimiser.lr of the variant) or set training.precision to float32"
+                "rate (optimiser.lr of the variant) or set training.precision to float32",
+                step,
             )
         return means
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from advcodes.build.provenance import UNFINISHED, Artifact, write_atomically
+from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.build.writing import REMEDY, reason, written
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError, Interrupted
@@ -26,8 +26,9 @@ from advcodes.jobs.interruptions import deferred
 from advcodes.jobs.precision import used
 from advcodes.jobs.seed import random_state, restore_random_state, seed_all
 from advcodes.training.data import TrainingData
+from advcodes.training.divergence import LastFinite
 from advcodes.training.early_stopping import EarlyStopping
-from advcodes.training.loop import Loop, snapshot_steps, total_steps
+from advcodes.training.loop import Diverged, Loop, snapshot_steps, total_steps
 from advcodes.training.restore import SENTENCES, build_method, normalised_roles
 
 OnLog = Callable[[Loop, Mapping[str, float]], None]
@@ -42,13 +43,13 @@ def make(
 ) -> tuple[list[str], dict[str, Any]]:
     """Train the run of a `train/...` artifact; see :func:`train`.
 
-    It is made in the subdirectory `unfinished`, which DVC does not touch (.dvcignore): `dvc exp run` deletes what
-    dvc.lock does not name, and would delete the checkpoint of a killed run. The caller removes it when all is done.
+    It is made in `artifact.unfinished`, which is no output of DVC's: `dvc exp run` deletes what dvc.lock does not name,
+    and would delete the checkpoint of a killed run. The caller removes it when all is done.
     """
     for old in ("networks.pt", "run.json", "losses.csv", SENTENCES):
         (artifact.directory / old).unlink(missing_ok=True)
     shutil.rmtree(artifact.directory / "snapshots", ignore_errors=True)
-    work, inputs = artifact.directory / UNFINISHED, artifact.inputs
+    work, inputs = artifact.unfinished, artifact.inputs
     text = inputs["text"].directory if "text" in inputs else None
     with device.claimed(machine) as where:
         files, facts = train(
@@ -112,7 +113,8 @@ def train(
         Names of the files written, and facts about the training for the manifest.
 
     Raises:
-        AdvcodesError: training diverged (phase and step are named), or a file could not be written.
+        AdvcodesError: training diverged (phase and step are named) and is not to be kept so, or a file could not be
+            written.
         Interrupted: Ctrl-C or SIGTERM; a checkpoint of the step that was reached has been written.
     """
     settings = config["training"]
@@ -120,6 +122,8 @@ def train(
     data, loop, total = begin(config, data_directory, where, text, pretrained)
     method, phases = loop.method, loop.phases
     watch = EarlyStopping(stopping, method, data, total) if stopping else None
+    finite = LastFinite(method) if settings.get("diverged") == "keep" else None
+    diverged: int | None = None
     # A whole number of cycles, so that every row of the log has every phase in it.
     cycle = math.lcm(*(phase.every for phase in phases))
     log_every = cycle * math.ceil(log_every / cycle)
@@ -138,6 +142,8 @@ def train(
         log.resume(state["log"])
         if watch:
             watch.load_state(state["early_stopping"])
+        if finite:
+            finite.load_state(state["finite"])
         restore_random_state(_to_cpu(state["random"]))
         print(f"{name} | resumed at step {loop.step}/{total}", flush=True)
     else:
@@ -148,6 +154,8 @@ def train(
         log.start()
         with torch.no_grad():
             method.initialise(data.batch(0).images)
+        if finite:
+            finite.remember(0)
     (directory / "snapshots").mkdir(parents=True, exist_ok=True)
 
     for net in method.networks.values():
@@ -165,6 +173,8 @@ def train(
         content = {"key": key, **loop.state(), "random": random_state(), "log": log.text()}
         if watch:
             content["early_stopping"] = watch.state()
+        if finite:
+            content["finite"] = finite.state()
         checkpoint.keep(latest, content)
 
     if first in keep[:-1]:  # where a shorter run ended, its last networks are such
@@ -176,10 +186,18 @@ def train(
             step = loop.step
             if step in keep[:-1]:
                 snapshot()
+                if finite:
+                    finite.remember(step)
             if watch:
                 watch.check(step)
             if logged:
-                means = loop.flush()
+                try:
+                    means = loop.flush()
+                except Diverged as error:
+                    if finite is None:
+                        raise
+                    diverged = error.step
+                    break
                 log.write(step, means)
                 if on_log:
                     on_log(loop, means)
@@ -203,14 +221,20 @@ def train(
     last, final = loop.step, {"step": loop.step, "networks": loop.state()["networks"], "method": method.state()}
     if watch and watch.best:
         final = watch.best
+    if diverged is not None and finite and finite.kept:
+        final = finite.kept
+        end_bar()
+        print(f"{name}: diverged at step {diverged:,}; its networks of step {final['step']:,} are kept", flush=True)
     checkpoint.save(directory / "networks.pt", {k: final[k] for k in ("networks", "method")})
     # Those that are there: of a run that was made longer, the shorter one's until it ended.
     for path in (directory / "snapshots").glob("*.pt"):
         if int(path.stem) >= final["step"]:
             path.unlink()
     keep = [*sorted(int(path.stem) for path in (directory / "snapshots").glob("*.pt")), final["step"]]
-    stopped = {"early_stopping": {"stopped": last, "errors": watch.errors}} if watch else {}
-    write_about(directory, config, loop, keep, **stopped)
+    about: dict[str, Any] = {"early_stopping": {"stopped": last, "errors": watch.errors}} if watch else {}
+    if diverged is not None:
+        about["diverged"] = diverged
+    write_about(directory, config, loop, keep, **about)
     files = ["networks.pt", "run.json", "losses.csv", *(f"snapshots/{s:09d}.pt" for s in keep[:-1])]
     parameters = {role: sum(p.numel() for p in net.parameters()) for role, net in method.networks.items()}
     speed = (last - first) * batch_size / max(seconds, 1e-9)

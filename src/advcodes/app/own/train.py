@@ -14,7 +14,7 @@ from advcodes.app.own.settings import settings_for
 from advcodes.app.own.start import announce
 from advcodes.app.watch import Watch, watched
 from advcodes.build.produce import produce
-from advcodes.build.provenance import UNFINISHED, Artifact, ancestors_first, write_atomically
+from advcodes.build.provenance import Artifact, ancestors_first, write_atomically
 from advcodes.config.params import Params, resolve
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.files import OUTPUT
@@ -164,8 +164,8 @@ def _earlier(artifact: Artifact, replace: bool) -> list[str]:
 
 def _clear(artifact: Artifact) -> None:
     """Remove a run that is to be trained anew."""
-    for old in (UNFINISHED, "snapshots"):
-        shutil.rmtree(artifact.directory / old, ignore_errors=True)
+    for old in (artifact.unfinished, artifact.directory / "snapshots"):
+        shutil.rmtree(old, ignore_errors=True)
     for old in ("checkpoint.pt", "networks.pt", "run.json", "losses.csv", ABOUT):
         (artifact.directory / old).unlink(missing_ok=True)
     artifact.forget()
@@ -183,7 +183,7 @@ def _train(
         print(f"{artifact.id}: already made", flush=True)
         return
     with lock:
-        here, work, about = artifact.directory, artifact.directory / UNFINISHED, _about(artifact)
+        here, work, about = artifact.directory, artifact.unfinished, _about(artifact)
         finished = here / "checkpoint.pt"
         steps = math.ceil((about["config"]["budget"]["images"] or 0) / about["config"]["training"]["batch_size"])
         if finished.exists() and not (work / "checkpoint.pt").exists():

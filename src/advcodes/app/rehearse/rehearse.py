@@ -15,7 +15,7 @@ from typing import Any
 
 from advcodes.app.rehearse.settings import machine, made, settings, small_inception
 from advcodes.build.produce import produce
-from advcodes.build.provenance import UNFINISHED, Artifact, ancestors_first
+from advcodes.build.provenance import Artifact, ancestors_first
 from advcodes.config.params import Params, read
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.expected import expected, images_of
@@ -163,4 +163,4 @@ def _train(artifact: Artifact, params: Params, whole: Graph, found: Rehearsal) -
             shutil.copyfile(text / "encoder.pt", artifact.directory / SENTENCES)
             files = [*files, SENTENCES]
         artifact.finish(files, facts=facts)
-    shutil.rmtree(artifact.directory / UNFINISHED, ignore_errors=True)
+    shutil.rmtree(artifact.unfinished, ignore_errors=True)

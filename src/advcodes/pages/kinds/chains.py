@@ -48,10 +48,11 @@ def content(request: Request) -> tuple[dict[str, Any], list[list[Block | None]]]
 
 def drawn_as(title: str, shown: Mapping[str, np.ndarray]) -> list[Block | None]:
     """Blocks of the chains of a run, side by side, with a row for each chain."""
-    heads = {IMAGES: "x", PRIOR: "G(z)"}
-    later = [f"x{turn}" for turn in range(1, TURNS + 1)]
+    heads = {IMAGES: ("x", "x"), PRIOR: ("G(z)", "g")}  # the start, and what later ones are called
     return [
-        Block(f"{title}: from {CHAINS_FROM[kind]}", strips, [heads[kind], *later]) for kind, strips in shown.items()
+        Block(f"{title}: from {CHAINS_FROM[kind]}", strips, [first, *(f"{named}{n}" for n in range(1, TURNS + 1))])
+        for kind, strips in shown.items()
+        for first, named in [heads[kind]]
     ]
 
 
@@ -98,10 +99,9 @@ def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
     count = min(drawn, max(found["images"] for found in shown))
     return (
         f"Each row is a chain. Left: from x, {count} images of split {splits}, {DRAWN}. Right: from G(z), the "
-        f"first {count} samples. In both, what follows are reconstructions of reconstructions: x1 is G(E(x)) or "
-        "G(E(G(z))), "
-        f"x2 is G(E(x1)), and so on to x{TURNS}. Of seed {seeds}, not selected. Small images are enlarged without "
-        "smoothing."
+        f"first {count} samples. In both, what follows are reconstructions of reconstructions: x1 is G(E(x)), x2 is "
+        f"G(E(x1)), and so on to x{TURNS}; g1 is G(E(G(z))), g2 is G(E(g1)), and so on to g{TURNS}. Of seed {seeds}, "
+        "not selected. Small images are enlarged without smoothing."
     )
 
 

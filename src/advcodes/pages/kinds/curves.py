@@ -108,4 +108,27 @@ def _legend(figure: Mapping[str, Any]) -> str:
 def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
     """The page of a figure."""
     notes = [f"**Curves**: {_legend(figure)}.", *footnotes(figure), origin(figure, files)]
-    return layout.page(figure, [f"![{figure['title']}]({picture})"], notes)
+    table = _table(figure)
+    return layout.page(figure, [f"![{figure['title']}]({picture})", *([table] if table else [])], notes)
+
+
+def _table(figure: Mapping[str, Any]) -> str:
+    """Where each curve begins and ends, and its best point, in Markdown; empty where nothing ran."""
+    best = min if figure["better"] == "lower" else max
+    lines_ = []
+    for row in figure["rows"].values():
+        for name, points in ((name, points) for name, points in row["curves"].items() if points):
+            ends = [points[0], points[-1], best(points, key=lambda p: p["mean"])]
+            over_seeds = [mean_sd(list(p["seeds"].values())) for p in ends]
+            places = text.decimals([mean for mean, _ in over_seeds])
+            numbers = [
+                f"{text.plus_minus(*found, places)} ({p['images']:,})"
+                for found, p in zip(over_seeds, ends, strict=True)
+            ]
+            where = text.column(name, figure["columns"][name]["served_by"])
+            lines_.append([label(row), where, str(len(points[0]["seeds"])), *numbers])
+    if not lines_:
+        return ""
+    arrow = text.ARROW[figure["better"]]
+    heads = ["Model", "Dataset", "Seeds", *(f"{what} {arrow} (images seen)" for what in ("First", "Last", "Best mean"))]
+    return text.markdown_table(heads, lines_, left=(0, 1))

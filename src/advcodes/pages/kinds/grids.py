@@ -10,7 +10,7 @@ import numpy as np
 
 from advcodes.core.statistics import mean_sd
 from advcodes.pages import layout, text
-from advcodes.pages.content import as_json, label, ran, write_pages
+from advcodes.pages.content import as_json, ended, label, ran, write_pages
 from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import images
 from advcodes.pages.pictures.blocks import panels
@@ -86,18 +86,20 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
         )
         arrow = text.ARROW[figure["better"]]
         heads = ["Model", *(f"{text.column(n, c['served_by'])}, `{c['metric']}` {arrow}" for n, c in columns.items())]
-        parts.append(text.markdown_table(heads, [[label(r), *_cells(r, columns)] for r in figure["rows"].values()]))
+        lines = [[label(row), *_cells(v, row, columns)] for v, row in figure["rows"].items()]
+        parts.append(text.markdown_table(heads, lines))
     notes = ["**Numbers**: mean ± sample standard deviation over seeds."] if columns else []
     return layout.page(figure, parts, [*notes, *footnotes(figure), origin(figure, files)])
 
 
-def _cells(row: Mapping[str, Any], columns: Mapping[str, Any]) -> list[str]:
+def _cells(variant: str, row: Mapping[str, Any], columns: Mapping[str, Any]) -> list[str]:
     cells = []
-    for name in columns:
+    for name, column in columns.items():
         score = row["scores"].get(name)
         if score is None:
             cells.append(text.DASH)
             continue
         number = text.plus_minus(score["mean"], score["sd"], text.decimals([score["mean"]]))
-        cells.append(f"{number} ({text.count(len(score['seeds']), 'seed')})")
+        about = [text.count(len(score["seeds"]), "seed"), *filter(None, [ended(column, variant)])]
+        cells.append(f"{number} ({'; '.join(about)})")
     return cells

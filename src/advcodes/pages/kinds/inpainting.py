@@ -24,13 +24,13 @@ FORMED = ("x", "M(x)", "G(E(M(x)))", "mixed")  #: columns of such a panel (GALI 
 
 @dataclass(frozen=True)
 class InpaintedRun:
-    """Images of one run, uint8 [N, C, H, W].
+    """Images of one run, uint8 [N, 3, H, W].
 
     Attributes:
         title: the run's row.
         on: its column.
         real: images, whole.
-        masked: the same, black where a piece is missing.
+        masked: the same, in another colour where a piece is missing.
         seen: G(E(M(x))), what the run makes of what is left, as a whole; None with layout `models`.
         filled: images whose missing piece is taken from that.
     """
@@ -68,11 +68,17 @@ def content(request: Request) -> tuple[dict[str, Any], list[InpaintedRun]]:
     for row, column, results in request.cells(figure, "inpainted"):
         studied = request.studied(column, results)
         arrays, on = studied.arrays, text.column(column, request.columns[column])
-        real, masked, filled = (arrays[name] for name in ("real", "masked", "filled"))
-        shown.append(InpaintedRun(label(row), on, real, masked, arrays.get("seen"), filled))
+        real, masked, filled = (_coloured(arrays[name]) for name in ("real", "masked", "filled"))
+        seen = _coloured(arrays["seen"]) if "seen" in arrays else None
+        shown.append(InpaintedRun(label(row), on, real, masked, seen, filled))
         scores = given.scores(results, figure["columns"][column]["metric"], item.declares.metrics)
         row["inpainted"][column] = {**studied.numbers, "scores": scores}
     return figure, shown
+
+
+def _coloured(images: np.ndarray) -> np.ndarray:
+    """Images [N, C, H, W] with three channels, as those have in which something is missing."""
+    return np.repeat(images, 3 // images.shape[1], axis=1)
 
 
 def lines(shown: Sequence[InpaintedRun]) -> tuple[list[list[Any]], list[str], list[str]]:
@@ -116,15 +122,15 @@ def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], draw
     count = min(drawn, max(found["images"] for found in shown))
     if figure["layout"] == "formation":
         what = (
-            f"From left to right: x, {count} images of split {splits}, {DRAWN}; M(x), with a rectangle missing (black "
-            "here; the encoder sees a value there that no image has); G(E(M(x))), the whole image that the model makes "
-            "of what is left; and the mixed image: x with the missing piece taken from there."
+            f"From left to right: x, {count} images of split {splits}, {DRAWN}; M(x), with a rectangle missing "
+            "(in a colour here; the encoder sees a value there that no image has); G(E(M(x))), the whole image that "
+            "the model makes of what is left; and the mixed image: x with the missing piece taken from there."
         )
     else:
         what = (
-            f"Uppermost: {count} images of split {splits}, {DRAWN}. Below: the same with a rectangle missing (black "
-            "here; the encoder sees a value there that no image has). Below these: what each model puts in its place, "
-            "of the same masked images; the rest is the image as it was."
+            f"Uppermost: {count} images of split {splits}, {DRAWN}. Below: the same with a rectangle missing (in a "
+            "colour here; the encoder sees a value there that no image has). Below these: what each model puts in its "
+            "place, of the same masked images; the rest is the image as it was."
         )
     return (
         f"{what} Of seed {seeds}; neither images nor masks are selected. Small images are enlarged without smoothing."

@@ -11,7 +11,7 @@ import numpy as np
 
 from advcodes.metrics.registry import parse, quantity
 from advcodes.pages import layout, text
-from advcodes.pages.content import as_json, label, measured_on, measures, ran, write_pages
+from advcodes.pages.content import as_json, label, measured_on, measures, once, ran, write_pages
 from advcodes.pages.footnotes import footnotes, origin, other_metrics
 from advcodes.pages.pictures import images
 from advcodes.pages.results import Result, over_seeds, within
@@ -126,7 +126,7 @@ def markdown(table: Mapping[str, Any], picture: str | None = None, caption: str 
     legend = [f"mean ± sample standard deviation (n - 1) over seeds; {text.DASH} where there is nothing"]
     legend += _legend_within(table)
     if best:
-        legend.append("the best of ours in bold, where no other lies within one standard deviation")
+        legend.append("the best of ours in bold, where no other lies within one standard deviation" + _beaten(table))
     kinds = {row["kind"] for row in table["rows"].values()}
     if "addition" in kinds:
         legend.append("additions are rows of params.yaml that the paper does not have")
@@ -255,7 +255,8 @@ def _columns(table: Mapping[str, Any], bold: str, quote: str, seeds: bool = True
             theirs = f"{text.paper_metric(measure['paper_metric'])} {arrow}"
             named = f"{quote.format(metric)} {arrow}" if metric else theirs if "measures" in column else ""
             ours = [c["ours"].get(metric) if c["ours"] else None for c in cells]
-            shown = _ours(ours, measure["better"], bold, seeds, _over(measure["paper_metric"]))
+            trivial = _trivial(column, cells, metric)
+            shown = _ours(ours, measure["better"], bold, seeds, _over(measure["paper_metric"]), trivial)
             yield _Column(name, column["served_by"], "ours", named, shown)
             papers = [c["paper"] for c in cells]
             if "measures" in column:
@@ -263,12 +264,33 @@ def _columns(table: Mapping[str, Any], bold: str, quote: str, seeds: bool = True
             yield _Column(name, name, "paper", theirs, _theirs(papers))
 
 
+def _beaten(table: Mapping[str, Any]) -> str:
+    """That the mean training image has to be beaten, in words, where a column's metric can be taken of it."""
+    shown = [m["metric"] for name in ran(table) for m in measures(table, name) if m["metric"]]
+    known = any(quantity(parse(metric)[0]).of_mean_image for metric in shown)
+    return ", if it beats the mean training image in place of each" if known else ""
+
+
+def _trivial(column: Mapping[str, Any], cells: Sequence[Mapping[str, Any]], metric: str | None) -> float | None:
+    """What the mean training image in place of each image would score in a column; None where that is not known."""
+    entry = metric and quantity(parse(metric)[0]).of_mean_image
+    if not entry:
+        return None
+    said = [column["protocol"], *(run["protocol"] for cell in cells for run in cell["runs"])]
+    return next((protocol[entry] for protocol in said if entry in protocol), None)
+
+
 def _ours(
-    cells: Sequence[Mapping[str, Any] | None], better: str, bold: str, seeds: bool, over: str | None
+    cells: Sequence[Mapping[str, Any] | None],
+    better: str,
+    bold: str,
+    seeds: bool,
+    over: str | None,
+    trivial: float | None = None,
 ) -> list[str]:
-    """Our numbers of a column as printed; ``over``: what the sd within a run is over."""
+    """Our numbers of a column as printed; ``over``: what the sd within a run is over; ``trivial``: see `_best`."""
     places = text.decimals([c["mean"] for c in cells if c])
-    best = _best([c if c and c["seeds"] else None for c in cells], better)
+    best = _best([c if c and c["seeds"] else None for c in cells], better, trivial)
     shown = []
     for i, cell in enumerate(cells):
         if cell is None:
@@ -314,12 +336,17 @@ def _marked(row: Mapping[str, Any], marks: Iterable[str]) -> list[str]:
     return ["✓" if mark in row.get("marks", ()) else "" for mark in marks]
 
 
-def _best(cells: Sequence[Mapping[str, Any] | None], better: str) -> set[int]:
-    """Positions of the best of two or more means; of none where another lies within one sd of it, its own or that."""
+def _best(cells: Sequence[Mapping[str, Any] | None], better: str, trivial: float | None = None) -> set[int]:
+    """Positions of the best of two or more means; of none where another lies within one sd of it, its own or that.
+
+    Nor of one that is no better than ``trivial``, what needs no training would score.
+    """
     there = [c for c in cells if c is not None]
     if len(there) < 2:
         return set()
     best = (min if better == "lower" else max)(there, key=lambda c: c["mean"])
+    if trivial is not None and (best["mean"] >= trivial if better == "lower" else best["mean"] <= trivial):
+        return set()
     near = [c for c in there if 0 < abs(c["mean"] - best["mean"]) <= max(c["sd"] or 0.0, best["sd"] or 0.0)]
     return set() if near else {i for i, c in enumerate(cells) if c is not None and c["mean"] == best["mean"]}
 
@@ -329,7 +356,7 @@ def _other_tables(table: Mapping[str, Any]) -> Iterator[str]:
     columns = ran(table)
     for dataset, main in measured_on(table).items():
         served = {name: c for name, c in columns.items() if c["served_by"] == dataset}
-        metrics = list(dict.fromkeys(m for c in served.values() for m in c["metrics"] if m not in main))
+        metrics = [m for m in once([*main, *(m for c in served.values() for m in c["metrics"])]) if m not in main]
         if not metrics:
             continue
         cells = [(row, [row["cells"][name]["ours"] for name in served]) for row in table["rows"].values()]

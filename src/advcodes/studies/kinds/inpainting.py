@@ -9,13 +9,14 @@ from advcodes.metrics.inpainting import completed, drawn_masks
 from advcodes.studies import networks
 from advcodes.studies.base import Cell, Study
 from advcodes.studies.request import Request, drawn
-from advcodes.studies.shared import INPAINTED_ACROSS, INPAINTED_STEPS
+from advcodes.studies.shared import INPAINTED_ACROSS, INPAINTED_STEPS, MISSING_COLOUR
 
 
 def study(request: Request) -> Study:
     """Of the first seed of each row and column ``real``, ``masked`` and ``filled`` images, uint8 [N, C, H, W].
 
-    They are images, the same with black where a piece is missing, and the same with what the run puts there. With
+    They are images, the same in colour with another one where a piece is missing, [N, 3, H, W], and the same with what
+    the run puts there. With
     layout `formation` also ``seen``, the whole image that the run makes of what is left. Numbers are the ``split``, the
     ``seed``, how many ``images`` there are, and what is missing of each (``masks``: top, left, height, width).
 
@@ -39,13 +40,19 @@ def study(request: Request) -> Study:
         missing = drawn_masks(int(rows.max()) + 1, restored.shape, **request.masks)[rows]
         training = data.split(restored.config["view"]["train_split"]).images
         given = (restored, real, missing, request.sampling, training, place.seed)
-        arrays = {"real": real, "masked": np.where(missing.numpy(), np.uint8(0), real), "filled": completed(*given)}
+        arrays = {"real": real, "masked": _marked(real, missing.numpy()), "filled": completed(*given)}
         if formation:
             arrays["seen"] = completed(*given, whole=True)
         boxes = [_box(mask) for mask in missing.numpy()]
         numbers = {"split": request.split(place), "seed": place.seed, "images": len(real), "masks": boxes}
         found[place.key] = Cell(numbers, arrays)
     return found
+
+
+def _marked(images: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Images uint8 [N, C, H, W] in colour, [N, 3, H, W], with what is missing, [N, 1, H, W], in one that shows."""
+    colour = np.array(MISSING_COLOUR, np.uint8)[None, :, None, None]
+    return np.where(missing, colour, np.repeat(images, 3 // images.shape[1], axis=1))
 
 
 def _box(mask: np.ndarray) -> list[int]:
