@@ -128,6 +128,15 @@ def inputs_of(find, check=lambda: None):
     return inputs
 
 
+def first_alike(wildcards):
+    """The run whose networks a stale run only copies, if that is to be trained, too."""
+    run = run_of(wildcards)
+    if fresh(planned(lambda _: GRAPH.train(run), wildcards)):
+        return []
+    first = GRAPH.first_alike(run)
+    return [] if first == run or fresh(GRAPH.train(first)) else str(GRAPH.train(first).manifest)
+
+
 @functools.cache
 def fresh(artifact):
     """Whether it is there, or could be brought back, when this plan is made."""

@@ -6,6 +6,7 @@ rule train_all:
 rule train:
     input:
         inputs_of(lambda w: GRAPH.train(run_of(w))),
+        first_alike,
     output:
         "data/runs/{scale}/{dataset}/{variant}/seed{seed}/manifest.json",
     log:

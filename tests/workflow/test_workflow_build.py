@@ -12,6 +12,7 @@ from workflow.project import (
     ONE_VARIANT,
     REPORTS,
     Project,
+    equal,
     hangs_on,
     jobs,
     remade,
@@ -43,6 +44,20 @@ def test_dvc_repro_after_table1_trains_nothing(built: Project):
     built.git("rm", "--quiet", "--cached", "dvc.lock")
     assert jobs(built.dvc("repro")) == {"summary": 1}
     built.assert_nothing_to_do()
+
+
+def test_the_same_training_under_another_name_is_copied(built: Project):
+    """From what is there (seed 0), and from what is trained first in the same call (seed 2)."""
+    again = {"like": "gan", "items": ["acl/table1"], "label": "GAN, once more"}
+    built.params = built.params | {"seeds": [0, 2], "variants": {**built.params["variants"], "again": again}}
+    output = built.snakemake("train_all")
+    assert jobs(output) == {"train": 4}, output
+    for seed in (0, 2):
+        said = f"train/demo/digits/again/seed{seed}: the same training as train/demo/digits/gan/seed{seed}; copied"
+        assert said in output
+        assert equal(built.networks("again", seed), built.networks("gan", seed))
+    built.set(variants__gan__optimiser__lr=1e-3, variants__again__optimiser__lr=2e-4)
+    assert jobs(built.snakemake("--dry-run", "train_all"))["train"] == 2, "what was copied is a result of its own"
 
 
 def test_dvc_repro_records_what_is_built_without_making_anything(built: Project):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 from advcodes.build.provenance import Artifact
+from advcodes.build.writing import written
 
 if TYPE_CHECKING:
     from advcodes.config.params import Params
@@ -30,15 +33,44 @@ def produce(artifact: Artifact, params: Params, key: str | None = None, **option
         print(f"{artifact.id}: already made", flush=True)
         return False
     with lock:
-        stage = artifact.id.partition("/")[0]
-        if stage == "train":
+        training = artifact.id.startswith("train/")
+        if training:
             options["log_every"] = params.training.log_every
             options["checkpoint_seconds"] = params.training.checkpoint_seconds
         # The module that makes a stage is the first that its key depends on.
         make = importlib.import_module(artifact.modules[0]).make
-        files, facts = make(artifact, params.machine, **options)
+        files, facts = (training and _taken_over(artifact)) or make(artifact, params.machine, **options)
         artifact.finish(files, facts=facts)
     return True
+
+
+def _taken_over(artifact: Artifact) -> tuple[list[str], dict[str, Any]] | None:
+    """A training of the same configuration from the same inputs that is there under another variant's name, copied.
+
+    Returns:
+        Names of the files, and the other's facts with its id as ``same_as``; None where there is none.
+    """
+    wanted = _nameless(json.loads(json.dumps(artifact.spec)))
+    for manifest in sorted(artifact.directory.parents[1].glob(f"*/{artifact.directory.name}/manifest.json")):
+        record = Artifact("", manifest, {}).record()
+        if record is None or _nameless(record["spec"]) != wanted:
+            continue
+        other = Artifact(record["spec"]["id"], manifest, {})
+        if not other.damaged():
+            print(f"{artifact.id}: the same training as {other.id}; copied", flush=True)
+            shutil.rmtree(artifact.directory / "snapshots", ignore_errors=True)
+            for name in record["files"]:
+                place = artifact.directory / name
+                place.parent.mkdir(exist_ok=True)
+                with written(place):
+                    place.unlink(missing_ok=True)  # it may be another name of a file in DVC's cache
+                    shutil.copyfile(other.directory / name, place)
+            return list(record["files"]), {**record["facts"], "same_as": other.id}
+    return None
+
+
+def _nameless(spec: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in spec.items() if key != "id"}
 
 
 def produce_all(artifact: Artifact, params: Params) -> None:

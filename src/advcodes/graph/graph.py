@@ -6,6 +6,7 @@ import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from advcodes.build.keys import digest
 from advcodes.build.provenance import Artifact, ancestors_first
 from advcodes.core.errors import AdvcodesError, unknown
 from advcodes.data.expected import original_size
@@ -251,6 +252,20 @@ class Graph(EvaluationGraph):
     def all_runs(self) -> list[Run]:
         """Every run of the chosen items, each once."""
         return list(dict.fromkeys(r for i in self.chosen() for r in self.runs(self.items[i])))
+
+    def first_alike(self, run: Run) -> Run:
+        """The first of all runs that is the very same training, whatever its variant is called."""
+        return self._firsts.get(self._training(run), run)
+
+    @functools.cached_property
+    def _firsts(self) -> dict[tuple[str, str], Run]:
+        firsts: dict[tuple[str, str], Run] = {}
+        for run in self.all_runs():
+            firsts.setdefault(self._training(run), run)
+        return firsts
+
+    def _training(self, run: Run) -> tuple[str, str]:
+        return run.dataset, digest({k: v for k, v in self.train(run).spec.items() if k != "id"})
 
     def every_run(self) -> list[Run]:
         """Every run of all declared items, each once."""
