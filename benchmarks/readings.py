@@ -32,7 +32,8 @@ AS_IS = "as params.yaml"
 READINGS: dict[str, dict[str, dict[str, Any]]] = {  # by module of advcodes.methods
     "acl": {
         AS_IS: {},
-        "L_R and L_D in one step (Eq. 6)": {"reconstruction_step": "joint"},
+        "L_R and L_D in one step, mean": {"reconstruction_step": "joint"},
+        "L_R and L_D in one step, summed (Eq. 6)": {"reconstruction_step": "joint", "reconstruction": "sum"},
         "L_R for the encoder only (Algorithm 1)": {"reconstruction_updates_generator": False},
         "L_R for the discriminator, too": {"reconstruction_updates_discriminator": True},
         "features before the logit": {"phi": "last"},

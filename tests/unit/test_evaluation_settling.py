@@ -42,9 +42,12 @@ def logged(directory: Path, errors: Sequence[float], energies: Sequence[float] |
     return directory
 
 
-def measured(directory: Path, band: float = 0.1, window: int = 1, diversity: float = ETA) -> dict[str, Any]:
-    config = {"settling": SettlingTime.Config(band=band, window=window).model_dump(mode="json")}
-    restored = SimpleNamespace(method=SimpleNamespace(config=SimpleNamespace(diversity=diversity)))
+def measured(
+    directory: Path, band: float = 0.1, window: int = 1, diversity: float = ETA, **more: float
+) -> dict[str, Any]:
+    """Of a window of so many logged points."""
+    config = {"settling": SettlingTime.Config(band=band, window=window * POINT).model_dump(mode="json")}
+    restored = SimpleNamespace(method=SimpleNamespace(config=SimpleNamespace(diversity=diversity, **more)))
     return measured_by(SettlingTime, artifact(directory / "metrics", "evaluate/x", config, run=directory), restored)
 
 
@@ -101,12 +104,34 @@ def test_a_ratio_of_means_and_not_a_mean_of_ratios(tmp_path: Path):
     logged(tmp_path, [0.1, 0.0], [0.2, 1.8])
     course = settling.read(tmp_path)
     assert course.relative(ETA, 2).tolist() == pytest.approx([1.0, 0.1])
-    assert measured(tmp_path, window=2, band=0.11)["metrics"] == {"settling_images": 2 * POINT}
+    assert measured(tmp_path, window=2, band=0.11)["metrics"]["settling_images"] == 2 * POINT
     assert not measured(tmp_path, window=2, band=0.09)["protocol"]["settled"]
 
 
 def test_moving_means_begin_with_what_there_is():
     assert settling.moving_mean(np.array([4.0, 2.0, 0.0, 8.0]), 3).tolist() == pytest.approx([4, 3, 2, 10 / 3])
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.15])
+def test_a_run_in_perfect_balance_has_settled_at_once_whatever_its_minibatches_do(tmp_path: Path, noise: float):
+    """Errors of single minibatches leave the band all the time; a window of 32,000 images does not."""
+    relative = noise * np.random.default_rng(0).standard_normal(3000)
+    found = measured(logged(tmp_path, ETA * ENERGY * relative), window=40)
+    assert found["metrics"]["settling_images"] == 40 * POINT and found["metrics"]["balance_share"] == 1.0
+    if noise > 0.1:  # ten points, as it was counted before, tell of noise
+        assert measured(tmp_path, window=10)["metrics"]["settling_images"] > 2000 * POINT
+
+
+def test_the_share_of_time_in_balance(tmp_path: Path):
+    logged(tmp_path, ETA * ENERGY * np.array([1.0, 0.5, 0.05, -0.05, 0.3, 0.05, -0.05, 0.02]))
+    assert measured(tmp_path)["metrics"]["balance_share"] == pytest.approx(5 / 8)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3])
+def test_in_balance_the_energies_are_as_eta_over_one_plus_alpha(tmp_path: Path, alpha: float):
+    """With alpha L_v beside L_g in the balance: 0.385 where eta is 0.5 and alpha 0.3 (Khan Eq. 10)."""
+    logged(tmp_path, np.zeros(5))
+    assert measured(tmp_path, vae_weight=alpha)["metrics"]["energy_ratio"] == pytest.approx(ETA / (1 + alpha))
 
 
 # -- logs -------------------------------------------------------------------------------------------------------
@@ -115,7 +140,8 @@ def test_moving_means_begin_with_what_there_is():
 def test_the_protocol(tmp_path: Path):
     found = measured(logged(tmp_path, np.zeros(12)), band=0.2, window=3)
     assert found["protocol"] == {
-        "settled": True, "settling_band": 0.2, "settling_window": 3, "settling_every": POINT, "settling_diversity": ETA,
+        "settled": True, "settling_band": 0.2, "settling_window": 3 * POINT, "settling_points": 3,
+        "settling_every": POINT, "settling_diversity": ETA,
     }  # fmt: skip
     assert isinstance(found["metrics"]["settling_images"], int)
 
@@ -131,14 +157,14 @@ def test_a_last_line_without_values_counts_as_length_alone(tmp_path: Path):
     logged(tmp_path, [1.0, 1.0])
     with open(tmp_path / "losses.csv", "a") as f:
         f.write("117,1872,,,,\n")
-    assert measured(tmp_path)["metrics"] == {"settling_images": 1872}
+    assert measured(tmp_path)["metrics"]["settling_images"] == 1872
 
 
 @pytest.mark.parametrize("method", ["began", "began_lsm", "vae_began_lsm"])
 def test_a_trained_run(method: str, prepared: Path, tmp_path: Path):
     config = run_config(method, architecture={"family": "began", "width": 4}, view__range=[-1.0, 1.0])
     train(config, prepared / "digits", tmp_path, torch.device("cpu"), log_every=2)
-    asked = {"settling": {"band": 0.1, "window": 2}}
+    asked = {"settling": {"band": 0.1, "window": 2 * 2 * 32}}
     found = measured_by(SettlingTime, artifact(tmp_path / "m", "evaluate/x", asked, run=tmp_path), restore(tmp_path))
     assert 2 * 2 * 32 <= found["metrics"]["settling_images"] <= 320
     assert found["protocol"]["settling_every"] == 2 * 32 and found["protocol"]["settling_diversity"] == 0.5
@@ -177,7 +203,7 @@ def test_bad_logs(content: str | None, message: str, tmp_path: Path):
 def test_a_log_that_is_too_short(tmp_path: Path):
     with pytest.raises(
         AdvcodesError,
-        match=r"losses.csv: 9 logged points, and metrics.settling.window is 10; lower it, or training.log",
+        match=r"losses.csv: 9 logged points, and the 8,000 images of metrics.settling.window have 10; lower it, or",
     ):
         measured(logged(tmp_path, np.zeros(9)), window=10)
 
@@ -194,18 +220,20 @@ def test_nothing_to_be_relative_to(tmp_path: Path):
 
 
 def test_the_footnote():
-    protocol = {"settled": True, "settling_band": 0.1, "settling_window": 10, "settling_every": 800}
+    protocol = {"settled": True, "settling_band": 0.1, "settling_window": 8000, "settling_points": 10}
     assert describe("settling_images", protocol) == (
         "settling_images: training images seen until the error of BEGAN's controller, e = eta L_d - L_g (with "
         "reconstructions, - alpha L_v, too), stays within ±10 % of eta L_d to the end of training, both as means over "
-        "the last 10 logged points (8,000 images), so never fewer than these (the settling time of control theory; our "
+        "the last 8,000 images (10 logged points), so never fewer than these (the settling time of control theory; our "
         "own choice: no paper reports it)."
     )
     some = describe("settling_images", {**protocol, "settling_never": (2, 6)})
     assert some.endswith("no paper reports it); 2 of 6 runs never settled; they count as the whole training.")
     assert describe("settling_images", protocol | {"settling_never": (0, 6)}) == describe("settling_images", protocol)
-    del protocol["settling_every"]  # rows of other batch sizes
-    assert "the last 10 logged points, so never" in describe("settling_images", protocol)
+    other = describe("settling_images", {k: v for k, v in protocol.items() if k != "settling_points"})
+    assert "the last 8,000 images, so never" in other, "rows of other batch sizes"
+    assert "share of the training in which the error" in describe("balance_share", protocol)
+    assert "in balance it is eta / (1 + alpha)" in describe("energy_ratio", protocol)
     with pytest.raises(AdvcodesError, match="its protocol lacks settling_window"):
         describe("settling_images", {"settling_band": 0.1})
     assert text.arrow("settling_images") == "↓"
@@ -231,9 +259,9 @@ def test_only_runs_are_measured_of_which_an_item_shows_it(tree: dict[str, Any], 
         monkeypatch.setitem(vars(made), "items", items)
         return made
 
-    before, after, other = graph({}), graph({"khan/x": declared}), graph({"khan/x": declared}, window=20)
+    before, after, other = graph({}), graph({"khan/x": declared}), graph({"khan/x": declared}, window=20_000)
     shown, hidden, gan = (Run("demo", "digits", variant, 0) for variant in ("shown", "hidden", "gan"))
-    assert after.metrics(shown).config["settling"] == {"band": 0.1, "window": 10}
+    assert after.metrics(shown).config["settling"] == {"band": 0.1, "window": 32_000}
     assert "advcodes.metrics.settling" in after.metrics(shown).modules
     assert after.metrics(shown).inputs.keys() == before.metrics(shown).inputs.keys()
     assert after.metrics(shown).key != before.metrics(shown).key

@@ -46,6 +46,7 @@ def test_updates_are_those_of_the_loop(name: str):
 
 def test_of_two_methods_that_share_counts_what_they_do_not_share_in(tree):
     """ACL-GAN's generator is updated twice a step, and its prior is another one; its own networks are the method."""
+    tree["variants"]["gan"]["prior"] = "uniform"
     assert differing(tree, "acl_gan", "gan") == {"prior": ("normal", "uniform"), "updates.generator": (4000, 2000)}
     assert differing(tree, "acl_gan", "gan", "method", "prior", "updates") == {}
 
@@ -91,6 +92,21 @@ def test_what_claims_name_is_there_at_every_scale(tree, scale):
     tree["scale"] = scale
     found = compared(Graph(resolve(tree)), read_claims())
     assert len(found) > 10
+
+
+@pytest.mark.parametrize("scale", ["demo", "laptop", "paper"])
+@pytest.mark.parametrize("paper", ["acl", "khan"])
+def test_no_claim_of_these_papers_is_confounded(tree, paper, scale):
+    """Each has control rows of equal rates, priors and updates, or names in what its rows differ."""
+    tree["scale"] = scale
+    claims = [c for c in read_claims() if c.paper == paper]
+    assert {i: d for i, d in compared(Graph(resolve(tree)), claims).items() if d} == {}
+
+
+def test_the_gradient_penalty_is_judged_at_equal_updates_of_every_network(tree):
+    assert differing(tree, "wgan_gp_1", "gan") == {} and differing(tree, "acl_gan_gp_1", "acl_gan_alg1") == {}
+    assert differing(tree, "acl_gan_gp_1", "wgan_gp_1") == {} and differing(tree, "acl_gan_alg1", "gan") == {}
+    assert differing(tree, "acl_gan_eq6", "gan") == {}
 
 
 def test_a_variant_may_have_a_length_of_its_own(tree):

@@ -45,6 +45,7 @@ READINGS = [
     {"adversarial_updates_code_generator": True},
     {"reconstruction_updates_generator": False, "adversarial_updates_code_generator": True},
     {"reconstruction": "sum", "reconstruction_weight": 0.1},
+    {"reconstruction": "sum", "reconstruction_step": "joint"},
     *({"fakes": fakes, "reconstruction_step": step} for fakes in ("encoded", "both") for step in ("own", "joint")),
     *({"code_game": game} for game in ("hinge", "wgan_gp")),
     *({"code_normalisation": how} for how in ("batch", "layer")),
@@ -207,6 +208,20 @@ def test_arae_alone_lets_the_code_game_move_the_encoder():
     assert updates("arae").pop("align") == ("encoder",)
     rest = {k: v for k, v in updates("arae").items() if k != "align"}
     assert rest == updates("acl_gan")
+
+
+def test_the_weight_of_alignment_is_a_factor_of_the_rate(prepared: Path):
+    """Adam takes steps of the same length whatever a loss is multiplied by: a weight on it would do nothing."""
+    moved = {}
+    for weight in (0.1, 0.2, 0.4):
+        torch.manual_seed(0)
+        method = make("arae", method__alignment_weight=weight)
+        before = method.encoder.head.weight.detach().clone()
+        (align,) = (p for p in method.phases(method.config) if p.name == "align")
+        Loop(method, [align]).train_step(batches(prepared).batch(0))
+        moved[weight] = float((method.encoder.head.weight.detach() - before).abs().mean())
+    assert moved[0.2] == pytest.approx(2 * moved[0.1], rel=1e-2)
+    assert moved[0.4] == pytest.approx(2 * moved[0.2], rel=1e-2)
 
 
 # What is logged

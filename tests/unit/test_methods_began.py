@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from advcodes.core.errors import AdvcodesError
 from advcodes.methods.base import Method
 from advcodes.methods.began import Controller
 from advcodes.nets.spec import DatasetSpec
@@ -66,6 +67,16 @@ def test_without_its_other_terms_it_is_begans_controller_step_for_step():
         expected.append(k)
     assert trace(Controller(1e-3, 0.0, 0.0), SCRIPT) == pytest.approx(expected, rel=1e-12)
     assert trace(Controller(1e-3), SCRIPT) == trace(Controller(1e-3, 0.0, 0.0), SCRIPT)
+
+
+@pytest.mark.parametrize(("gains", "most"), [((1e-3, 1e-5, 1e-5), 2e-5), ((0.05, 1.0, 1.0), 2.0)])
+def test_its_other_terms_telescope(gains: tuple[float, float, float], most: float):
+    """They add l2 e + l3 (e - e before) to the integral and nothing else: 1e-5 at the paper's gains (K-12)."""
+    whole, integral = trace(Controller(*gains, limits=None), SCRIPT), trace(Controller(gains[0], limits=None), SCRIPT)
+    e = np.array([0.0, *SCRIPT])
+    expected = gains[1] * e[1:] + gains[2] * np.diff(e)
+    np.testing.assert_allclose(np.subtract(whole, integral), expected, atol=1e-12)
+    assert most / 100 < np.abs(expected).max() < most
 
 
 def test_it_goes_on_where_it_was():
@@ -207,6 +218,20 @@ def test_layers_of_the_published_networks(side: int, stages: int):
     ]  # fmt: skip
     x = torch.empty(2, 3, side, side, device="meta")
     assert method.discriminator(x).shape == x.shape
+
+
+def test_three_pairs_whatever_the_size():
+    """Khan section 4 says three pairs of convolutions: at 64 pixels the maps between the halves are then 16x16."""
+    config = run_config("began", architecture={"family": "began", "width": 4, "pairs": 3})
+    method = build_method(config, DatasetSpec((3, 64, 64)), CPU)
+    for half, linear in ((method.discriminator.encoder, -1), (method.discriminator.decoder, 0)):
+        assert sum(isinstance(m, torch.nn.Conv2d) and m.stride == (1, 1) for m in half.modules()) == 1 + 2 * 3
+        assert 16**2 * 4 * (3 if linear else 1) in (half.net[linear].in_features, half.net[linear].out_features)
+    x = torch.rand(2, 3, 64, 64)
+    assert method.discriminator(x).shape == x.shape == method.sample(2).shape
+    config["architecture"]["pairs"] = 6
+    with pytest.raises(AdvcodesError, match="architecture family 'began': 6 pairs need images of 32 pixels or more"):
+        build_method(config, DatasetSpec((3, 16, 16)), CPU)
 
 
 def test_images_depend_on_codes_from_the_first():

@@ -6,8 +6,10 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from advcodes.methods import registry
+from advcodes.nets.spec import DatasetSpec
 from advcodes.training.loop import Loop
 from advcodes.training.restore import build_method
 from conftest import run_config, serves
@@ -33,3 +35,15 @@ def test_a_cycle_of_steps(family: str, name: str, prepared: Path):
     found = loop.flush()
     assert found and all(math.isfinite(value) for value in found.values())
     assert {key.partition("/")[0] for key in found} == {phase.name for phase in loop.phases}
+
+
+@pytest.mark.parametrize("name", ["acl_ae", "aae"])
+def test_code_networks_of_mnist_begin_as_all_others_do(name: str):
+    """tensorflow-mnist-AAE: Xavier uniform weights and zero biases, the code discriminator's among them (facts 5.8)."""
+    networks = {"family": "mlp", "width": 8, "init": "xavier", "code": {"width": 64}}
+    method = build_method(run_config(name, architecture=networks), DatasetSpec((1, 28, 28)), CPU)
+    for role in ("code_generator", "code_discriminator"):
+        for layer in method.networks[role].net if role in method.networks else ():
+            if isinstance(layer, torch.nn.Linear):
+                bound = (6 / (layer.in_features + layer.out_features)) ** 0.5
+                assert not layer.bias.any() and 0.5 * bound < float(layer.weight.detach().abs().max()) <= bound

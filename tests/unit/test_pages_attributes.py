@@ -130,6 +130,32 @@ def test_an_attribute_that_every_image_has_is_not_measured(figure):
     assert lines[0] == ["\N{EN DASH}"] * 8 and lines[1][:3] == ["5", "0.0", "100.0"] and lines[1][4] == "\N{EN DASH}"
 
 
+class Corners(type(linear().method)):
+    """Whose samples have every combination of attributes."""
+
+    def codes(self, n, generator=None):
+        return torch.from_numpy(np.where(EVERY[np.arange(n) % 8], HIGH, LOW) / 255).float()
+
+
+def of_corners():
+    run = linear()
+    run.method.__class__ = Corners
+    return run
+
+
+def test_attributes_are_added_to_samples_and_taken_from_those_that_have_them(data):
+    """Khan section 5.5: a difference is added to a newly generated image's code, to add or remove an attribute."""
+    found, shown = attributes.edit(of_corners(), data, "test", SAMPLING, eye(), NAMES, 1.0, 0, "samples")
+    for i, name in enumerate(NAMES):
+        of = found[name]
+        assert of["images"] + of["removed_images"] == MEASURED and of["true"] is None
+        assert (of["before"], of["after"], of["removed"], of["others"]) == (0, 1, 1, 0)
+        other = np.where(EVERY, HIGH, LOW)
+        other[:, i] = LOW + HIGH - other[:, i]
+        np.testing.assert_array_equal(shown.edited[name][:, 0, 0], other)
+    np.testing.assert_array_equal(shown.has, EVERY == 1)
+
+
 def test_training_images_give_the_direction(tmp_path):
     """Where the first two attributes always come together in training, they are added together."""
     train = np.tile(EVERY[EVERY[:, 0] == EVERY[:, 1]], (40, 1))
@@ -272,6 +298,14 @@ def test_the_page_names_exclusive_groups(figure):
 def test_the_page_says_how_strong(figure):
     page, content, _ = figure(strength=1.5)
     assert "of those without it, times 1.5, and nothing else." in page and content["strength"] == 1.5
+
+
+def test_the_page_of_samples(figure):
+    page, content, _ = figure(run=of_corners(), edits="samples")
+    assert content["rows"]["aaae"]["edited"]["celeba"]["edits"] == "samples"
+    line = next(line for line in page.splitlines() if line.startswith("| a2 |")).split(" | ")
+    assert line[1:3] == ["250", "100.0"] and line[-3:] == ["250", "100.0", "100 / 100 |"]
+    assert "an attribute added, or removed where the classifier sees it" in page and "White" not in page
 
 
 def test_nothing_ran(figure):

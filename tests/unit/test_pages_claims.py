@@ -7,7 +7,7 @@ import json
 import pytest
 from pages_fakes import CURVES, ITEM, item, run
 
-from advcodes.pages import claims
+from advcodes.pages import claims, sides
 from advcodes.pages.results import read_results
 
 CLAIM = {
@@ -182,6 +182,48 @@ def test_an_improvement_in_training_is_paired_by_seed(tmp_path):
     assert "compares its last snapshot with its first, by a paired t-test over seeds" in page.replace("\n", " ")
     assert "a one-sided test at 2.5 % each way" in page.replace("\n", " ")
     assert "| at the end 4.00 ± 3.95 (3 seeds) | at the first snapshot 5.00 ± 4.00 (3 seeds) |" in page
+
+
+@pytest.mark.parametrize(
+    ("last", "verdict", "reason"),
+    [(3.0, "holds", "p < 0.05"), (4.5, "undecided", "ahead at 2 of 3 snapshots")],
+)
+def test_better_throughout_is_better_at_every_snapshot(tmp_path, last, verdict, reason):
+    """The means over snapshots decide, and the mean over seeds at each of them has a veto."""
+    ahead, behind = ([[v + d for d in (0.0, 0.01, 0.02)] for v in of] for of in ((1.0, 2.0, last), (8.0, 7.0, 4.0)))
+    found = judged(
+        tmp_path,
+        {"acl_gan": ahead[-1], "gan": behind[-1]},
+        claim=CLAIM | {"kind": "throughout", "item": "acl/fig8"},
+        declared=item(CURVES),
+        curves={"acl_gan": ahead, "gan": behind},
+    )["claims"][0]
+    assert (found["verdict"], found["reason"]) == (verdict, reason)
+    assert found["winner"]["values"][0] == pytest.approx((3.0 + last) / 3)
+    assert found["winner"]["label"].endswith(", all snapshots")
+
+
+@pytest.mark.parametrize(
+    ("values", "than", "verdict"),
+    [([0.4, 0.5, 0.45], 1, "holds"), ([0.9, 1.2, 1.0], 1, "undecided"), ([1.5, 1.6, 1.7], 1.0, "does not hold"),
+     ([0.4], 1, "undecided")],
+)  # fmt: skip
+def test_a_row_is_compared_with_a_number(tmp_path, values, than, verdict):
+    claim = {k: v for k, v in CLAIM.items() if k != "loser"} | {"kind": "beyond", "than": than}
+    found = judged(tmp_path, {"acl_gan": values}, claim=claim)["claims"][0]
+    assert found["verdict"] == verdict and found["loser"]["values"] == [than] * len(values)
+    page = claims.markdown({"scale": "demo", "claims": [found]}, {})
+    assert "by a one-sample t-test over seeds" in page.replace("\n", " ") and f"| the number {than}" in page
+
+
+def test_two_numbers_go_together_over_training():
+    """Rank correlations over snapshots, one a seed, against 0; one that never changes goes with nothing."""
+    rising = [1.0, 2.0, 4.0, 8.0, 9.0]
+    found = [sides._rank_correlation([rising, other]) for other in ([1, 2, 3, 4, 5], [1, 2, 3, 5, 4], [2, 1, 3, 4, 5])]
+    assert found == pytest.approx([1.0, 0.9, 0.9])
+    assert claims.verdict(found, [0.0] * 3, "higher", "together")["verdict"] == "holds"
+    assert claims.verdict([-f for f in found], [0.0] * 3, "higher", "together")["verdict"] == "does not hold"
+    assert sides._rank_correlation([rising, [3.0] * 5]) == 0.0
 
 
 def test_only_the_items_own_seeds_count(tmp_path):

@@ -64,7 +64,7 @@ def measured(root: Path, name: str, errors: Sequence[float], real: float = 0.5) 
         log.write(50 * i, {f"discriminate/{k}": v for k, v in values.items()})
     log.close()
     inputs = {"run": made[f"run/{name}"]}
-    evaluated = SimpleNamespace(id=name, config={"settling": {"band": 0.1, "window": 2}}, inputs=inputs)
+    evaluated = SimpleNamespace(id=name, config={"settling": {"band": 0.1, "window": 1600}}, inputs=inputs)
     trained = SimpleNamespace(config=SimpleNamespace(diversity=0.5))
     found = measured_by(SettlingTime, evaluated, SimpleNamespace(method=trained))
     path = made[name].directory / "metrics.json"
@@ -123,8 +123,10 @@ def test_json_has_the_plotted_numbers(tmp_path: Path):
         "1": {"k": 1.0, "convergence": 0.625, "settled": False},
     }
     assert found["scores"]["settling_images"]["seeds"] == {"0": 2400, "1": 3200}
-    assert list(found["scores"]) == ["settling_images", "score_classifier", "fd_classifier"]
-    assert content["columns"]["cifar10"]["protocol"]["settling_window"] == 2
+    assert list(found["scores"]) == [
+        "settling_images", "balance_share", "imbalance", "energy_ratio", "score_classifier", "fd_classifier",
+    ]  # fmt: skip
+    assert content["columns"]["cifar10"]["protocol"]["settling_points"] == 2
 
 
 def test_long_logs_are_thinned_and_keep_their_end(tmp_path: Path):
@@ -208,7 +210,7 @@ def test_the_page(tmp_path: Path):
     assert scores.split(" | ")[3] == "2800.00 ± 565.69"
     assert "`settling_images` ↓" in page
     assert (
-        "stays within ±10 % of eta L_d to the end of training, both as means over the last 2 logged points (1,600 "
+        "stays within ±10 % of eta L_d to the end of training, both as means over the last 1,600 images (2 logged "
         in page
     )
     assert "1 of 4 runs never settled; they count as the whole training" in page

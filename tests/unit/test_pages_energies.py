@@ -84,9 +84,10 @@ def test_the_page(figure):
     page, content, picture = figure()
     found = content["rows"]["began"]["energies"]["celeba"]
     assert (found["split"], found["seed"], found["images"], found["measured"]) == ("test", 0, 40, 40)
-    assert found["runs"]["1"] == pytest.approx({"generated": 0.2, "real": 0.2, "ratio": 1.0}, rel=1e-4)
+    assert found["runs"]["1"].pop("reconstructed") is None
+    assert found["runs"]["1"] == pytest.approx({"generated": 0.2, "real": 0.2, "ratio": 1.0, "balance": 0.5}, rel=1e-4)
     line = next(line for line in page.splitlines() if line.startswith("| BEGAN"))
-    assert "| CelebA (served by drawn) | 2 | 0.150 ± 0.071 | 0.150 ± 0.071 | 1.00 ± 0.00 |" in line
+    assert "| CelebA (served by drawn) | 2 | 0.150 ± 0.071 | \u2013 | 0.150 ± 0.071 | 1.000 ± 0.000 | 0.500 |" in line
     assert (
         {40, 100} <= set(np.unique(picture))
         and set(np.unique(picture)) & {65, 66}
@@ -108,9 +109,31 @@ def test_a_trained_run_and_one_that_redraws_nothing(prepared, tmp_path):
     content, shown = page_of.content(studied(asked, tmp_path))
     restored = restore(tmp_path / "began")
     assert [[images.shape for _, images in line] for line in shown] == [[(64, *SHAPE)] * 2] * 2
-    again, energy = energies.redrawn(restored, samples)
-    np.testing.assert_array_equal(shown[0][1][1], again)
+    np.testing.assert_array_equal(shown[0][1][1], energies.redrawn(restored, samples)[0])
     run = content["rows"]["began"]["energies"]["celeba"]["runs"]["0"]
-    assert run["generated"] == energy and run["ratio"] == pytest.approx(energy / run["real"])
+    assert run["ratio"] == pytest.approx(run["generated"] / run["real"]) and run["balance"] == 0.5
     with pytest.raises(AdvcodesError, match="the discriminator of gan is no autoencoder, so it redraws nothing"):
         energies.check(restore(tmp_path / "gan"), "khan/fig4")
+
+
+@pytest.mark.parametrize(("name", "balance"), [("began", 0.5), ("vae_began_lsm", 0.5 / 1.3)])
+def test_energies_are_those_of_training(name: str, balance: float):
+    """Unclamped: of a generator that leaves the value range, and of drawn codes' images where there is an encoder."""
+    torch.manual_seed(0)
+    config = run_config(name, architecture={"family": "began", "width": 4}, view__range=[-1.0, 1.0])
+    method = build_method(config, DatasetSpec(SHAPE, (-1.0, 1.0)), torch.device("cpu"))
+    with torch.no_grad():
+        method.generator.net[-2].bias += 5.0  # far outside
+    restored = Restored(method, SHAPE, (-1.0, 1.0), 10, 320, config)
+    stored = np.random.default_rng(0).integers(0, 256, (150, *SHAPE), np.uint8)
+    fake, again = energies.unclamped(restored, stored, seed=3)
+    assert method.balance == pytest.approx(balance)
+    with torch.inference_mode():
+        noise, parts = torch.Generator().manual_seed(3), []
+        for n in (100, 50):
+            parts.append(method.imagined(n, noise))
+            if again is not None:
+                torch.randn((n, config["method"]["latent_dim"]), generator=noise)
+        images = torch.cat(parts)
+        assert float(images.mean()) > 3 and fake == pytest.approx(float(method.energy(images)) / 2, rel=1e-4)
+    assert (again is None) == (name == "began") and (again is None or again > 1)

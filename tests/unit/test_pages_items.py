@@ -135,6 +135,9 @@ def test_malformed_claims(papers, change, message):
         ((", loser: gan", ""), "loser: missing with `kind: better`"),
         (("loser: gan", "loser: gan, kind: falls"), "loser: goes not with `kind: falls`"),
         (("loser: gan", "loser: gan, kind: not_worse"), "margin: missing with `kind: not_worse`"),
+        (("loser: gan", "kind: beyond"), "than: missing with `kind: beyond`"),
+        (("loser: gan", "loser: gan, kind: beyond, than: 1"), "loser: goes not with `kind: beyond`"),
+        (("loser: gan", "loser: gan, than: 1"), "than: goes not with `kind: better`"),
         (("loser: gan", "loser: gan, kind: not_worse, margin: -1"), "margin: input should be greater than 0, got -1"),
     ],
 )  # fmt: skip

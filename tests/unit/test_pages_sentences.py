@@ -15,7 +15,8 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation.sample import shown
 from advcodes.pages.kinds import sentences as page_of
 from advcodes.pages.pictures.blocks import blocks
-from advcodes.papers.items import ANY, Item, Swap
+from advcodes.papers.items import ANY, Item
+from advcodes.papers.swap import Swap
 from advcodes.studies import networks
 from advcodes.studies.kinds import sentences
 from advcodes.text import encoder

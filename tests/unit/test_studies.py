@@ -142,7 +142,11 @@ CELLS = {
     "reconstructions": Cell(ABOUT, {"real": IMAGES, "made": IMAGES}),
     "conditional": Cell(ASKED, {"images": IMAGES[None, :2]}),
     "energies": Cell(
-        {**ABOUT, "measured": 8, "runs": {"0": {"generated": 0.1, "real": 0.1, "ratio": 1.0}}},
+        {
+            **ABOUT,
+            "measured": 8,
+            "runs": {"0": {"generated": 0.1, "real": 0.1, "reconstructed": None, "ratio": 1.0, "balance": 0.5}},
+        },
         dict.fromkeys(("generated", "real", "generated_redrawn", "real_redrawn"), IMAGES),
     ),
     "codes": Cell(

@@ -39,6 +39,13 @@ def test_rates_fall_linearly_to_zero_each_from_its_own(prepared: Path):
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True)), "nothing moves beyond the end"
 
 
+def test_rates_are_halved_after_each_third(prepared: Path):
+    """As in carpedm20/BEGAN-tensorflow every 100,000 of 300,000 steps, which ends at its floor of 2e-5."""
+    method = make("gan", method__optimiser={"lr": 8e-5, "decay": "step"})
+    found = lengths(Loop(method, method.phases(method.config), total=6), prepared, 6)
+    assert [rates[0] for rates in found] == pytest.approx([8e-5, 8e-5, 4e-5, 4e-5, 2e-5, 2e-5])
+
+
 def test_rates_stay_unless_asked_to_fall(prepared: Path):
     method = make("gan", method__optimiser={"lr": 1e-3})
     assert lengths(Loop(method, method.phases(method.config), total=4), prepared, 3) == [[1e-3, 1e-3]] * 3

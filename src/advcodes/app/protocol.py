@@ -38,8 +38,9 @@ brackets are sections of the papers or repositories, which section 0.2 of [facts
 """
 #: Settings of a run that are shown, in order; of the last ones, what stands behind a dot is the kind of network.
 SHOWN = ("train_split", "train_images", "epochs", "images", "batch_size", "latent_dim", "precision", "early_stopping",
-         "optimiser.decay", "updates", "lr", "betas")  # fmt: skip
+         "optimiser.decay", "prior", "updates", "lr", "betas")  # fmt: skip
 _BY_NETWORK = SHOWN[-3:]
+_WHERE_STATED = ("prior",)  #: shown only where something is stated of it
 MEASURED = "What is measured"
 _NUMBERS = ("metric", "n_generated", "n_reference", "reference_split", "n_reconstructed")
 
@@ -97,6 +98,8 @@ def lines(graph: Graph, paper: str, statements: Sequence[Statement]) -> dict[str
                     raise AdvcodesError(
                         f"protocol of {paper}: two statements on {setting} of {row} on {column} in {item.id}"
                     )
+                if setting in _WHERE_STATED and not found:
+                    continue
                 number, statement = found[0] if found else (None, None)
                 line = Line(setting, [], here, statement, section)
                 kept = cells.setdefault(section, {}).setdefault((setting, repr(here), number), line)

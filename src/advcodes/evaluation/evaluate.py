@@ -57,6 +57,10 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         # By their registry: the code of a metric is no part of the results of runs that are not measured by it.
         more = [metric.measure(subject) for metric in metrics().values() if metric.entry in config]
         measured = evaluate(samples, snapshots(run), generated, reference, extractor, config, artifact.id, found)
+        for metric in metrics().values():
+            if metric.entry in config and metric.along_training:
+                for point in measured["curve"]:
+                    point |= metric.along(subject, restore(run, where, point["step"]))
     floor = json.loads((inputs["reference"].directory / "floor.json").read_text())
     for scores in more:
         for part in ("metrics", "spread", "protocol"):

@@ -14,7 +14,7 @@ from advcodes.metrics.base import Candidate, Facts, Input, Metric
 from advcodes.metrics.extracted import compared_metrics
 from advcodes.metrics.registry import metric_of, metrics
 from advcodes.papers.items import Item
-from advcodes.papers.read import read_items
+from advcodes.papers.read import read_claims, read_items
 
 AFFECTS_RESULTS = False
 
@@ -147,8 +147,16 @@ class EvaluationGraph(TrainingGraph):
         return self.classifier(dataset, "statements") if role == "statements" else self.classifier(dataset)
 
     def _wanted(self, run: Run) -> set[str]:
-        """Metrics that any declared item, chosen or not, shows of a run's variant on its dataset."""
-        return {
+        """Metrics that any declared item, chosen or not, shows of a run's variant on its dataset; or a claim."""
+        claimed = {
+            metric
+            for claim in read_claims()
+            if run.variant in (claim.winner, claim.loser)
+            and self.params.served(claim.column, claim.item) == run.dataset
+            for metric in (claim.metric, claim.goes_with)
+            if metric is not None
+        }
+        return claimed | {
             metric
             for item in self.items.values()
             if run.variant in item.variants or item.id in self.params.variants[run.variant].items

@@ -131,7 +131,10 @@ class ACLAE(CodeLearning, Autoencoder):
 class ACLGANConfig(CodeLearningConfig):
     """Hyperparameters of ACL-GAN: the readings of Eqs. 4 to 6 and Algorithm 1 that differ (facts 5.10, 7.1)."""
 
-    reconstruction_weight: NonNegative = Field(1.0, description="weight of L_R (lambda of Eq. 6)")
+    reconstruction_weight: NonNegative = Field(
+        1.0,
+        description="weight of L_R (lambda of Eq. 6) beside L_D in a joint step; Adam does not see that of an own one",
+    )
     phi: Literal["convolution", "last"] = Field(
         "convolution",
         description="discriminator's layer that L_R compares: the last convolution (assumed), or that before the logit",
@@ -268,19 +271,22 @@ class ARAE(ACLGAN):
 
     class Config(ACLGANConfig):
         alignment_weight: Positive = Field(
-            0.2, description="weight of the critic's gradient into the encoder (ARAE's image model; assumed here)"
+            0.2,
+            description="learning rate of the encoder's step against the code critic, as a share of its own: what "
+            "ARAE's weight of that gradient (0.2 in its image model; assumed here) is to a step of its own, as Adam "
+            "does not see the scale of a loss",
         )
 
     @classmethod
     def phases(cls, config: ARAE.Config) -> list[Phase]:
         *image, discriminate_codes, generate_codes = super().phases(config)
-        align = Phase("align", ("encoder",), discriminate_codes.every)
+        align = Phase("align", ("encoder",), discriminate_codes.every, rates={"encoder": config.alignment_weight})
         return [*image, discriminate_codes, align, generate_codes]
 
     def align(self, step: Step) -> dict[str, Tensor]:
         """The encoder's codes shall pass for generated ones: the fake term of ACL Eq. 1, on real codes."""
         logits = self.code_discriminator(self.encoder(step.images))
-        return {"adversarial": self.config.alignment_weight * losses.gan.discriminator_fake(logits)}
+        return {"adversarial": losses.gan.discriminator_fake(logits)}
 
 
 @register("acl_sgan")

@@ -37,8 +37,10 @@ class Optimiser(Model):
     betas: tuple[Fraction, Fraction] = Field((0.5, 0.999), description="Adam's beta1 and beta2")
     eps: Positive = Field(1e-8, description="Adam's epsilon")
     weight_decay: NonNegative = Field(0.0, description="L2 penalty added to the gradient")
-    decay: Literal["none", "linear", "exponential"] = Field(
-        "none", description="learning rates over the run: kept, lowered to 0 in a line, or to a hundredth by a factor"
+    decay: Literal["none", "linear", "exponential", "step"] = Field(
+        "none",
+        description="learning rates over the run: kept, lowered to 0 in a line, or to a hundredth by a factor, or "
+        "halved after each third (BEGAN's script: every 100,000 steps)",
     )
 
 

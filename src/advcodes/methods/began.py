@@ -22,7 +22,9 @@ class Controller:
     """The weight k of generated images in the discriminator's loss, kept where two errors are in balance.
 
     ``k_t = k_{t-1} + l1 e_t + l2 (e_t - e_{t-1}) + l3 (e_t - 2 e_{t-1} + e_{t-2})`` (Khan Eq. 12), in float64 on the
-    device. With l2 = l3 = 0 it is BEGAN's proportional controller.
+    device. With l2 = l3 = 0 it is BEGAN's, which is integral: k is l1 times the sum of all errors. The other two terms
+    telescope to l2 e_t + l3 (e_t - e_{t-1}), as long as k meets no limit: at the paper's gains of 1e-5 next to nothing
+    (K-12).
 
     Args:
         integral: l1.
@@ -120,6 +122,15 @@ class BEGAN(Method):
 
     def sample(self, n: int, generator: Generator | None = None) -> Tensor:
         return self.decode(self.codes(n, generator))
+
+    def imagined(self, n: int, generator: Generator | None = None) -> Tensor:
+        """``n`` images as the discriminator sees them in training, which may leave the value range."""
+        return self.generator(self.codes(n, generator))
+
+    @property
+    def balance(self) -> float:
+        """Energy of generated images over that of real ones where the controller's error is 0."""
+        return float(self.config.diversity)
 
     def generated(self, step: Step) -> Tensor:
         """x_g, the generator's images of this step, the same for all phases."""
@@ -241,6 +252,19 @@ class VAEBEGANLSM(BEGANLSM):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         return self.decode(self.encode(x))
+
+    def reimagined(self, x: Tensor, generator: Generator | None = None) -> Tensor:
+        """Images of codes drawn for images ``x`` [N, C, H, W], as in training; they may leave the value range."""
+        import torch
+
+        mean, log_variance = self.encoder(x).float().chunk(2, dim=1)
+        noise = torch.randn(mean.shape, generator=generator, device="cpu" if generator else mean.device).to(mean)
+        return self.generator(mean + (log_variance / 2).exp() * noise)
+
+    @property
+    def balance(self) -> float:
+        """That of :class:`BEGAN` with L_g + alpha L_v in place of L_g, where both energies are alike (Khan Eq. 10)."""
+        return float(self.config.diversity / (1 + self.config.vae_weight))
 
     def posterior(self, step: Step) -> Tensor:
         """Means and logarithms of variances of the images' codes, [N, 2 d]."""

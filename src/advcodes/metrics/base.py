@@ -191,6 +191,7 @@ class Metric:
     inputs: ClassVar[tuple[Input, ...]] = ()  #: what :class:`Subject` reads of the dataset, and networks
     source: ClassVar[str] = "images"  #: what it is taken from, in one word; of those on features the extractor
     on_images: ClassVar[bool] = False  #: whether points cannot have it
+    along_training: ClassVar[bool] = False  #: whether :meth:`along` takes it on every snapshot, too
     on_demand: ClassVar[bool] = False  #: whether it is taken of those runs only of which a declared item shows it
     order: ClassVar[int] = 1000  #: place in metrics.json and wherever metrics are listed; then by key
     entry: ClassVar[str] = ""  #: of the configuration of the stage that measures; its key unless given
@@ -236,6 +237,11 @@ class Metric:
             keys that begin with the metric's.
         """
         raise NotImplementedError(f"metric {cls.key}: define measure(subject)")
+
+    @classmethod
+    def along(cls, subject: Subject, restored: Trained) -> dict[str, float]:
+        """Take it on a snapshot, ``restored``, of the subject's run: value by name."""
+        raise NotImplementedError(f"metric {cls.key}: define along(subject, restored)")
 
     @classmethod
     def parsed(cls, name: str) -> tuple[str, str] | None:

@@ -27,12 +27,12 @@ class PrecisionRecall(OnFeatures):
     order = 40
     quantities = (
         OfFeatures(
-            "precision", "higher", own=False,
+            "precision", "higher",
             on_classifier="precision_classifier", established="precision",
             formula="share of generated images within the real images' nearest-neighbour balls",
         ),
         OfFeatures(
-            "recall", "higher", own=False,
+            "recall", "higher",
             on_classifier="recall_classifier", established="recall",
             formula="share of real images within the generated images' nearest-neighbour balls",
         ),

@@ -1,4 +1,4 @@
-"""When BEGAN's controller has settled: images seen until its error stays near 0 (facts 6.9; our own metric).
+"""BEGAN's controller over training: when it has settled, and how it keeps the balance (facts 6.9; our own metrics).
 
 It is the settling time of control theory: the time after which a controlled quantity stays within a band.
 """
@@ -21,15 +21,17 @@ from advcodes.metrics.registry import register
 if TYPE_CHECKING:
     import numpy as np
 
-SETTLING_IMAGES = "settling_images"
+SETTLING_IMAGES, BALANCE_SHARE = "settling_images", "balance_share"
+IMBALANCE, ENERGY_RATIO = "imbalance", "energy_ratio"
 LOG = "losses.csv"
 #: Of the log: the controller's weight k, its error e (Khan Eq. 11), and the convergence measure L_d + |e|.
 COLUMNS = {name: f"discriminate/{name}" for name in ("k", "balance", "convergence")}
+_NEEDED = ("settling_band", "settling_window")
 
 
 @register("settling")
 class SettlingTime(Metric):
-    """Training images until the controller of a method that has one has settled."""
+    """How the controller of a method that has one keeps two errors in balance."""
 
     class Config(Model):
         """When BEGAN's controller counts as settled: our own metric of it (facts 6.9)."""
@@ -37,10 +39,19 @@ class SettlingTime(Metric):
         band: Annotated[Fraction, Field(gt=0)] = Field(
             0.1, description="largest error of the balance that is settled, as a share of eta L_d"
         )
-        window: Count = Field(10, description="points of the log (`training.log_every`) over which it is a mean")
+        window: Count = Field(
+            32_000,
+            description="training images over which it is a mean: enough logged points that what minibatches differ in "
+            "does not reach the band",
+        )
 
     order = 110
-    quantities = (Quantity(SETTLING_IMAGES, "lower", needed=("settling_band", "settling_window")),)
+    quantities = (
+        Quantity(SETTLING_IMAGES, "lower", needed=_NEEDED),
+        Quantity(BALANCE_SHARE, "higher", needed=_NEEDED),
+        Quantity(IMBALANCE, "lower", needed=_NEEDED),
+        Quantity(ENERGY_RATIO, "lower", needed=_NEEDED),
+    )
     needs = ("log",)
     source = "losses"
     on_demand = True
@@ -52,15 +63,32 @@ class SettlingTime(Metric):
 
     @classmethod
     def sentence(cls, name: str, protocol: Mapping[str, Any]) -> str:
-        window, every = protocol["settling_window"], protocol.get("settling_every")
-        span = f" ({window * every:,} images)" if every else ""
+        points = protocol.get("settling_points")  # rows of other batch sizes have other ones
+        over = f"the last {protocol['settling_window']:,} images" + (f" ({points:,} logged points)" if points else "")
+        error = "e = eta L_d - L_g (with reconstructions, - alpha L_v, too)"
+        band = f"±{100 * protocol['settling_band']:g} % of eta L_d"
+        if name == BALANCE_SHARE:
+            return (
+                f"share of the training in which the error of BEGAN's controller, {error}, was within {band}, both as "
+                f"means over {over} (our own choice: no paper reports it)"
+            )
+        if name == IMBALANCE:
+            return (
+                f"size of the error of BEGAN's controller, {error}, at the end of training, as a share of eta L_d, "
+                f"both as means over {over} (our own choice: no paper reports it)"
+            )
+        if name == ENERGY_RATIO:
+            return (
+                "energy of generated images (with reconstructions, weighted mean of both: (L_g + alpha L_v) / (1 + "
+                f"alpha)) over that of real ones, L_d, both as means over {over} of training; in balance it is "
+                "eta / (1 + alpha) (our own choice: no paper reports it)"
+            )
         never, runs = protocol.get("settling_never", (0, 0))
         whole = f"; {never} of {runs} runs never settled; they count as the whole training" if never else ""
         return (
-            "training images seen until the error of BEGAN's controller, e = eta L_d - L_g (with reconstructions, - "
-            f"alpha L_v, too), stays within ±{100 * protocol['settling_band']:g} % of eta L_d to the end of training, "
-            f"both as means over the last {window} logged points{span}, so never fewer than these (the settling time "
-            f"of control theory; our own choice: no paper reports it){whole}"
+            f"training images seen until the error of BEGAN's controller, {error}, stays within {band} to the end of "
+            f"training, both as means over {over}, so never fewer than these (the settling time of control theory; our "
+            f"own choice: no paper reports it){whole}"
         )
 
     @classmethod
@@ -168,14 +196,29 @@ def settled_at(images: np.ndarray, relative: np.ndarray, band: float) -> int | N
     return int(images[first]) if first < len(images) else None
 
 
+def points_of(images: np.ndarray, window: int) -> int:
+    """Logged points that a window of so many images has, at least 1.
+
+    Args:
+        images: seen at each point, [P].
+        window: images.
+    """
+    import numpy as np
+
+    return max(1, round(window / float(np.median(np.diff(images, prepend=0)))))
+
+
 def measure(subject: Subject) -> dict[str, dict[str, Any]]:
-    """The settling time of a run of a method with a controller, in training images; its entry is the settings.
+    """How a run of a method with a controller keeps the balance; its entry is the settings.
 
     Returns:
-        ``metrics`` (``settling_images``: images seen at the end of the first window from which on the relative error
-        of every window is within the band; those of the whole training where that of the last is not) and
-        ``protocol``: ``settled``, and ``settling_band``, ``settling_window`` (logged points), ``settling_every``
-        (images from one to the next) and ``settling_diversity`` (eta).
+        ``metrics``: ``settling_images`` (images seen at the end of the first window from which on the relative error
+        of every window is within the band; those of the whole training where that of the last is not),
+        ``balance_share`` (share of windows within the band), and of the last window ``imbalance`` (size of the relative
+        error) and ``energy_ratio`` (of generated over real images). And ``protocol``: ``settled``, ``settling_band``,
+        ``settling_window`` (images),
+        ``settling_points`` (logged points of a window), ``settling_every`` (images from one to the next) and
+        ``settling_diversity`` (eta).
 
     Raises:
         AdvcodesError: the method has no controller, its log is unreadable or shorter than a window, or the error has
@@ -187,22 +230,31 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
     hyperparameters: Any = subject.restored.method.config
     band, window = config["band"], config["window"]
     course, diversity = read(directory), hyperparameters.diversity
-    if len(course.images) < window:
+    points = points_of(course.images, window)
+    if len(course.images) < points:
         raise AdvcodesError(
-            f"{directory / LOG}: {len(course.images)} logged points, and metrics.settling.window is {window}; lower "
-            "it, or training.log_every"
+            f"{directory / LOG}: {len(course.images)} logged points, and the {window:,} images of "
+            f"metrics.settling.window have {points}; lower it, or train for longer"
         )
     try:
-        relative = course.relative(diversity, window)
+        relative = course.relative(diversity, points)
     except AdvcodesError as error:
         raise AdvcodesError(f"{directory / LOG}: {error}") from None
-    whole = slice(window - 1, None)
+    whole = slice(points - 1, None)
     found = settled_at(course.images[whole], relative[whole], band)
+    alpha = getattr(hyperparameters, "vae_weight", 0.0)
+    metrics = {
+        SETTLING_IMAGES: course.total if found is None else found,
+        BALANCE_SHARE: float((np.abs(relative[whole]) <= band).mean()),
+        IMBALANCE: float(abs(relative[-1])),
+        ENERGY_RATIO: float(diversity * (1 - relative[-1]) / (1 + alpha)),
+    }
     protocol = {
         "settled": found is not None,
         "settling_band": band,
         "settling_window": window,
+        "settling_points": points,
         "settling_every": int(np.median(np.diff(course.images, prepend=0))),
         "settling_diversity": diversity,
     }
-    return {"metrics": {SETTLING_IMAGES: course.total if found is None else found}, "protocol": protocol}
+    return {"metrics": metrics, "protocol": protocol}

@@ -205,6 +205,11 @@ class Began(SignedFamily):
     width: Count = Field(
         128, description="channels of the first convolution; the published code has 128, CIFAR-10's 64 is assumed"
     )
+    pairs: Annotated[Count | None, Field(ge=2)] = Field(
+        None,
+        description="pairs of convolutions in each half, with a change of size between two: Khan et al. say three, for "
+        "whatever size; null: as many as lead to maps of 8x8, three for 32 pixels, four for 64 (the published code)",
+    )
 
 
 Architecture = Annotated[

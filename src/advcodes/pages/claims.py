@@ -7,7 +7,7 @@ from typing import Any
 
 from advcodes.core.statistics import by_seed
 from advcodes.metrics.registry import parse, quantity
-from advcodes.pages import text
+from advcodes.pages import sides, text
 from advcodes.pages.judging import (
     ALPHA,
     CONFOUNDED,
@@ -58,7 +58,12 @@ lies above minus the margin, {FAILS} where all of it lies below, and is undecide
 each way, whose p is printed. A claim that a row *improves in training* compares its last snapshot with its first, by a
 paired t-test over seeds. Other tests are paired where both rows share their random numbers at a seed: the order of
 images, the first networks and the noise; those say *paired*. Rows with other networks, batches or numbers of updates
-draw other noise at the same seed, and are not paired."""
+draw other noise at the same seed, and are not paired.
+
+A claim that a row is better *throughout* compares means over all snapshots of a run; it {HOLDS} only where the row has
+the better mean over seeds at every snapshot, too. A claim about *one row and a number* compares the two, by a
+one-sample t-test over seeds; so does a claim that two metrics *go together*, of their rank correlation over a run's
+snapshots and 0."""
 
 
 def content(
@@ -138,15 +143,14 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
         return sorted(runs, key=lambda r: r.seed)
 
     winners, losers = of(claim.winner), of(claim.loser or claim.winner)
-    labels = tuple(item.rows[v].label for v in (claim.winner, claim.loser or claim.winner))
-    if claim.kind == "falls":
-        labels = ("at the end", "at the first snapshot")
     wanted = deciding(claim, item)
     if claim.metric and _missing(wanted, [*winners, *losers]):
         found = verdict([], [], quantity(wanted).better) | {"reason": f"not measured at this scale: `{wanted}`"}
         return {"dataset": served, "metric": None} | found
     found = _by(wanted, claim, winners, losers, pairs, len(made["seeds"]))
-    for side, variant, label in zip(("winner", "loser"), (claim.winner, claim.loser), labels, strict=True):
+    for side, variant, label in zip(
+        ("winner", "loser"), (claim.winner, claim.loser), sides.labels(claim, item), strict=True
+    ):
         found[side] |= {"variant": variant, "label": label}
         if steps := [r.diverged for r in (winners if variant == claim.winner else losers) if r.diverged is not None]:
             found[side]["diverged"] = steps
@@ -163,25 +167,23 @@ def _by(
     wanted: str, claim: Claim, winners: Sequence[Result], losers: Sequence[Result], pairs: bool, planned: int
 ) -> dict[str, Any]:
     """What runs of both rows say of a claim by one metric: its full name, which way it is better, and the verdict."""
-    falls = claim.kind == "falls"
     metric = None
     for run in [*losers, *winners]:  # a row can lack a metric of its column
-        values = run.curve[-1] if falls else run.metrics
-        metric = only(wanted, values, f"{claim.item}, {run.dataset}, {run.variant}")
+        measured = run.curve[-1] if claim.kind in sides.OVER_TRAINING else run.metrics
+        metric = only(wanted, measured, f"{claim.item}, {run.dataset}, {run.variant}")
     name = metric or wanted  # without runs there is nothing to look up
-    sides: dict[str, dict[int, float]]
-    if falls:
-        sides = {s: {r.seed: r.curve[n][name] for r in winners} for s, n in (("winner", -1), ("loser", 0))}
-    else:
-        sides = {s: {r.seed: r.metrics[name] for r in runs} for s, runs in (("winner", winners), ("loser", losers))}
-    a, b = (list(values.values()) for values in sides.values())
-    pairs = falls or (pairs and bool(sides["winner"].keys() & sides["loser"].keys()))
+    better = "higher" if claim.goes_with else quantity(wanted).better
+    values = sides.values(claim, winners, losers, name)
+    a, b = (list(each.values()) for each in values.values())
+    pairs = claim.alone or (pairs and bool(values["winner"].keys() & values["loser"].keys()))
     if pairs:
-        a, b = by_seed(sides["winner"], sides["loser"])
-    found = verdict(a, b, quantity(wanted).better, claim.kind, claim.margin, pairs, planned)
-    for side, by_number in sides.items():
+        a, b = by_seed(values["winner"], values["loser"])
+    found = verdict(a, b, better, claim.kind, claim.margin, pairs, planned)
+    if claim.kind == "throughout" and found["verdict"] == HOLDS:
+        found |= sides.at_every(winners, losers, name, better)
+    for side, by_number in values.items():
         found[side] |= {"values": list(by_number.values()), "seed_numbers": list(by_number)}
-    return {"metric": metric, "better": quantity(wanted).better} | found
+    return {"metric": metric, "better": better} | found
 
 
 def _missing(wanted: str, runs: Sequence[Result]) -> bool:

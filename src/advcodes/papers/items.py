@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -13,6 +12,7 @@ from advcodes.core.errors import did_you_mean
 from advcodes.core.schema import Model, Positive, Real
 from advcodes.metrics.registry import quantities, quantity
 from advcodes.papers.kinds import KINDS, Kind, KindName
+from advcodes.papers.swap import Swap
 
 AFFECTS_RESULTS = False  # declarations enter a report's key as values
 FRONT_ITEM = "acl/table1"  #: the item shown as reports/table1.md
@@ -84,26 +84,6 @@ class Row(Model):
         return self.cited is None and not self.real
 
 
-class Swap(Model):
-    """A word of a sentence, and the words that take its place one after the other."""
-
-    word: str = Field(min_length=1)
-    by: list[str] = Field(min_length=2)
-
-    def of(self, sentence: str) -> list[str]:
-        """The sentence with each of the words in that place."""
-        # As it stands: a backslash would be an escape.
-        return [_word(self.word).sub(word.replace("\\", r"\\"), sentence) for word in self.by]
-
-    def marked(self, sentence: str) -> str:
-        """The sentence with that place in brackets."""
-        return _word(self.word).sub(lambda found: f"[{found[0]}]", sentence)
-
-
-def _word(word: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)", re.IGNORECASE)
-
-
 def _on_any(value: Any) -> Any:
     """What is not said by dataset holds on every dataset."""
     return {ANY: value} if isinstance(value, list) or (isinstance(value, dict) and "word" in value) else value
@@ -162,6 +142,11 @@ class Item(Model):
         {}, description="attributes that are added to images; a list, or one for each dataset; all unless given"
     )
     strength: Positive = Field(1, description="factor on the difference of codes that adds an attribute")
+    edits: Literal["images", "samples"] = Field(
+        "images",
+        description="what attributes are added to: test images that lack them; or samples, and then they are taken "
+        "from those that have them, too",
+    )
     notes: list[str] = []
 
     @model_validator(mode="after")
@@ -272,7 +257,7 @@ class Item(Model):
             if dataset not in self.sentences and ANY not in self.sentences:
                 raise ValueError(f"{here}: there are no sentences for {dataset!r}")
             for sentence in self.sentences.get(dataset, self.sentences.get(ANY, [])):
-                if not _word(swap.word).search(sentence):
+                if not swap.occurs(sentence):
                     raise ValueError(f"{here}.word: {swap.word!r} is no word of {sentence!r}")
 
     @property
@@ -324,10 +309,11 @@ class Claim(Model):
 
     id: str
     paper: str
-    kind: Literal["better", "not_worse", "falls"] = Field(
+    kind: Literal["better", "not_worse", "falls", "throughout", "beyond", "together"] = Field(
         "better",
-        description="`winner` is better than `loser`; is not worse by more than `margin`; or is better at the end of "
-        "its training than at the first snapshot",
+        description="`winner` is better than `loser`; is not worse by more than `margin`; is better at the end of "
+        "its training than at the first snapshot; is better than `loser` at every snapshot; is better than the "
+        "number `than`; or goes with `goes_with` over the snapshots of `winner`",
     )
     item: str = Field(description="id of the item whose numbers decide")
     says: str = Field(description="the claim, in our words")
@@ -340,6 +326,8 @@ class Claim(Model):
         description="as a share of the loser's mean: by how much the winner of `not_worse` may be worse; of others, "
         "within which both count as equal (the paper's `equal` unless given)",
     )
+    than: Real | None = Field(None, description="of `beyond`: the number")
+    goes_with: Metric | None = Field(None, description="of `together`: the other metric, over training")
     differs: list[str] = Field(
         ["method"],
         description="settings that it is about, in which its rows may differ (`method`, `latent_dim`, `architecture`, "
@@ -351,11 +339,20 @@ class Claim(Model):
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Claim:
-        if (self.loser is None) != (self.kind == "falls"):
+        if (self.loser is None) != self.alone:
             raise ValueError(f"loser: {'missing' if self.loser is None else 'goes not'} with `kind: {self.kind}`")
         if self.margin is None and self.kind == "not_worse":
             raise ValueError("margin: missing with `kind: not_worse`")
+        for key, kind in (("than", "beyond"), ("goes_with", "together")):
+            given = getattr(self, key) is not None
+            if given != (self.kind == kind):
+                raise ValueError(f"{key}: {'goes not' if given else 'missing'} with `kind: {self.kind}`")
         return self
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is about one row, whose runs are compared with themselves or with a number."""
+        return self.kind in ("falls", "beyond", "together")
 
 
 def deciding(claim: Claim, item: Item) -> Metric:
@@ -387,6 +384,8 @@ def check(claim: Claim, items: Mapping[str, Item]) -> None:
         here = f"column {claim.column!r} of {item.id}"
         raise ValueError(f".metric: {claim.metric!r} is not measured in {here} (measured: {', '.join(measured)})")
     metric = deciding(claim, item)
-    if claim.kind == "falls" and not quantity(metric).over_training:
+    over_training = [metric] if claim.goes_with is None else [metric, claim.goes_with]
+    metric = next((m for m in over_training if not quantity(m).over_training), metric)
+    if claim.kind in ("falls", "throughout", "together") and not quantity(metric).over_training:
         whose = "" if claim.metric else " of its item"
-        raise ValueError(f".kind: 'falls' needs a metric over training, which {metric!r}{whose} is not")
+        raise ValueError(f".kind: {claim.kind!r} needs a metric over training, which {metric!r}{whose} is not")

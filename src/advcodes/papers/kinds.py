@@ -84,7 +84,7 @@ _DECLARED = (
         "attributes",
         "attributes changed by arithmetic of codes",
         needs=("networks", "data", "statements"),
-        options=("attributes", "strength"),
+        options=("attributes", "strength", "edits"),
     ),
     Kind("energies", "what a discriminator redraws", needs=("networks", "samples", "data")),
     Kind("controller", "a controller over training", metrics=("settling_images",)),

@@ -57,6 +57,12 @@ class StepContext:
             self._loop.record(f"{self.phase.name}/{name}", value())
 
 
+def remaining(decay: str, step: int, total: int) -> float:
+    """Share of a learning rate that is left in a step, of ``total`` in all: see ``optimiser.decay``."""
+    done = step / total
+    return {"linear": 1 - done, "exponential": 0.01**done, "step": 0.5 ** (3 * step // total)}[decay]
+
+
 class Loop:
     """Trains one method on one device.
 
@@ -129,8 +135,7 @@ class Loop:
         due = [phase for phase in self.phases if phase.due(self.step + 1)]
         context = StepContext(self, batch, due, logged) if due else None
         if self.decay != "none" and self.total is not None:
-            done = self.step / self.total
-            self._set_rates(1 - done if self.decay == "linear" else 0.01**done)
+            self._set_rates(remaining(self.decay, self.step, self.total))
         self.step += 1
         if context is None:
             return

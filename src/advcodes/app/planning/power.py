@@ -252,7 +252,7 @@ class _Spreads:
     def __init__(self, claims: Any):
         self._known: dict[str, dict[tuple[str, str], float]] = {}
         for claim in claims:
-            for side in ("winner", "loser") if claim["metric"] and claim["kind"] != "falls" else ():
+            for side in ("winner", "loser") if claim["metric"] and claim["kind"] in ("better", "not_worse") else ():
                 values, variant = claim[side]["values"], claim[side]["variant"]
                 if len(values) > 1 and fmean(values):
                     row = (claim["dataset"], variant)
@@ -282,10 +282,10 @@ def _seen(
         return None
     effect = (fmean(winner) - fmean(loser)) * (-1 if found["better"] == "lower" else 1) / base
     seeds = f"{source}, {len(winner)} and {count(len(loser), 'seed')}"
-    pairs = claim.kind == "falls" or (pairs and len(winner) == len(loser) > 1)
+    pairs = claim.alone or (pairs and len(winner) == len(loser) > 1)
     if min(len(winner), len(loser)) > 1:
         sd = spread(winner, loser, pairs) / base
-    elif claim.kind == "falls":
+    elif claim.alone:
         sd = 0.0
     else:
         # Of rows with two seeds or more, and as a share of these rows' own means.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -77,4 +78,23 @@ class Encoder(nn.Module):
         return self.net(x)
 
 
-KINDS = {"generator": Generator, "discriminator": Discriminator, "encoder": Encoder, **code.KINDS}
+class CodeGenerator(code.CodeGenerator):
+    """That of :mod:`advcodes.nets.code`, its initial weights as those of all networks of the family."""
+
+    def __init__(self, a: Mlp, *args: Any, **options: Any):
+        super().__init__(a, *args, **options)
+        _init(self, a.init)
+
+
+class CodeDiscriminator(code.CodeDiscriminator):
+    """That of :mod:`advcodes.nets.code`, its initial weights as those of all networks of the family (facts 5.8)."""
+
+    def __init__(self, a: Mlp, *args: Any, **options: Any):
+        super().__init__(a, *args, **options)
+        _init(self, a.init)
+
+
+KINDS = {
+    "generator": Generator, "discriminator": Discriminator, "encoder": Encoder, **code.KINDS,
+    "code_generator": CodeGenerator, "code_discriminator": CodeDiscriminator,
+}  # fmt: skip

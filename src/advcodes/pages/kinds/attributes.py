@@ -1,4 +1,7 @@
-"""A figure of attribute arithmetic: a mean difference of codes is added to those of images that lack the attribute."""
+"""A figure of attribute arithmetic: a mean difference of codes is added to those of images that lack the attribute.
+
+Or of samples: then it is taken from those that have it, too (Khan figure 8).
+"""
 
 from __future__ import annotations
 
@@ -40,26 +43,37 @@ def content(request: Request) -> tuple[dict[str, Any], list[Block]]:
     for row, column, results in request.cells(figure, "edited"):
         studied = request.studied(column, results)
         title = f"{label(row)} on {text.column(column, request.columns[column])}, seed {results[0].seed}"
-        shown.append(block(studied.arrays, studied.numbers["attributes"], title))
+        shown.append(block(studied.arrays, studied.numbers["attributes"], title, _of_samples(studied.numbers)))
         scores = given.scores(results, figure["columns"][column]["metric"], given.AUTOENCODED)
         row["edited"][column] = {**studied.numbers, "scores": scores}
     return figure, shown
 
 
-def block(images: Mapping[str, np.ndarray], attributes: Sequence[str], title: str) -> Block:
+def block(images: Mapping[str, np.ndarray], attributes: Sequence[str], title: str, samples: bool = False) -> Block:
     """Images, reconstructions, and a column for each attribute; white where an image has the attribute already.
+
+    Of samples there are no reconstructions, and nothing is white: there the attribute was taken away.
 
     Args:
         images: ``real``, ``plain`` (reconstructions) uint8 [R, C, H, W], ``edited`` [A, R, C, H, W], and whether an
             image ``has`` an attribute already, bool [R, A].
         attributes: in order.
         title: above them.
+        samples: whether they are samples.
     """
+    if samples:
+        return Block(
+            title, np.stack([images["plain"], *images["edited"]], axis=1), ["sample", *map(_words, attributes)]
+        )
     columns = [images["real"], images["plain"]]
     for a, pictures in enumerate(images["edited"]):
         columns.append(np.where(images["has"][:, a, None, None, None], np.uint8(255), pictures))
     heads = ["image", "reconstruction", *(_words(name) for name in attributes)]
     return Block(title, np.stack(columns, axis=1), heads)
+
+
+def _of_samples(found: Mapping[str, Any]) -> bool:
+    return found["edits"] == "samples"
 
 
 def _words(name: str) -> str:
@@ -88,6 +102,13 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
 def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
     seeds, splits = (text.listing(sorted({str(found[key]) for found in shown})) for key in ("seed", "split"))
     times = "" if figure["strength"] == 1 else f", times {figure['strength']:g}"
+    if any(map(_of_samples, shown)):
+        return (
+            f"Left: the first {drawn} samples of seed {seeds}, not selected. Beside them: the same samples with an "
+            "attribute added, or removed where the classifier sees it; a column for each. What is added to a sample's "
+            "code, or taken from it, is the mean code of training images with the attribute minus the mean code of "
+            f"those without it{times}, and nothing else. Small images are enlarged without smoothing."
+        )
     return (
         f"Left: the first {drawn} images of split {splits}, not selected, and their reconstructions, seed {seeds}. "
         "Beside them: the same images with an attribute added, a column for each. What is added to an image's code is "
@@ -116,20 +137,29 @@ _COLUMNS = (
     _Column("change", "Squared change", None),
     _Column("random_change", "… random direction", None),
 )
+_OF_SAMPLES = (
+    *(column for column in _COLUMNS if column.key not in ("before", "true")),
+    _Column("removed_images", "Removed from", 0),
+    _Column("removed", "Then gone, %", 1, 100),
+)
 
 
 def _table(found: Mapping[str, Any]) -> str:
     runs, lines = list(found["runs"].values()), []
+    columns = _OF_SAMPLES if _of_samples(found) else _COLUMNS
     for name in found["attributes"]:
         line = [_words(name)]
-        for column in _COLUMNS:
+        for column in columns:
             line.append(_number(column, _values(column, runs, [name])))
         right = found["classifier"][name]
         lines.append([*line, " / ".join(_percent(right[side]) for side in ("with", "without"))])
     if len(lines) > 1:
-        means = [_number(column, _values(column, runs, found["attributes"])) for column in _COLUMNS[1:]]
+        means = [
+            "" if column.key == "removed_images" else _number(column, _values(column, runs, found["attributes"]))
+            for column in columns[1:]
+        ]
         lines.append(["**mean**", "", *means, ""])
-    heads = ["Attribute", *(column.head for column in _COLUMNS), "Classifier right: with / without it, %"]
+    heads = ["Attribute", *(column.head for column in columns), "Classifier right: with / without it, %"]
     return text.markdown_table(heads, lines)
 
 
@@ -143,7 +173,7 @@ def _values(column: _Column, runs: Sequence[Mapping[str, Any]], names: Sequence[
 def _number(column: _Column, values: Sequence[float]) -> str:
     if not values:
         return text.DASH
-    if column.key == "images":
+    if column.key in ("images", "removed_images"):
         return f"{int(values[0]):,}"  # the same of every seed
     return text.plus_minus(*mean_sd(values), text.decimals(values) if column.places is None else column.places)
 
@@ -158,12 +188,25 @@ def _notes(shown: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[str]:
     notes = [
         "**Numbers**: mean ± sample standard deviation over seeds, where there are several; the last line is the mean "
         "over attributes.",
-        f"**Images**: an attribute is added to up to {MEASURED} images of the split that lack it.",
-        "**Seen before, after**: share of these images in which a classifier sees the attribute, before (in the plain "
-        "reconstruction) and after it was added. The classifier is the pipeline's own, trained on the "
-        "dataset's real training images.",
-        f"**Seen where true**: in plain reconstructions of up to {MEASURED} images of the split that have the "
-        "attribute: about what can be reached, as a model that does not reconstruct an attribute cannot add it.",
+    ]
+    if any(_of_samples(found) for *_, found in shown):
+        notes += [
+            f"**Samples**: an attribute is added to those of {MEASURED} in which the classifier does not see it, and "
+            "taken from those in which it does. Their number is the first seed's.",
+            "**Seen after, then gone**: share of these samples in which the classifier sees the attribute after it was "
+            "added, and does not after it was removed. The classifier is the pipeline's own, trained on the "
+            "dataset's real training images.",
+        ]
+    else:
+        notes += [
+            f"**Images**: an attribute is added to up to {MEASURED} images of the split that lack it.",
+            "**Seen before, after**: share of these images in which a classifier sees the attribute, before (in the "
+            "plain reconstruction) and after it was added. The classifier is the pipeline's own, trained on the "
+            "dataset's real training images.",
+            f"**Seen where true**: in plain reconstructions of up to {MEASURED} images of the split that have the "
+            "attribute: about what can be reached, as a model that does not reconstruct an attribute cannot add it.",
+        ]
+    notes += [
         "**Others flip**: share of all other attributes of the dataset that the classifier reads otherwise after than "
         "before. **Squared change**: mean squared difference of pixels between the two images, on [-1, 1] as `mse`.",
         "**Random direction**: the same for a direction drawn at random for each image, of the same length: what any "

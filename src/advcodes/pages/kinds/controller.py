@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from advcodes.pages.request import Request
 
+BESIDE = ("balance_share", "imbalance", "energy_ratio", "is", "fid")  #: metrics that are printed beside the item's
 POINTS = 200  #: of a line, at most: evenly chosen, the last among them
 _DIGITS = 5
 _WIDEST = 3.6  #: points of the first row's line
@@ -55,7 +56,7 @@ def content(request: Request) -> dict[str, Any]:
         column ``images`` and there of ``k``, ``balance`` (e over eta L_d) and ``convergence`` (L_d + |e|, images in
         the run's value range) ``mean``, ``low`` and ``high`` over seeds; ``runs`` by seed (the last ``k`` and
         ``convergence``, and whether it ``settled``) and ``scores`` over seeds. Balance and convergence are means over
-        the last ``settling_window`` points of the log, or as many as there are.
+        the last ``settling_points`` points of the log, or as many as there are.
     """
     figure = request.frame()
     for variant, style in request.styles().items():
@@ -69,14 +70,18 @@ def content(request: Request) -> dict[str, Any]:
                 | {"settled": r.protocol["settled"]}
                 for r in results
             },
-            "scores": given.scores(results, figure["columns"][column]["metric"], ("is", "fid")),
+            "scores": given.scores(
+                results,
+                figure["columns"][column]["metric"],
+                ("balance_share", "imbalance", "energy_ratio", "is", "fid"),
+            ),
         }
     return figure
 
 
 def _course(request: Request, result: Result) -> dict[str, np.ndarray]:
     """A run's images seen, and each quantity there as it is drawn."""
-    course, window = read(request.run(result)), result.protocol["settling_window"]
+    course, window = read(request.run(result)), result.protocol["settling_points"]
     return {
         "images": course.images,
         "k": course.k,
@@ -175,7 +180,7 @@ def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ())
         windows = sorted({column["protocol"]["settling_window"] for column in ran(figure).values()})
         notes = [
             f"**Lines**: {_legend(figure)}, from the runs' `losses.csv`. k as logged; balance and convergence as means "
-            f"over the last {text.listing([str(w) for w in windows])} logged points, or as many as there are. Dashed: "
+            f"over the last {text.listing([f'{w:,}' for w in windows])} images, or as many as there are. Dashed: "
             "when a row has settled, the mean over its seeds (none where no seed has).",
             "**Tables**: mean ± sample standard deviation over seeds. k is the weight of generated images in the "
             "discriminator's loss; convergence is BEGAN's measure of it (lower is better), the energy of real images "

@@ -17,7 +17,7 @@ from advcodes.studies.shared import DRAWN
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
 
-FAKE, REAL = "generated", "real"
+FAKE, REAL, AGAIN = "generated", "real", "reconstructed"
 
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
@@ -41,7 +41,7 @@ def content(request: Request) -> tuple[dict[str, Any], list[list[tuple[str, np.n
         for kind, head in ((FAKE, f"{title}: samples"), (REAL, "real images")):
             again = ("redrawn by the discriminator", studied.arrays[f"{kind}_redrawn"])
             shown.append([(head, studied.arrays[kind]), again])
-        scores = given.scores(results, figure["columns"][column]["metric"], ("fid", "is"))
+        scores = given.scores(results, figure["columns"][column]["metric"], ("imbalance", "fid", "is"))
         row["energies"][column] = {**studied.numbers, "scores": scores}
     return figure, shown
 
@@ -65,17 +65,22 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
             "without smoothing."
         )
         lines = [[label(row), column, str(len(f["runs"])), *_cells(f)] for row, column, f in shown]
-        heads = ["Model", "Dataset", "Seeds", "Energy of samples", "of real images", "ratio"]
+        heads = ["Model", "Dataset", "Seeds", "Energy of samples", "of reconstructions", "of real images"]
+        heads += ["Samples over real images", "in balance"]
         parts += [text.markdown_table(heads, lines, left=(0, 1)), given.table(figure, "energies")]
         measured = text.listing([f"{n:,}" for n in sorted({f["measured"] for *_, f in shown})])
         notes = [
-            f"**Energy**: mean absolute error of what the discriminator makes of {measured} images, pixels on [0, 1]; "
-            "in balance that of samples (and of reconstructions, where there are some) is `diversity` times that of "
-            "real images. Mean ± sample standard deviation over seeds."
+            f"**Energy**: mean absolute error of what the discriminator makes of {measured} images, pixels on [0, 1]. "
+            "Samples and reconstructions are measured as in training: as they leave the generator, not clamped and not "
+            "rounded. Mean ± sample standard deviation over seeds.",
+            "**In balance**: the controller's error is 0 where L_g is `diversity` times L_d. With reconstructions that "
+            "is L_g + `vae_weight` L_v, so samples are at `diversity` / (1 + `vae_weight`) of real images where "
+            "their energy and that of reconstructions are alike.",
         ]
     return given.page(figure, "energies", picture, parts, notes, files)
 
 
 def _cells(found: Mapping[str, Any]) -> list[str]:
-    columns = [[run[key] for run in found["runs"].values()] for key in (FAKE, REAL, "ratio")]
-    return [text.plus_minus(*mean_sd(values), text.decimals(values)) for values in columns]
+    columns = [[run[key] for run in found["runs"].values()] for key in (FAKE, AGAIN, REAL, "ratio")]
+    cells = [text.DASH if None in of else text.plus_minus(*mean_sd(of), text.decimals(of)) for of in columns]
+    return [*cells, text.number(next(iter(found["runs"].values()))["balance"], 3)]  # a setting: the same of all seeds

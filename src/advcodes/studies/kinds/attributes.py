@@ -1,4 +1,7 @@
-"""Attribute arithmetic: a mean difference of codes is added to those of images that lack the attribute."""
+"""Attribute arithmetic: a mean difference of codes is added to those of images that lack the attribute.
+
+Or of samples: then it is taken from those that have it, too (Khan figure 8).
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,12 @@ CHECKED = 5_000  #: test images that the classifier is checked on, at most
 
 @dataclass(frozen=True)
 class Edits:
-    """What a run makes of some test images, uint8 [R, C, H, W] each.
+    """What a run makes of some test images, or of samples, uint8 [R, C, H, W] each.
 
     Attributes:
-        real: the images.
-        plain: their reconstructions.
-        edited: by attribute, decoded from codes that it was added to.
+        real: the images; samples are their own.
+        plain: their reconstructions; samples as they are.
+        edited: by attribute, decoded from codes that it was added to, or taken from where a sample has it.
         has: whether an image has an attribute already, bool [R, A] in the order of ``edited``.
     """
 
@@ -47,7 +50,8 @@ class Edits:
 def study(request: Request) -> Study:
     """Of the first seed of each row and column the images of :class:`Edits`; numbers of all seeds.
 
-    ``edited`` are uint8 [A, R, C, H, W]. Numbers are the ``split``, the ``seed`` shown, ``attributes`` in order,
+    ``edited`` are uint8 [A, R, C, H, W]. Numbers are the ``split``, whether ``edits`` are of images or of samples, the
+    ``seed`` shown, ``attributes`` in order,
     ``groups`` of :func:`exclusive` ones, ``classifier`` as :func:`checked` gives, and ``runs`` by seed: what
     :func:`edit` measures.
 
@@ -63,14 +67,14 @@ def study(request: Request) -> Study:
         for seed, run in place.runs.items():
             restored = networks.restored(request, run)
             check(restored, request.where(place))
-            runs[str(seed)], made = edit(
-                restored, data, split, request.sampling, extractor, names, request.options["strength"], seed
-            )
+            options = request.options["strength"], seed, request.options["edits"]
+            runs[str(seed)], made = edit(restored, data, split, request.sampling, extractor, names, *options)
             if seed == place.seed:
                 arrays = {"real": made.real, "plain": made.plain, "has": made.has}
                 arrays["edited"] = np.stack(list(made.edited.values()))
         numbers = {
             "split": split,
+            "edits": request.options["edits"],
             "seed": place.seed,
             "attributes": names,
             "groups": exclusive(_attributes(data), data.attribute_names),
@@ -167,8 +171,9 @@ def edit(
     names: Sequence[str],
     strength: float,
     seed: int,
+    edits: str = "images",
 ) -> tuple[dict[str, dict[str, Any] | None], Edits]:
-    """Add attributes to codes of test images that lack them, and see what a classifier reads from the decoded images.
+    """Add attributes to codes that lack them, and see what a classifier reads from the decoded images.
 
     Batch norm is re-estimated on reconstructions of training images, as for interpolations.
 
@@ -180,7 +185,8 @@ def edit(
         extractor: reads all of the dataset's attributes: logits above 0, the first ones.
         names: attributes to add.
         strength: factor on the difference of mean codes.
-        seed: of random directions, and of an encoder that draws.
+        seed: of random directions, of samples, and of an encoder that draws.
+        edits: ``images`` or ``samples``; what a sample has is what the classifier reads.
 
     Returns:
         By attribute: ``images`` that it was added to; ``before`` and ``after``: share of them in which the classifier
@@ -188,7 +194,9 @@ def edit(
         images that have it (None without any), which is about what can be reached; ``others``: share of all other
         attributes whose reading differs between the two; ``change``: mean squared difference of their pixels, on
         [-1, 1]; and ``random_after``, ``random_others``, ``random_change``: the same of random directions of equal
-        length, another for each image. None where no image lacks the attribute. And the images to be shown.
+        length, another for each image. Of samples also ``removed_images`` that it was taken from, and ``removed``:
+        share of them in which it is not seen any more. None where no image lacks the attribute. And the images to be
+        shown.
     """
     method, known, where = restored.method, data.attribute_names, restored.method.device
     training, test = data.split(restored.config["view"]["train_split"]), data.split(split)
@@ -199,7 +207,9 @@ def edit(
         {name: np.flatnonzero(_attributes(test)[:, known.index(name)] == held)[:MEASURED] for name in names}
         for held in (0, 1)
     )
-    rows = np.unique(np.concatenate([np.arange(min(ROWS, len(test))), *lacking.values(), *having.values()]))
+    sampled = edits == "samples"
+    rows = np.arange(min(ROWS, len(test)))
+    rows = np.arange(MEASURED) if sampled else np.unique(np.concatenate([rows, *lacking.values(), *having.values()]))
     random = torch.Generator().manual_seed(seed)
 
     def passes() -> None:
@@ -221,16 +231,25 @@ def edit(
         normalised(method.networks.values(), sampling["batch_norm"], passes),
     ):
         torch.manual_seed(seed)
-        means, codes = (
-            networks.encoded(restored, training.images[chosen]),
-            networks.encoded(restored, test.images[rows]),
-        )
+        means = networks.encoded(restored, training.images[chosen])
+        if sampled:
+            codes = networks.generated(restored, MEASURED, seed).cpu()
+        else:
+            codes = networks.encoded(restored, test.images[rows])
         plain = decoded(codes)
         seen = read(plain)
+        count = min(ROWS, len(rows))
+        if sampled:
+            lacking, having = ({n: np.flatnonzero(seen[:, known.index(n)] == h) for n in names} for h in (False, True))
+            holds, real = seen[:count], plain[:count]
+        else:
+            count = min(ROWS, len(test))
+            holds, real = _attributes(test)[:count] > 0, np.array(test.images[:count])
         for name in names:
             a = known.index(name)
             step = strength * direction(means, _attributes(training)[chosen, a], f"{name!r} of {data.dataset!r}")
-            edited[name] = decoded(codes[: min(ROWS, len(rows))] + step)
+            sign = torch.from_numpy(np.where(sampled & holds[:, a], -1.0, 1.0)).to(step)[:, None]
+            edited[name] = decoded(codes[:count] + sign * step)
             these, those = (np.searchsorted(rows, of[name]) for of in (lacking, having))
             if not len(these):
                 found[name] = None
@@ -239,14 +258,15 @@ def edit(
             loose *= step.norm() / loose.norm(dim=1, keepdim=True)
             sides = {"": step.expand_as(loose), "random_": loose}
             of_name: dict[str, Any] = {"images": len(these), "before": _share(seen[these, a])}
-            of_name["true"] = _share(seen[those, a]) if len(those) else None
+            of_name["true"] = _share(seen[those, a]) if len(those) and not sampled else None
+            if sampled:
+                gone = ~read(decoded(codes[torch.from_numpy(those)] - step))[:, a] if len(those) else None
+                of_name |= {"removed_images": len(those), "removed": None if gone is None else _share(gone)}
             for prefix, added in sides.items():
                 changed = decoded(codes[torch.from_numpy(these)] + added)
                 of_name |= _difference(prefix, a, plain[these], changed, seen[these], read(changed))
             found[name] = of_name
-    first = np.arange(min(ROWS, len(test)))
-    has = _attributes(test)[first][:, [known.index(name) for name in names]] > 0
-    return found, Edits(np.array(test.images[first]), plain[first], edited, has)
+    return found, Edits(real, plain[:count], edited, holds[:, [known.index(name) for name in names]])
 
 
 def _difference(

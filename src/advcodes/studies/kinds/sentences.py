@@ -9,7 +9,8 @@ import numpy as np
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation.sample import shown as sampled
-from advcodes.papers.items import ANY, Swap
+from advcodes.papers.items import ANY
+from advcodes.papers.swap import Swap
 from advcodes.studies import networks
 from advcodes.studies.base import Cell, Study
 from advcodes.studies.request import Request
