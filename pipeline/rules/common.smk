@@ -19,6 +19,7 @@ from advcodes.graph.run import Run
 from advcodes.config.params import read
 from advcodes.build.provenance import hold_pipeline
 from advcodes.methods.registry import methods
+from advcodes.papers.read import paper_titles
 from advcodes.build.versions import keep_lock, record
 from advcodes.build.writing import check_room, written
 

@@ -1,3 +1,7 @@
+# pipeline/report/item.rst shows an item's page; of a job's names, captions have none that can read it.
+config["text_of"] = lambda path: Path(path).read_text()
+
+
 rule render:
     input:
         inputs_of(item_of),
@@ -6,8 +10,12 @@ rule render:
         picture=report(
             "reports/{scale}/{paper}/{item}.png",
             caption="../report/item.rst",
-            category="{paper}",
-            labels={"item": "{item}", "scale": "{scale}"},
+            category=lambda w: paper_titles()[w.paper],
+            labels=lambda w: {
+                "item": w.item,
+                "shows": GRAPH.items[f"{w.paper}/{w.item}"].title,
+                "scale": w.scale,
+            },
         ),
         numbers="reports/{scale}/{paper}/{item}.json",
         manifest="data/reports/{scale}/{paper}/{item}.manifest.json",

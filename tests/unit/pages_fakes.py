@@ -50,8 +50,8 @@ CURVES = {
     "id": "acl/fig8",
     "kind": "curves",
     "rows": {
-        "gan": {"label": "GAN", "style": {"color": "blue", "line": "dashed"}},
-        "acl_gan": {"label": "ACL-GAN", "style": {"color": "blue", "line": "solid"}},
+        "gan": {"label": "GAN", "style": {"line": "dashed"}},
+        "acl_gan": {"label": "ACL-GAN", "style": {"line": "solid"}},
     },
 }
 

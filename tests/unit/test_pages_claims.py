@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from pages_fakes import CURVES, item, run
+import json
 
-from advcodes.pages import claims
+import pytest
+from pages_fakes import CURVES, ITEM, item, run
+
+from advcodes.pages import claims, sides
 from advcodes.pages.results import read_results
 
 CLAIM = {
@@ -62,24 +64,44 @@ def test_one_seed_gives_an_effect_but_no_test():
 
 
 def judged(
-    root, values, columns=None, claim=CLAIM, dataset="digits", declared=None, curves=None, seeds=range(5), compared=None
+    root,
+    values,
+    columns=None,
+    claim=CLAIM,
+    dataset="digits",
+    declared=None,
+    curves=None,
+    seeds=None,
+    compared=None,
+    yardstick=False,
+    **more,
 ):
     inputs = {}
     for variant, each in values.items():
         for seed, fd in enumerate(each):
             points = [(1000 * i, v[seed]) for i, v in enumerate((curves or {}).get(variant, ()))]
-            inputs |= run(root, f"demo/{dataset}/{variant}/seed{seed}", fd, curve=points)
+            made = run(root, f"demo/{dataset}/{variant}/seed{seed}", fd, curve=points)
+            if yardstick:  # which says the contrary
+                file = made[f"demo/{dataset}/{variant}/seed{seed}"].directory / "metrics.json"
+                measured = json.loads(file.read_text())
+                measured["metrics"]["fd_efficientnet_lite0"] = 100 - fd
+                file.write_text(json.dumps(measured))
+            inputs |= made
     declared = declared or item()
     columns = columns or {"cifar10": "digits", "celeba": None}
-    made = {"item": declared.declaration(), "columns": columns, "seeds": list(seeds)}
+    seeds = range(max(map(len, values.values()))) if seeds is None else seeds
+    about = {"item": declared.declaration(), "columns": columns, "seeds": list(seeds)}
     each = [claim] if isinstance(claim, dict) else claim
-    return claims.content("demo", each, {declared.id: made}, read_results(inputs), compared)
+    return claims.content("demo", each, {declared.id: about}, read_results(inputs), compared, **more)
 
 
 def test_page_says_what_the_verdict_is_about(tmp_path):
     found = judged(tmp_path, {"acl_gan": (1.0, 1.1, 1.2), "gan": (2.0, 2.1, 2.2)})
     page = claims.markdown(found, {"acl": "Adversarial Code Learning"})
-    assert page.startswith("# Claims at scale `demo`\n\n**holds: 1, does not hold: 0, undecided: 0, confounded: 0.**\n")
+    assert page.startswith(
+        "# Claims at scale `demo`\n\n**holds: 1, does not hold: 0, equal: 0, undecided: 0, confounded: 0.** "
+        "After Holm's correction 1 of the 1 decided stand.\n"
+    )
     assert "**holds**: the claimed row has the better mean over seeds, and p < 0.05." in page
     assert "Welch's two-sided t-test" in page
     assert "**Stand-ins**: at scale `demo`, CIFAR-10 is served by digits. A verdict is about the dataset that" in page
@@ -94,6 +116,7 @@ def test_page_says_what_the_verdict_is_about(tmp_path):
         "1.00 [0.77, 1.23]",
         "47.6 %",
         "7.98",
+        "< 0.001",
         "< 0.001",
         "**holds** on digits by `fd_classifier`",
     ]
@@ -156,7 +179,7 @@ def test_an_improvement_in_training_is_paired_by_seed(tmp_path):
     assert claims.verdict(end, start, "lower")["verdict"] == "undecided"
     assert found["winner"]["label"] == "at the end" and found["loser"]["values"] == start
     page = claims.markdown({"scale": "demo", "claims": [found]}, {})
-    assert "compares its last snapshot with its first, by a paired t-test over seeds" in page
+    assert "compares its last snapshot with its first, by a paired t-test over seeds" in page.replace("\n", " ")
     assert "a one-sided test at 2.5 % each way" in page.replace("\n", " ")
     assert "| at the end 4.00 ± 3.95 (3 seeds) | at the first snapshot 5.00 ± 4.00 (3 seeds) |" in page
 
@@ -196,11 +219,11 @@ def test_a_row_is_compared_with_a_number(tmp_path, values, than, verdict):
 def test_two_numbers_go_together_over_training():
     """Rank correlations over snapshots, one a seed, against 0; one that never changes goes with nothing."""
     rising = [1.0, 2.0, 4.0, 8.0, 9.0]
-    found = [claims._rank_correlation([rising, other]) for other in ([1, 2, 3, 4, 5], [1, 2, 3, 5, 4], [2, 1, 3, 4, 5])]
+    found = [sides._rank_correlation([rising, other]) for other in ([1, 2, 3, 4, 5], [1, 2, 3, 5, 4], [2, 1, 3, 4, 5])]
     assert found == pytest.approx([1.0, 0.9, 0.9])
     assert claims.verdict(found, [0.0] * 3, "higher", "together")["verdict"] == "holds"
     assert claims.verdict([-f for f in found], [0.0] * 3, "higher", "together")["verdict"] == "does not hold"
-    assert claims._rank_correlation([rising, [3.0] * 5]) == 0.0
+    assert sides._rank_correlation([rising, [3.0] * 5]) == 0.0
 
 
 def test_only_the_items_own_seeds_count(tmp_path):
@@ -230,7 +253,7 @@ def test_what_a_claim_does_not_name_confounds_it_and_stands_under_it(tmp_path):
     assert found["claims"][0]["verdict"] == "confounded" and found["claims"][0]["confounders"] == DIFFERENCE
     assert found["claims"][0]["difference"] == pytest.approx(1.0)
     page = claims.markdown(found, {})
-    assert "**holds: 0, does not hold: 0, undecided: 0, confounded: 1.**" in page
+    assert "**holds: 0, does not hold: 0, equal: 0, undecided: 0, confounded: 1.**" in page
     assert (
         "`acl-helps`)<br>Differs in `updates.generator` 400, 2,000; `lr.generator` 0.001, [0.0002, 0.001]; "
         "`early_stopping` on, none; `decoder_in_both` yes, no |"
@@ -253,5 +276,79 @@ def test_claims_on_the_same_runs_count_once(tmp_path):
     assert [c.get("same_as") for c in found["claims"]] == [None, "acl-helps", "acl-helps"]
     assert [c["verdict"] for c in found["claims"]] == ["holds", "holds", "does not hold"]
     page = claims.markdown(found, {})
-    assert "**holds: 1, does not hold: 0, undecided: 0, confounded: 0.** Beside them 2, tested on" in page
+    head = "**holds: 1, does not hold: 0, equal: 0, undecided: 0, confounded: 0.** After Holm's correction 1 of the 1"
+    assert f"{head} decided stand. Beside them 2, tested on" in page
     assert page.count("; the same runs as `acl-helps`, which counts |") == 2
+
+
+CLOSE = {"acl_gan": (10.0, 10.1, 9.9, 10.05), "gan": (10.05, 9.95, 10.1, 10.0)}
+MARGIN = {"acl": {"margin": 0.05, "because": "its table prints no less"}}
+
+
+def test_equal_rows_are_said_to_be_so_with_the_margin_and_its_reason(tmp_path):
+    found = judged(tmp_path, CLOSE, claim=CLAIM | {"margin": 0.05}, equal=MARGIN)
+    assert found["claims"][0]["verdict"] == "equal" and found["equal"] == MARGIN
+    page = claims.markdown(found, {})
+    assert "**holds: 0, does not hold: 0, equal: 1, undecided: 0, confounded: 0.** After Holm's correction 1 of" in page
+    assert "are shares of the other row's mean" in page and "- `acl`: ±5 %, its table prints no less." in page
+    assert "**equal** on digits by `fd_classifier` (within ±5 %; p < 0.001, < 0.001 by Holm) |" in page
+    other = claims.markdown(judged(tmp_path, CLOSE, claim=CLAIM | {"margin": 0.02}, equal=MARGIN), {})
+    assert "- `acl-helps`: ±2 %." in other
+
+
+def test_the_number_of_seeds_is_printed_and_nothing_is_decided_before_they_are_there(tmp_path):
+    values = {"acl_gan": (1.0, 1.1, 1.2), "gan": (2.0, 2.1)}
+    found = judged(tmp_path, values, seeds=range(3))["claims"][0]
+    assert (found["verdict"], found["reason"]) == ("undecided", "2 of 3 seeds that were fixed beforehand")
+    page = claims.markdown({"scale": "demo", "claims": [found]}, {})
+    assert (
+        "**Seeds a row, fixed beforehand** (`seeds` and `per_item` in params.yaml): 3 seeds for `acl/table1`." in page
+    )
+    assert "| GAN 2.05 ± 0.07 (2 of 3 seeds) |" in page
+
+
+def test_rows_that_share_random_numbers_are_paired_by_seed(tmp_path):
+    values = {"acl_gan": (8.0, 3.9, 0.1), "gan": (9.0, 5.0, 1.0)}
+    apart = judged(tmp_path, values)["claims"][0]
+    assert not apart["paired"] and apart["verdict"] == "undecided"
+    found = judged(tmp_path, values, paired=["acl-helps"])
+    assert found["claims"][0]["paired"] and found["claims"][0]["verdict"] == "holds"
+    assert found["claims"][0]["winner"]["seed_numbers"] == [0, 1, 2]
+    line = next(x for x in claims.markdown(found, {}).splitlines() if x.startswith("| ACL improves"))
+    assert ", paired | " in line
+
+
+def test_an_undecided_claim_says_how_many_seeds_it_needs(tmp_path):
+    page = claims.markdown(judged(tmp_path, {"acl_gan": (9.0, 9.5, 8.5), "gan": (9.5, 10.0, 9.0)}), {})
+    assert "(p ≥ 0.05; needs about 14 more seeds a row, to show a difference) |" in page
+
+
+def test_holm_s_correction_stands_beside_p_and_says_what_it_takes_back(tmp_path):
+    values = {"acl_gan": (1.0, 1.6, 1.3), "gan": (2.0, 2.6, 2.0), "wgan_gp": (2.9, 1.0, 2.6)}
+    rows = ITEM["rows"] | {"wgan_gp": {"label": "WGAN-GP"}}
+    again = CLAIM | {"id": "other", "winner": "acl_gan", "loser": "wgan_gp"}
+    found = judged(tmp_path, values, claim=[CLAIM, again], declared=item(rows=rows))
+    first, second = found["claims"]
+    assert first["p_holm"] == pytest.approx(2 * first["p"]) and second["p_holm"] == pytest.approx(second["p"])
+    assert first["verdict"] == "holds" and first["p"] < 0.05 < first["p_holm"]
+    page = claims.markdown(found, {})
+    assert "**holds** on digits by `fd_classifier` (not after Holm's correction) |" in page
+    assert "After Holm's correction 0 of the 1 decided stand." in page
+
+
+def test_another_yardstick_stands_under_the_one_that_decides(tmp_path):
+    found = judged(tmp_path, {"acl_gan": (1.0, 1.1, 1.2), "gan": (2.0, 2.1, 2.2)}, yardstick=True)
+    (other,) = found["claims"][0]["beside"]
+    assert (other["metric"], other["verdict"]) == ("fd_efficientnet_lite0", "does not hold")
+    assert found["claims"][0]["verdict"] == "holds"
+    page = claims.markdown(found, {})
+    assert "<br>By `fd_efficientnet_lite0`, which does not count: does not hold, -" in page
+
+
+def test_a_claim_is_judged_by_the_metric_that_it_names(tmp_path):
+    claim = CLAIM | {"metric": "fd_efficientnet_lite0"}
+    found = judged(tmp_path, {"acl_gan": (1.0, 1.1, 1.2), "gan": (2.0, 2.1, 2.2)}, claim=claim, yardstick=True)
+    assert found["claims"][0]["verdict"] == "does not hold" and not found["claims"][0]["beside"]
+    without = judged(tmp_path / "none", {"acl_gan": (1.0, 1.1, 1.2), "gan": (2.0, 2.1, 2.2)}, claim=claim)["claims"][0]
+    assert without["verdict"] == "undecided"
+    assert without["reason"] == "not measured at this scale: `fd_efficientnet_lite0`"

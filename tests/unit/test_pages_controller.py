@@ -54,7 +54,8 @@ SERVED = {"cifar10": "digits"}
 
 def measured(root: Path, name: str, errors: Sequence[float], real: float = 0.5) -> dict[str, Artifact]:
     """A run with these errors in its log, 800 images apart, measured by windows of two."""
-    made = run(root, name, 3.0, images=800 * len(errors))
+    method = "began_lsm" if "star" in name else "began"
+    made = run(root, name, 3.0, images=800 * len(errors), method={"method": method})
     directory = made[f"run/{name}"].directory
     log = LossLog(directory / "losses.csv", 16)
     log.start()
@@ -64,8 +65,8 @@ def measured(root: Path, name: str, errors: Sequence[float], real: float = 0.5) 
     log.close()
     inputs = {"run": made[f"run/{name}"]}
     evaluated = SimpleNamespace(id=name, config={"settling": {"band": 0.1, "window": 1600}}, inputs=inputs)
-    method = SimpleNamespace(config=SimpleNamespace(diversity=0.5))
-    found = measured_by(SettlingTime, evaluated, SimpleNamespace(method=method))
+    trained = SimpleNamespace(config=SimpleNamespace(diversity=0.5))
+    found = measured_by(SettlingTime, evaluated, SimpleNamespace(method=trained))
     path = made[name].directory / "metrics.json"
     content = json.loads(path.read_text())
     for part in ("metrics", "protocol"):
@@ -163,7 +164,7 @@ def test_lines_bands_and_axes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert [axes.get_ylabel() for axes in figure.axes] == list(controller.QUANTITIES.values())
     assert {axes.get_xlabel() for axes in figure.axes} == {"training images seen"}
     began, star = k.get_lines()
-    assert (began.get_color(), began.get_linestyle(), star.get_color()) == (PALETTE["blue"], "-", PALETTE["red"])
+    assert (began.get_color(), began.get_linestyle(), star.get_color()) == (PALETTE["gray"], "-", PALETTE["orange"])
     np.testing.assert_allclose(balance.get_lines()[0].get_xydata()[-1], [3200, 0.2625])
     band = balance.collections[0].get_paths()[0].vertices
     assert band[:, 1].min() == -1 and band[:, 1].max() == 1
@@ -178,7 +179,7 @@ def test_marks_are_where_rows_have_settled_and_nowhere_else(tmp_path: Path, monk
         dashed = (line for line in figure.axes[1].get_lines() if line.is_dashed())
         return [(line.get_xdata()[0], line.get_color()) for line in dashed]
 
-    assert marks(drawn(tmp_path / "a", monkeypatch)) == [(2800, PALETTE["blue"]), (1600, PALETTE["red"])]
+    assert marks(drawn(tmp_path / "a", monkeypatch)) == [(2800, PALETTE["gray"]), (1600, PALETTE["orange"])]
     assert marks(drawn(tmp_path / "b", monkeypatch, NEVER)) == []
 
 

@@ -14,6 +14,7 @@ from advcodes.config.sections import Machine
 from advcodes.pages import render
 from advcodes.pages.kinds import curves
 from advcodes.pages.pictures.drawing import PALETTE
+from advcodes.pages.pictures.styles import color
 
 
 def inputs_of(root, values):
@@ -84,7 +85,7 @@ def test_lines_bands_and_labels(tmp_path, monkeypatch):
     assert ran.get_ylabel() == "fd_classifier ↓, log scale\n500 generated, 360 real (test)"
     gan, acl, extra = ran.get_lines()
     assert (gan.get_label(), gan.get_color(), gan.get_linestyle()) == ("GAN", PALETTE["blue"], "--")
-    assert (acl.get_label(), acl.get_color(), acl.get_linestyle()) == ("ACL-GAN", PALETTE["blue"], "-")
+    assert (acl.get_label(), acl.get_linestyle()) == ("ACL-GAN", "-")
     assert extra.get_label() == "extra (addition)" and extra.get_linestyle() == ":"
     np.testing.assert_array_equal(gan.get_xydata(), [[1000, 10], [2000, 6]])
     band = ran.collections[0].get_paths()[0].vertices
@@ -108,29 +109,13 @@ def test_narrow_ranges_and_values_that_are_not_positive_stay_linear(tmp_path, mo
     assert ran.get_yscale() == "log"
 
 
-def test_a_row_without_a_style_has_the_colour_of_its_place(tmp_path, monkeypatch):
-    (ran,) = drawn(
-        tmp_path, monkeypatch, item(CURVES, rows={"gan": {"label": "GAN"}, "acl_gan": {"label": "ACL"}}), VALUES
-    )
+def test_rows_of_one_method_have_one_colour_and_differ_by_their_lines(tmp_path, monkeypatch):
+    declared = item(CURVES, rows={"gan": {"label": "GAN"}, "acl_gan": {"label": "ACL"}})
+    (ran,) = drawn(tmp_path, monkeypatch, declared, VALUES)  # both by the method `gan`
     assert [(line.get_color(), line.get_linestyle()) for line in ran.get_lines()] == [
-        (PALETTE["blue"], "-"),
-        (PALETTE["red"], "-"),
+        (PALETTE["blue"], "--"),
+        (color({"color": "blue", "shade": 1}), "-"),
     ]
-
-
-def test_styles_of_the_declared_figure_are_the_paper_s():
-    from advcodes.papers.read import read_items
-
-    rows = read_items()["acl/fig8"].rows
-    assert {v: (r.style.color, r.style.line) for v, r in rows.items()} == {
-        "gan": ("blue", "dashed"),
-        "acl_gan": ("blue", "solid"),
-        "wgan_gp": ("red", "dashed"),
-        "acl_gan_gp": ("red", "solid"),
-        "acl_gan_alg1": ("blue", "dotted"),  # from here on ours
-        "wgan_gp_1": ("orange", "dashed"),
-        "acl_gan_gp_1": ("orange", "dotted"),
-    }
 
 
 def test_picture_is_small(figure):

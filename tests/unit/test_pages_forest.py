@@ -40,6 +40,22 @@ def test_marks_and_intervals_are_in_percent_of_the_other_row(tmp_path: Path, mon
     assert arrow[0] < -200 and interval == [-200.0, pytest.approx(-100.0)], "what lies beyond is cut off, and said"
 
 
+def test_margins_are_shaded_and_what_holm_takes_back_is_hollow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    counted = [
+        CLAIMS[0] | {"margin": 0.05, "kind": "better", "p_holm": 0.2},
+        CLAIMS[2] | {"margin": 0.1, "kind": "not_worse", "p_holm": 0.01},
+    ]
+    drawing = would_be_saved(monkeypatch, lambda: forest.draw(counted, tmp_path / "x.png"))
+    (panel,) = drawing.axes
+    boxes = [tuple(shade.get_paths()[0].get_extents().intervalx) for shade in panel.collections]
+    assert boxes == [(-5.0, 5.0), (-10.0, 0.0)]
+    marks = [line for line in panel.lines if line.get_marker() in ("o", "X")]
+    assert [mark.get_markerfacecolor() == "white" for mark in marks] == [True]
+    assert [t.get_text() for t in drawing.legends[0].get_texts()] == [
+        "does not hold", "holds", "not after Holm's correction", "margin",
+    ]  # fmt: skip
+
+
 def test_the_same_claims_give_the_same_files(tmp_path: Path):
     for name in ("a", "b"):
         forest.draw(CLAIMS, tmp_path / f"{name}.png")

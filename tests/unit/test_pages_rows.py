@@ -209,8 +209,8 @@ def test_a_cited_row_and_a_trained_one_beside_it(tmp_path, tree):
     inputs = run(tmp_path, "demo/digits/gan/seed0", 3.0) | run(tmp_path, "demo/digits/acl_gan/seed0", 2.0)
     directory, name = rendered(tmp_path, declared, inputs, columns={"cifar10": "digits"})
     page = (directory / f"{name}.md").read_text()
-    table = page.partition("- **Ours**")[0].splitlines()
-    assert [x.split(" | ") for x in table if "DCGAN" in x] == [
+    table = page.partition("**Ours**")[0].splitlines()
+    assert [x.split(" | ") for x in table if x.startswith("| DCGAN")] == [
         ["| DCGAN (cited: the WGAN-GP paper)", text.DASH, "6.16 |"],
         ["| DCGAN", "**2.50 (1 seed)**", f"{text.DASH} |"],
     ]

@@ -98,9 +98,9 @@ def test_both_deviations_are_printed_beside_the_paper_s(tmp_path: Path):
          "batches ± 0.020)**", DASH],
     ]  # fmt: skip
     assert (
-        "- **Ours**: mean ± sample standard deviation (n - 1) over seeds; \u2013 where there is nothing; “batches ±”: "
+        "**Ours**: mean ± sample standard deviation (n - 1) over seeds; \u2013 where there is nothing; “batches ±”: "
         "population standard deviation over minibatches of 100 images, its mean over seeds; the best of ours in bold, "
-        "where no other lies within one standard deviation."
+        "where no other lies within one standard deviation, if it beats the mean training image in place of each."
     ) in page
     assert r"\textbf{0.0110 $\pm$ 0.0010 (3 seeds; batches $\pm$ 0.0030)} & 0.0132 $\pm$ 0.0011" in tex
     assert "% “batches ±”: population standard deviation over minibatches of 100 images, its mean over seeds\n" in tex

@@ -21,8 +21,8 @@ CLAIM = {"id": "c", "paper": "acl", "item": "acl/table1", "says": "ACL helps", "
          "winner": "acl_gan", "loser": "gan"}  # fmt: skip
 
 VERDICTS = {  # with the table and without it
-    True: {"holds": 1, "does not hold": 0, "undecided": 0, "confounded": 0},
-    False: {"holds": 0, "does not hold": 0, "undecided": 1, "confounded": 0},
+    True: {"holds": 1, "does not hold": 0, "equal": 0, "undecided": 0, "confounded": 0},
+    False: {"holds": 0, "does not hold": 0, "equal": 0, "undecided": 1, "confounded": 0},
 }
 
 
@@ -48,7 +48,8 @@ def made(root, items=("acl/table1", "acl/fig8")):
         for d in (item(), item(CURVES))
         if d.id in items
     }
-    config = {"scale": "demo", "items": declared, "claims": [CLAIM], "compared": {}, "papers": {"acl": "ACL"}}
+    config = {"scale": "demo", "items": declared, "claims": [CLAIM], "compared": {}, "paired": []}
+    config |= {"papers": {"acl": "ACL"}, "equal": {"acl": {"margin": 0.05, "because": "it is little"}}}
     whole = artifact(root / "reports", "summary/demo", config=config, inputs=rendered | inputs)
     page = artifact(root / "reports/demo", "claims/demo", "claims.manifest.json", config=config, inputs=inputs)
     plots = ["claims-acl.png", "claims-acl.svg"] if "acl/table1" in items else []
@@ -82,10 +83,10 @@ def test_links_of_the_front_page_lead_somewhere(tmp_path):
     page = made_front(tmp_path)
     text = (page.directory / "table1.md").read_text()
     links = [part.partition(")")[0] for part in text.split("](")[1:]]
-    assert links == ["demo/acl/table1.json", "demo/acl/table1.tex", "demo/acl/table1.png", "demo/claims.md"]
+    assert links == ["demo/acl/table1.png", "demo/acl/table1.json", "demo/acl/table1.tex", "demo/claims.md"]
     assert all((page.directory / link).is_file() for link in links)
-    body = text.split("\n\n")[2]
-    assert body == (page.directory / "demo/acl/table1.md").read_text().split("\n\n")[2]
+    body = text.split("\n\n")[3]
+    assert body == (page.directory / "demo/acl/table1.md").read_text().split("\n\n")[3]
 
 
 def test_the_front_page_judges_the_claims_about_its_table(tmp_path):

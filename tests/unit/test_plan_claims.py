@@ -17,6 +17,7 @@ from advcodes.config.params import resolve
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import power_to_differ, power_to_equal
 from advcodes.graph.graph import Graph
+from advcodes.pages.judging import seeds_needed
 from advcodes.papers.items import Claim
 
 HELPS = "acl-helps-gan-cifar10"  # acl_gan beats gan
@@ -108,6 +109,14 @@ def test_what_cannot_be_decided_says_why(planned):
     assert found.cannot["acl-helps-gan-celeba"] == "column celeba is not run at scale demo"
 
 
+def test_what_is_confounded_is_neither_decided_nor_a_matter_of_seeds(planned, tree):
+    tree["variants"]["gan"]["optimiser"] = {"lr": 7e-4}
+    found = planned(said(HELPS, [9.0, 9.5, 8.5], [10.0, 10.5, 9.5], verdict="confounded"))
+    assert not found.decided and not found.needs
+    assert found.cannot[HELPS].startswith("its rows differ in more than it names: ")
+    assert "lr.generator" in found.cannot[HELPS]
+
+
 def test_a_pilot_stands_in(planned, tmp_path: Path):
     pilot = tmp_path / "pilot.json"
     pilot.write_text(json.dumps({"claims": [said(HELPS, [9.0, 9.5, 8.5], [10.0, 10.5, 9.5])]}))
@@ -122,7 +131,7 @@ def test_training_s_course_is_paired_and_not_worse_counts_its_margin():
     assert (seen.effect, seen.spread) == pytest.approx((3.5 / 5, 0.5**0.5 / 5))
     worse = replace(seen, effect=0.0, spread=0.1)
     not_worse = claim.model_copy(update={"kind": "not_worse", "margin": 0.2, "loser": "l"})
-    seeds, how = power._seeds(not_worse, worse, 0.05, 20)
+    seeds, how = seeds_needed("not_worse", worse.effect, worse.spread, not_worse.margin, 20)
     assert power_to_differ(seeds, 2.0) >= 0.8 and how == "not worse within 20 %"
 
 

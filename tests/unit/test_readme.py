@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from advcodes.app.cli import parser
+from advcodes.pages import judging
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -25,6 +27,16 @@ def test_its_numbers_are_those_of_the_table():
     assert len(rows) == 4
     for label, number in rows:
         assert f"| {label} | {number} |" in table
+
+
+def test_its_counts_of_claims_are_those_of_the_page():
+    claims = json.loads((ROOT / "reports/demo/claims.json").read_text())["claims"]
+    found = judging.counts(claims)
+    stands = [judging.survives(claim) for claim in claims if "same_as" not in claim]
+    words = " ".join(README.split())
+    assert f"never decided: {found[judging.CONFOUNDED]} of {sum(found.values())} at this scale." in words
+    decided = sum(found[verdict] for verdict in judging.DECIDED)
+    assert f"{decided} are decided, {stands.count(True)} of them also after correction for their number." in words
 
 
 @pytest.mark.parametrize("page", PAGES)

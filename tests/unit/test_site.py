@@ -46,6 +46,7 @@ def test_a_page_of_an_item_warns_first_and_folds_its_protocol():
     shown = results.item_page(page, claims, "../../../", "demo")
     order = [
         "# GANs with",
+        "Shown: numbers",
         '!!! warning "Read this first"',
         "**Not comparable",
         "claims of the paper",

@@ -64,6 +64,8 @@ def test_the_report_is_one_self_contained_file(built: Project):
     assert not re.findall(r"""<(?:script|link|img) [^>]*(?:src|href)=["']https?://""", page), "loads from elsewhere"
     picture = re.search(r'"data_uri": "data:image/png;[^"]*filename=table1.png;base64,([^"]+)"', page)
     assert base64.b64decode(picture[1]) == (built.root / "reports/demo/acl/table1.png").read_bytes()
+    assert "Shown: numbers over seeds, and samples." in page and "system-message" not in page, "the page is its caption"
+    assert "Adversarial Code Learning for Image Generation" in page, "its category is its paper"
 
 
 def test_a_plan_of_600_jobs(built: Project, capsys: pytest.CaptureFixture[str]):

@@ -280,8 +280,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--claims", action="store_true",
                      help="what it takes to decide each claim with 80 %% power, the cheapest first")  # fmt: skip
     sub.add_argument("--pilot", type=Path, metavar="claims.json", help="effects and spreads where this scale has none")
-    sub.add_argument("--margin", type=float, default=0.05,
-                     help="share of a row's mean within which another is equal (default: %(default)s)")  # fmt: skip
+    sub.add_argument("--margin", type=float,
+                     help="share of a row's mean within which another is equal (default: each claim's)")  # fmt: skip
     sub.add_argument("--most", type=int, default=20, help="seeds a row at most (default: %(default)s)")
     sub = add("tune", "find each row's best of the paper's grid, by a few trials on a held-out seed and split", _tune,
               "item", help="table or figure")  # fmt: skip

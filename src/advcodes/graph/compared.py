@@ -36,20 +36,29 @@ def compared(graph: TrainingGraph, claims: Iterable[Claim]) -> dict[str, list[di
     """
     found: dict[str, list[dict[str, Any]]] = {}
     for claim in claims:
-        dataset = graph.params.served(claim.column, claim.item)
-        rows = [v for v in (claim.winner, claim.loser) if v in graph.params.variants]
-        if dataset is None or len(rows) < 2:
+        runs = rows(graph, claim)
+        if runs is None:
             continue
-        winner, loser = (settings(graph, Run(graph.params.scale, dataset, v, 0)) for v in rows)
+        winner, loser = (settings(graph, run) for run in runs)
         known = {prefix for key in winner | loser for prefix in _prefixes(key)}
         for name in claim.differs:
             if name not in known:
                 raise unknown(f"key under claims.{claim.id}.differs:", name, known)
-        own = _own(*(graph.params.variants[v].method for v in rows))
+        own = _own(*(graph.params.variants[run.variant].method for run in runs))
         found[claim.id] = [
             d for d in differences(winner, loser, own) if not set(_prefixes(d["key"])) & set(claim.differs)
         ]
     return found
+
+
+def rows(graph: TrainingGraph, claim: Claim) -> tuple[Run, Run] | None:
+    """The first run of each of a claim's two rows; None where its column is not run, or it is about one row alone."""
+    dataset = graph.params.served(claim.column, claim.item)
+    known = [v for v in (claim.winner, claim.loser) if v in graph.params.variants]
+    if dataset is None or len(known) < 2:
+        return None
+    winner, loser = (Run(graph.params.scale, dataset, variant, 0) for variant in known)
+    return winner, loser
 
 
 def _own(one: str, two: str) -> set[str]:

@@ -13,8 +13,9 @@ from advcodes.data.expected import expected, held_out_split, original_size
 from advcodes.graph.compared import compared
 from advcodes.graph.evaluation import EvaluationGraph
 from advcodes.graph.run import Run, plain
+from advcodes.graph.streams import paired
 from advcodes.papers.items import FRONT_ITEM, Claim, Item
-from advcodes.papers.read import paper_titles, read_claims
+from advcodes.papers.read import equalities, paper_titles, read_claims
 
 AFFECTS_RESULTS = False
 MASKED_BY = "inpainting"  #: the metric whose settings say what is missing of an image
@@ -177,8 +178,12 @@ class Graph(EvaluationGraph):
         }
 
     def _claimed(self, claims: list[Claim]) -> dict[str, Any]:
-        """Claims, and what the rows of each differ in that it does not name."""
-        return {"claims": [c.model_dump(mode="json") for c in claims], "compared": compared(self, claims)}
+        """Claims, what the rows of each differ in that it does not name, and which share their random numbers."""
+        return {
+            "claims": [c.model_dump(mode="json") for c in claims],
+            "compared": compared(self, claims),
+            "paired": paired(self, claims),
+        }
 
     @functools.cache  # noqa: B019
     def front(self) -> Artifact:
@@ -222,6 +227,7 @@ class Graph(EvaluationGraph):
             "items": self._made(self.items),
             **self._claimed(read_claims()),
             "papers": paper_titles(),
+            "equal": {paper: equal.model_dump(mode="json") for paper, equal in equalities().items()},
         }
         return Artifact(
             f"claims/{p.scale}",

@@ -3,27 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
-from advcodes.core.statistics import Test, hedges_g, mean_sd, paired, welch
-from advcodes.metrics.registry import quantity
-from advcodes.pages import text
+from advcodes.core.statistics import by_seed
+from advcodes.metrics.registry import parse, quantity
+from advcodes.pages import sides, text
+from advcodes.pages.judging import (
+    ALPHA,
+    CONFOUNDED,
+    EQUAL,
+    FAILS,
+    HOLDS,
+    POWER,
+    UNDECIDED,
+    corrected,
+    counts,
+    needed,
+    survives,
+    verdict,
+)
 from advcodes.pages.pictures import forest
 from advcodes.pages.results import Result, only
 from advcodes.papers.items import Claim, Item, deciding
 
-ALPHA = 0.05
-HOLDS, FAILS, UNDECIDED, CONFOUNDED = "holds", "does not hold", "undecided", "confounded"
-VERDICTS = (HOLDS, FAILS, UNDECIDED, CONFOUNDED)
-_PLOT = "Each claim's difference with its 95 % interval: right of zero it is for the claim; blue holds, red does not"
+_OPTIONAL = ("fd_efficientnet_lite0",)  #: yardsticks that not every scale has
+_SECOND = {"fid": _OPTIONAL}  #: by what decides, other yardsticks of the same thing
+_PLOT = (
+    "Each claim's difference with its 95 % interval: right of zero it is for the claim; blue holds, red does not, "
+    "hollow not after Holm's correction; shaded is the margin"
+)
 _RULE = f"""\
 Most claims say that one row of a table or figure is better than another.
 
 - **{HOLDS}**: the claimed row has the better mean over seeds, and p < {ALPHA}.
 - **{FAILS}**: the other row has the better mean, and p < {ALPHA}.
+- **{EQUAL}**: no such difference shows, and two one-sided tests, each with p < {ALPHA}, show that the means differ by
+  less than the margin.
 - **{UNDECIDED}**: anything else, and always with fewer than 2 seeds a row. Few seeds show large effects only:
-  undecided is no evidence that there is no difference.
+  undecided is no evidence that there is no difference. How many more seeds would decide is what the effect and the
+  spread seen so far ask for at {100 * POWER:g} % power; from few seeds it is rough.
 - **{CONFOUNDED}**: the rows differ in settings, or in how often a kind of network is updated, that the claim does not
   name; these stand under it. Whatever the numbers say, they do not say it of what the claim is about.
 
@@ -31,71 +49,21 @@ Claims that are tested on the very same runs, as one dataset serves for two, cou
 
 The difference is positive where the claimed row is better, with its 95 % confidence interval; it is also
 given relative to the other row's mean, and as Hedges' g: in pooled standard deviations, corrected for small
-samples. p is that of Welch's two-sided t-test over seeds (a seed is one training), not corrected for the
-number of claims. Of a run that diverged, where that is a result, the numbers are those of its last finite snapshot.
+samples. p is that of Welch's two-sided t-test over seeds (a seed is one training). Beside it stands Holm's: corrected
+for all claims of the paper that are tested here. The verdict goes by p itself, and says where it does not stand after
+Holm's correction. Of a run that diverged, where that is a result, the numbers are those of its last finite snapshot.
 
 A claim that a row is *not worse* names a margin, a share of the other row's mean: it {HOLDS} where the whole interval
 lies above minus the margin, {FAILS} where all of it lies below, and is undecided otherwise: a one-sided test at 2.5 %
-each way, while the p printed beside it is still that of the difference. A claim that a row *improves in training*
-compares its last snapshot with its first, by a paired t-test over seeds. A claim that a row is better *throughout*
-compares means over all snapshots of a run, by Welch's test; it {HOLDS} only where the row has the better mean over
-seeds at every snapshot, too. A claim about *one row and a number* compares the two, by a one-sample t-test over
-seeds; so does a claim that two metrics *go together*, of their rank correlation over a run's snapshots and 0."""
+each way, whose p is printed. A claim that a row *improves in training* compares its last snapshot with its first, by a
+paired t-test over seeds. Other tests are paired where both rows share their random numbers at a seed: the order of
+images, the first networks and the noise; those say *paired*. Rows with other networks, batches or numbers of updates
+draw other noise at the same seed, and are not paired.
 
-
-def verdict(
-    winner: Sequence[float], loser: Sequence[float], better: str, kind: str = "better", margin: float | None = None
-) -> dict[str, Any]:
-    """Whether the claimed winner is better than the claimed loser.
-
-    Args:
-        winner: a metric's value for each seed of the row that is claimed to be better.
-        loser: the same for the other row; for ``falls``, of the same row at the start, and for ``beyond`` the number
-            (for ``together`` 0), seed by seed.
-        better: ``lower`` or ``higher`` values are better.
-        kind: of the claim, see :class:`~advcodes.papers.items.Claim`.
-        margin: of ``not_worse``, as a share of the loser's mean.
-
-    Returns:
-        ``verdict`` (``holds``, ``does not hold`` or ``undecided``) with ``reason``; ``winner`` and ``loser``
-        (mean, sd, seeds); and, where they are defined, ``difference`` of the means (positive where the winner
-        is better) with its 95 % confidence interval ``low`` to ``high``, ``relative`` to the loser's
-        mean, ``hedges_g``, and ``p`` of the two-sided t-test.
-    """
-    found: dict[str, Any] = {"verdict": UNDECIDED, "reason": ""}
-    for name, values in (("winner", winner), ("loser", loser)):
-        mean, sd = mean_sd(values) if values else (None, None)
-        found[name] = {"mean": mean, "sd": sd, "seeds": len(values)}
-    if not winner or not loser:
-        return found | {"reason": "not run"}
-    sign = -1.0 if better == "lower" else 1.0
-    a, b = [sign * v for v in winner], [sign * v for v in loser]
-    difference = mean_sd(a)[0] - mean_sd(b)[0]
-    base = abs(mean_sd(b)[0])
-    found["difference"] = difference
-    found["relative"] = difference / base if base else None
-    found["hedges_g"] = hedges_g(a, b)
-    if min(len(a), len(b)) < 2:
-        return found | {"reason": "fewer than 2 seeds"}
-    test = paired(a, b) if kind in ("falls", "beyond", "together") else welch(a, b)
-    if test is None:
-        return found | {"reason": "tie" if difference == 0 else "no spread over seeds, so no test"}
-    found |= {"p": test.p, "low": test.low, "high": test.high}
-    if kind == "not_worse":
-        return found | _not_worse(test, (margin or 0) * base, margin or 0)
-    if test.p >= ALPHA:
-        return found | {"reason": f"p ≥ {ALPHA}"}
-    return found | {"verdict": HOLDS if difference > 0 else FAILS, "reason": f"p < {ALPHA}"}
-
-
-def _not_worse(test: Test, room: float, margin: float) -> dict[str, Any]:
-    """Non-inferiority by the confidence interval: the deficit must be shown to stay within ``room``."""
-    words = f"{100 * margin:g} % margin"
-    if test.low > -room:
-        return {"verdict": HOLDS, "reason": f"within the {words}"}
-    if test.high < -room:
-        return {"verdict": FAILS, "reason": f"beyond the {words}"}
-    return {"verdict": UNDECIDED, "reason": f"the interval reaches beyond the {words}"}
+A claim that a row is better *throughout* compares means over all snapshots of a run; it {HOLDS} only where the row has
+the better mean over seeds at every snapshot, too. A claim about *one row and a number* compares the two, by a
+one-sample t-test over seeds; so does a claim that two metrics *go together*, of their rank correlation over a run's
+snapshots and 0."""
 
 
 def content(
@@ -104,6 +72,8 @@ def content(
     items: Mapping[str, Mapping[str, Any]],
     results: Sequence[Result],
     compared: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    paired: Sequence[str] = (),
+    equal: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Every claim with its verdict, as JSON.
 
@@ -114,14 +84,21 @@ def content(
             ``seeds``; a claim about another item is undecided.
         results: of all runs.
         compared: by claim, what its rows differ in that it does not name (:func:`advcodes.graph.compared.compared`).
+        paired: ids of claims whose rows share their random numbers (:func:`advcodes.graph.streams.paired`).
+        equal: by paper, within what rows count as equal, and why (:class:`~advcodes.papers.equality.Equality`).
     """
     declared = [Claim.model_validate(claim) for claim in claims]
     return {
         "scale": scale,
-        "test": "Welch's t-test, two-sided; paired where a claim is about the course of training",
+        "test": "Welch's t-test, two-sided; paired where a claim is about the course of training, or where its rows "
+        "share their random numbers; two one-sided tests within the margin for equality",
         "alpha": ALPHA,
+        "equal": dict(equal or {}),
         "claims": qualified(
-            [{**c.model_dump(), "scale": scale, **_judge(c, items.get(c.item), results)} for c in declared],
+            [
+                {**c.model_dump(), "scale": scale, **_judge(c, items.get(c.item), results, c.id in paired)}
+                for c in declared
+            ],
             compared or {},
         ),
     }
@@ -137,8 +114,8 @@ def qualified(
         compared: as in :func:`content`.
 
     Returns:
-        The same with ``confounders``, which make the verdict of what was run ``confounded``; and with ``same_as``, the
-        id of the first claim that is tested on the very same runs, where there is one before.
+        The same with ``confounders``, which make the verdict of what was run ``confounded``; with ``same_as``, the
+        id of the first claim that is tested on the very same runs, where there is one before; and with Holm's p.
     """
     first: dict[Any, str] = {}
     found = []
@@ -150,37 +127,13 @@ def qualified(
         if ran and confounders:
             names = text.count(len(confounders), "setting")
             claim |= {"verdict": CONFOUNDED, "reason": f"{names} not named"}
+            claim.pop("needs", None)
         same = first.setdefault((claim["dataset"], claim["metric"], frozenset(sides)), claim["id"]) if ran else None
         found.append(claim | ({"same_as": same} if same not in (None, claim["id"]) else {}))
-    return found
+    return corrected(found)
 
 
-def counts(claims: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """How many claims have each verdict; those on the same runs count once."""
-    verdicts = [c["verdict"] for c in claims if "same_as" not in c]
-    return {v: verdicts.count(v) for v in VERDICTS}
-
-
-def _rank_correlation(curves: Sequence[Sequence[float]]) -> float:
-    """Spearman's, of two numbers over a run's snapshots; 0 where one of them never changes."""
-    from scipy.stats import spearmanr
-
-    if any(len(set(curve)) < 2 for curve in curves):
-        return 0.0
-    return float(spearmanr(*curves).statistic)
-
-
-def _at_every(winners: Sequence[Result], losers: Sequence[Result], name: str, better: str) -> dict[str, str]:
-    """What is left of a difference of means over snapshots where some snapshots say otherwise."""
-    means = [[fmean(values) for values in zip(*([p[name] for p in r.curve] for r in runs), strict=True)]
-             for runs in (winners, losers)]  # fmt: skip
-    ahead = [(a < b) if better == "lower" else (a > b) for a, b in zip(*means, strict=True)]
-    if all(ahead):
-        return {}
-    return {"verdict": UNDECIDED, "reason": f"ahead at {sum(ahead)} of {len(ahead)} snapshots"}
-
-
-def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Result]) -> dict[str, Any]:
+def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Result], pairs: bool) -> dict[str, Any]:
     if made is None:
         return {"dataset": None, "metric": None} | verdict([], [], "lower")
     item, served = Item.model_validate(made["item"]), made["columns"][claim.column]
@@ -190,49 +143,58 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
         return sorted(runs, key=lambda r: r.seed)
 
     winners, losers = of(claim.winner), of(claim.loser or claim.winner)
-    metric, wanted = None, deciding(claim, item)
-    for run in [*losers, *winners]:  # a row can lack a metric of its column
-        values = run.curve[-1] if claim.kind in ("falls", "throughout", "together") else run.metrics
-        metric = only(wanted, values, f"{claim.item}, {served}, {run.variant}")
-    name = metric or wanted  # without runs there is nothing to look up
-    if claim.kind == "falls":
-        sides = {"winner": [r.curve[-1][name] for r in winners], "loser": [r.curve[0][name] for r in winners]}
-        labels = ("at the end", "at the first snapshot")
-    elif claim.goes_with is not None:
-        other = [only(claim.goes_with, r.curve[-1], f"{claim.item}, {served}, {r.variant}") for r in winners]
-        own = [
-            _rank_correlation([[p[n] for p in r.curve] for n in (name, o)]) for r, o in zip(winners, other, strict=True)
-        ]
-        sides = {"winner": own, "loser": [0.0] * len(own)}
-        labels = (f"rank correlation with `{claim.goes_with}`", "none")
-    elif claim.than is not None:
-        own = [r.metrics[name] for r in winners]
-        sides = {"winner": own, "loser": [claim.than] * len(own)}
-        labels = (item.rows[claim.winner].label, "the number")
-    elif claim.kind == "throughout":
-        sides = {
-            side: [fmean(point[name] for point in r.curve) for r in runs]
-            for side, runs in (("winner", winners), ("loser", losers))
-        }
-        one, two = (item.rows[v].label for v in (claim.winner, claim.loser or claim.winner))
-        labels = (f"{one}, all snapshots", f"{two}, all snapshots")
-    else:
-        sides = {"winner": [r.metrics[name] for r in winners], "loser": [r.metrics[name] for r in losers]}
-        labels = (item.rows[claim.winner].label, item.rows[claim.loser or claim.winner].label)
-    better = "higher" if claim.goes_with else quantity(wanted).better
-    found = verdict(sides["winner"], sides["loser"], better, claim.kind, claim.margin)
-    if claim.kind == "throughout" and found["verdict"] == HOLDS:
-        found |= _at_every(winners, losers, name, quantity(wanted).better)
-    for side, variant, label in zip(sides, (claim.winner, claim.loser), labels, strict=True):
-        found[side] |= {"variant": variant, "label": label, "values": sides[side]}
+    wanted = deciding(claim, item)
+    if claim.metric and _missing(wanted, [*winners, *losers]):
+        found = verdict([], [], quantity(wanted).better) | {"reason": f"not measured at this scale: `{wanted}`"}
+        return {"dataset": served, "metric": None} | found
+    found = _by(wanted, claim, winners, losers, pairs, len(made["seeds"]))
+    for side, variant, label in zip(
+        ("winner", "loser"), (claim.winner, claim.loser), sides.labels(claim, item), strict=True
+    ):
+        found[side] |= {"variant": variant, "label": label}
         if steps := [r.diverged for r in (winners if variant == claim.winner else losers) if r.diverged is not None]:
             found[side]["diverged"] = steps
+    beside = [_by(m, claim, winners, losers, pairs, len(made["seeds"])) for m in _also(wanted, [*winners, *losers])]
     return {
         "dataset": served,
-        "metric": metric,
         "paper_metric": wanted if item.paper_measures and wanted in item.measured(claim.column) else None,
-        "better": quantity(wanted).better,
-    } | found
+        **found,
+        "beside": beside,
+    }
+
+
+def _by(
+    wanted: str, claim: Claim, winners: Sequence[Result], losers: Sequence[Result], pairs: bool, planned: int
+) -> dict[str, Any]:
+    """What runs of both rows say of a claim by one metric: its full name, which way it is better, and the verdict."""
+    metric = None
+    for run in [*losers, *winners]:  # a row can lack a metric of its column
+        measured = run.curve[-1] if claim.kind in sides.OVER_TRAINING else run.metrics
+        metric = only(wanted, measured, f"{claim.item}, {run.dataset}, {run.variant}")
+    name = metric or wanted  # without runs there is nothing to look up
+    better = "higher" if claim.goes_with else quantity(wanted).better
+    values = sides.values(claim, winners, losers, name)
+    a, b = (list(each.values()) for each in values.values())
+    pairs = claim.alone or (pairs and bool(values["winner"].keys() & values["loser"].keys()))
+    if pairs:
+        a, b = by_seed(values["winner"], values["loser"])
+    found = verdict(a, b, better, claim.kind, claim.margin, pairs, planned)
+    if claim.kind == "throughout" and found["verdict"] == HOLDS:
+        found |= sides.at_every(winners, losers, name, better)
+    for side, by_number in values.items():
+        found[side] |= {"values": list(by_number.values()), "seed_numbers": list(by_number)}
+    return {"metric": metric, "better": better} | found
+
+
+def _missing(wanted: str, runs: Sequence[Result]) -> bool:
+    """Whether a yardstick that some scales do not have was not measured here."""
+    return wanted in _OPTIONAL and any(wanted not in run.metrics for run in runs)
+
+
+def _also(wanted: str, runs: Sequence[Result]) -> list[str]:
+    """Other yardsticks of what decides, which every run was measured by."""
+    measured = [{parse(name)[0] for name in run.metrics} for run in runs]
+    return [m for m in _SECOND.get(wanted, ()) if measured and all(m in each for each in measured)]
 
 
 def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
@@ -241,10 +203,15 @@ def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     scale = found["scale"]
     listed = ", ".join(f"{verdict}: {n}" for verdict, n in counts(claims).items())
     twice = sum("same_as" in c for c in claims)
+    stands = [s for s in map(survives, claims) if s is not None]
     parts = [
         f"# Claims at scale `{scale}`",
-        f"**{listed}.**" + (f" Beside them {twice}, tested on the runs of another, do not count." if twice else ""),
+        f"**{listed}.**"
+        + (f" After Holm's correction {sum(stands)} of the {len(stands)} decided stand." if stands else "")
+        + (f" Beside them {twice}, tested on the runs of another, do not count." if twice else ""),
         _RULE,
+        *_margins(found),
+        *_planned(claims),
         *_scope(claims, scale),
     ]
     for paper in dict.fromkeys(c["paper"] for c in claims):
@@ -256,6 +223,39 @@ def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
         f"`scale: {scale}` in params.yaml."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def _margins(found: Mapping[str, Any]) -> list[str]:
+    """Within what rows count as equal, paper by paper, and why."""
+    equal = found.get("equal", {})
+    if not equal:
+        return []
+    lines = [f"- `{paper}`: ±{100 * e['margin']:g} %, {e['because']}." for paper, e in equal.items()]
+    own = [c for c in found["claims"] if c["kind"] != "not_worse" and c["paper"] in equal]
+    own = [c for c in own if c["margin"] not in (None, equal[c["paper"]]["margin"])]
+    lines += [f"- `{c['id']}`: ±{100 * c['margin']:g} %." for c in own]
+    head = (
+        "**Margins of equality**, declared beforehand in pipeline/papers/*.yaml, are shares of the other row's mean. "
+        "Where a metric's best value is far from zero, such a share is more of what there is to gain."
+    )
+    return [head, "\n".join(lines)]
+
+
+def _planned(claims: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How many seeds a row were fixed beforehand."""
+    by_number: dict[int, list[str]] = {}
+    for claim in claims:
+        if claim["metric"] and claim["item"] not in (items := by_number.setdefault(claim["planned"], [])):
+            items.append(claim["item"])
+    if not by_number:
+        return []
+    each = [
+        f"{text.count(n, 'seed')} for {text.listing([f'`{i}`' for i in by_number[n]])}" for n in sorted(by_number)[::-1]
+    ]
+    return [
+        f"**Seeds a row, fixed beforehand** (`seeds` and `per_item` in params.yaml): {'; '.join(each)}. A claim whose "
+        "rows lack some of them stays undecided until they are there."
+    ]
 
 
 def _scope(claims: Sequence[Mapping[str, Any]], scale: str) -> list[str]:
@@ -283,16 +283,17 @@ def _scope(claims: Sequence[Mapping[str, Any]], scale: str) -> list[str]:
 
 
 def table(claims: Sequence[Mapping[str, Any]]) -> str:
-    """The claims as a Markdown table."""
-    effect = ["Difference [95 %]", "Relative", "g", "p"]
+    """The claims as a Markdown table; Holm's p has a column where some claim has one."""
+    holm = any("p_holm" in c for c in claims)
+    effect = ["Difference [95 %]", "Relative", "g", "p", *["Holm"] * holm]
     header = ["Claim", "Tested on", "Claimed better", "Other", *effect, "Verdict"]
-    return text.markdown_table(header, [_line(c) for c in claims], left=(0, 1, 2, 3, 8))
+    return text.markdown_table(header, [_line(c, holm) for c in claims], left=(0, 1, 2, 3, len(header) - 1))
 
 
-def _line(claim: Mapping[str, Any]) -> list[str]:
+def _line(claim: Mapping[str, Any], holm: bool) -> list[str]:
     says = f"{claim['says']} ({claim['where']}; `{claim['item']}`; `{claim['id']}`)"
     if claim["metric"] is None:
-        return [says, "not run", *[text.DASH] * 6, f"**{claim['verdict']}**: {claim['reason']}"]
+        return [says, "not run", *[text.DASH] * (6 + holm), f"**{claim['verdict']}**: {claim['reason']}"]
     winner, loser = claim["winner"], claim["loser"]
     if confounders := claim.get("confounders"):
         says += f"<br>Differs in {'; '.join(map(_confounder, confounders))}"
@@ -302,34 +303,62 @@ def _line(claim: Mapping[str, Any]) -> list[str]:
     on = f"{served}, `{claim['metric']}` {text.ARROW[claim['better']]}"
     if claim["dataset"] != claim["column"]:
         on += f" (stand-in for {text.dataset(claim['column'])})"
-    difference = relative = g = p = text.DASH
+    difference = relative = g = text.DASH
     if "difference" in claim:
         difference = text.number(claim["difference"], places)
         if "low" in claim:
             difference += f" [{text.number(claim['low'], places)}, {text.number(claim['high'], places)}]"
         if claim["relative"] is not None:
-            relative = f"{text.number(100 * claim['relative'], 1)} %"
+            relative = _percent(claim["relative"])
         if claim["hedges_g"] is not None:
             g = text.number(claim["hedges_g"], 2)
-        if "p" in claim:
-            p = "< 0.001" if claim["p"] < 0.001 else text.number(claim["p"], 3)
     sides = [
-        f"{s['label']} {text.plus_minus(s['mean'], s['sd'], places)} ({text.count(s['seeds'], 'seed')}{_ended(s)})"
+        f"{s['label']} {text.plus_minus(s['mean'], s['sd'], places)} ({_seeds(s, claim['planned'])})"
         if s["mean"] is not None
         else f"{s['label']} {text.DASH}"
         for s in (winner, loser)
     ]
-    plain = claim["kind"] == "better" and claim["verdict"] in (HOLDS, FAILS)  # the columns say it all
-    reason = "" if plain else f" ({claim['reason']})"
-    scope = f"**{claim['verdict']}** on {served} by `{claim['metric']}`{reason}"
+    p = _p(claim.get("p")) + (", paired" if claim.get("paired") and "p" in claim else "")
+    return [says, on, *sides, difference, relative, g, p, *[_p(claim.get("p_holm"))] * holm, _said(claim, served)]
+
+
+def _said(claim: Mapping[str, Any], served: str) -> str:
+    """The verdict, on what it is, and what restricts it."""
+    plain = claim["kind"] == "better" and claim["verdict"] in (HOLDS, FAILS) and "yet" not in claim["reason"]
+    reasons = [] if plain else [claim["reason"]]  # the columns say it all
+    if claim["verdict"] == EQUAL:
+        holm = f", {_p(claim['p_equal_holm'])} by Holm" if "p_equal_holm" in claim else ""
+        reasons.append(f"p {_p(claim['p_equal'])}{holm}")
+    if survives(claim) is False:
+        reasons.append("not after Holm's correction")
+    if wants := needed(claim):
+        reasons.append(wants)
+    scope = f"**{claim['verdict']}** on {served} by `{claim['metric']}`"
+    scope += f" ({'; '.join(reasons)})" if reasons else ""
+    for other in claim.get("beside", ()):
+        relative = "" if other.get("relative") is None else f", {_percent(other['relative'])}"
+        p = f", p {_p(other['p'])}" if "p" in other else ""
+        scope += f"<br>By `{other['metric']}`, which does not count: {other['verdict']}{relative}{p}"
     if "same_as" in claim:
         scope += f"; the same runs as `{claim['same_as']}`, which counts"
-    return [says, on, *sides, difference, relative, g, p, scope]
+    return scope
 
 
-def _ended(side: Mapping[str, Any]) -> str:
-    steps = side.get("diverged", ())
-    return f"; diverged at step {text.listing([f'{step:,}' for step in steps])}" if steps else ""
+def _percent(share: float) -> str:
+    return f"{text.number(100 * share, 1)} %"
+
+
+def _p(p: float | None) -> str:
+    if p is None:
+        return text.DASH
+    return "< 0.001" if p < 0.001 else text.number(p, 3)
+
+
+def _seeds(side: Mapping[str, Any], planned: int) -> str:
+    """``3 seeds``; of those that were fixed beforehand, where some lack: ``2 of 3 seeds``; and which diverged."""
+    n, steps = side["seeds"], side.get("diverged", ())
+    seeds = text.count(n, "seed") if n >= planned else f"{n} of {text.count(planned, 'seed')}"
+    return seeds + (f"; diverged at step {text.listing([f'{step:,}' for step in steps])}" if steps else "")
 
 
 def _confounder(difference: Mapping[str, Any]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from advcodes.build.provenance import write_atomically
+from advcodes.core.statistics import mean_sd
 from advcodes.metrics.registry import describe, metric_of, parse, quantity
 from advcodes.pages import text
 from advcodes.pages.pictures.drawing import vector
@@ -40,10 +41,10 @@ def frame(
         labels: of rows that params.yaml adds.
 
     Returns:
-        The paper's statements; ``columns`` with metric, protocol, training length and floor of each (where rows differ
-        in how often their networks are updated, with ``updates`` by row); ``rows``
-        with label and kind (``trained``, ``addition``, ``cited``, ``real``). Where the item says what its columns
-        measure, each has ``measures``, too: what :func:`measures` gives.
+        The paper's statements; ``columns`` with metric, best row, protocol, training length and floor of each (where
+        rows differ in how often their networks are updated, with ``updates`` by row); ``rows`` with label and kind
+        (``trained``, ``addition``, ``cited``, ``real``). Where the item says what its columns measure, each has
+        ``measures``, too: what :func:`measures` gives.
     """
     extra = [v for v in rows if v not in item.rows]
     return {
@@ -94,6 +95,7 @@ def _column(
         "served_by": served,
         "metric": found[wanted[0]],
         **_measures(item, found),
+        "best": [b for m, name in found.items() if (b := _best(item, column, m, name, runs, along_training))],
         "metrics": {name: _described(name, measured) for name in names},
         "protocol": shared(protocol for _, protocol in measured),
         "images": sorted({r.images for r in runs}),
@@ -106,6 +108,39 @@ def _column(
         # Real images were scored with the tables' number of images, not with the curves'.
         "floor": {} if along_training else _floor_of(runs),
     }
+
+
+def _best(
+    item: Item, column: str, wanted: str, name: str, runs: Sequence[Result], along_training: bool
+) -> dict[str, Any] | None:
+    """The row with the best mean of a metric over seeds, and the row that is the paper's best, if it prints numbers.
+
+    Args:
+        item: the table or figure.
+        column: of it.
+        wanted: the metric, as the item calls it.
+        name: its full name among ours.
+        runs: of the column.
+        along_training: take the last snapshots' values.
+
+    Returns:
+        ``row`` (of so many ``rows``), ``metric``, ``mean``, ``sd`` and ``seeds``, and ``paper``, the paper's. None
+        where no row was measured.
+    """
+    values: dict[str, list[float]] = {}
+    for run in runs:
+        measured = run.curve[-1] if along_training else run.metrics
+        if name in measured:
+            values.setdefault(run.variant, []).append(measured[name])
+    if not values:
+        return None
+    choose = max if quantity(wanted).better == "higher" else min
+    row = choose(values, key=lambda variant: mean_sd(values[variant])[0])
+    printed = {v: p[wanted].value for v in values if wanted in (p := item.printed(v, column))}
+    mean, sd = mean_sd(values[row])
+    paper = choose(printed, key=lambda variant: printed[variant]) if len(printed) > 1 else None
+    of = {"row": row, "rows": len(values), "paper": paper}
+    return {**of, "metric": name, "mean": mean, "sd": sd, "seeds": len(values[row])}
 
 
 def _updates(runs: Sequence[Result]) -> dict[str, Any]:

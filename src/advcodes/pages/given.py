@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from advcodes.core.statistics import mean_sd
 from advcodes.metrics.conditional import CONDITIONAL, NOISE_DIVERSITY
 from advcodes.metrics.registry import parse
-from advcodes.pages import text
-from advcodes.pages.content import head, label, once, ran, write_pages
+from advcodes.pages import layout, text
+from advcodes.pages.content import label, once, ran, write_pages
 from advcodes.pages.footnotes import descriptions, footnotes, origin
 from advcodes.pages.pictures import images, scatter
 from advcodes.pages.results import Result
@@ -76,8 +76,7 @@ def page(
         files: beside the page, to be linked.
     """
     every = [*own, *footnotes(figure), *notes(figure, key), origin(figure, files)]
-    listed = "\n".join(f"- {note}" for note in every)
-    return "\n\n".join([head(figure), f"![{figure['title']}]({picture})", *parts, listed]) + "\n"
+    return layout.page(figure, [f"![{figure['title']}]({picture})", *parts], every)
 
 
 def shown(figure: Mapping[str, Any], key: str) -> Iterator[tuple[Mapping[str, Any], str, Mapping[str, Any]]]:

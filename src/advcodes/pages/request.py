@@ -9,6 +9,7 @@ from typing import Any
 
 from advcodes.build.provenance import Artifact
 from advcodes.pages.content import frame
+from advcodes.pages.pictures.styles import styles
 from advcodes.pages.results import Result, of_cell, read_results
 from advcodes.papers.items import Item
 from advcodes.studies.base import Cell, Study, read
@@ -70,6 +71,12 @@ class Request:
             for column in self.columns:
                 if results := self.of(column, variant):
                     yield row, column, results
+
+    def styles(self) -> dict[str, dict[str, Any]]:
+        """How the rows that ran are drawn: :func:`~advcodes.pages.pictures.styles.styles` by variant."""
+        known = {r.variant: r.method for r in self.results}
+        declared = {v: row.style.line for v, row in self.item.rows.items() if row.style}
+        return styles({v: known[v] for v in self.rows if v in known}, declared)
 
     def id(self, result: Result) -> str:
         """The run that gave a result: ``<scale>/<dataset>/<variant>/seed<k>``."""

@@ -41,6 +41,7 @@ class Result:
         updates: by kind of network, how often it was updated (:func:`advcodes.config.updates.updates`).
         best_of: under early stopping, the images seen when it stopped, of which the networks of ``images`` are kept.
         precision: that its networks were to compute in, and that they did compute in.
+        method: that was trained.
         diverged: step at which it diverged, if it did: the networks of ``images`` are then the last finite ones.
     """
 
@@ -60,6 +61,7 @@ class Result:
     updates: Mapping[str, int] = field(default_factory=dict)
     best_of: int | None = None
     precision: tuple[str, str] = ("float32", "float32")
+    method: str = ""
     diverged: int | None = None
 
 
@@ -96,6 +98,7 @@ def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
                     ),
                     best_of=_stopped(trained),
                     precision=(trained["config"]["training"]["precision"], trained["precision"]),
+                    method=trained["config"]["method"]["method"],
                     diverged=trained.get("diverged"),
                     chance=_finite(measured.get("chance", {}), measured_file),
                     agreement={k: _finite(v, measured_file) for k, v in measured.get("agreement", {}).items()},

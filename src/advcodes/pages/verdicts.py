@@ -17,8 +17,9 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     """Write claims.md and claims.json, and a forest plot for each paper whose claims were tested."""
     config = artifact.config
     found = claims.content(
-        config["scale"], config["claims"], config["items"], read_results(artifact.inputs), config["compared"]
-    )
+        config["scale"], config["claims"], config["items"], read_results(artifact.inputs), config["compared"],
+        config["paired"], config["equal"],
+    )  # fmt: skip
     files = {"claims.md": claims.markdown(found, config["papers"]), "claims.json": as_json(found)}
     pictures: list[str] = []
     for name, content in files.items():

@@ -33,10 +33,9 @@ Side = Literal["encoded", "generated"]
 
 
 class Style(Model):
-    """How a row is drawn in a figure of curves."""
+    """How a row is drawn in a figure of lines; its colour is its method's (:mod:`advcodes.pages.pictures.styles`)."""
 
-    color: Literal["blue", "orange", "green", "red", "purple", "brown", "pink", "gray", "olive", "cyan"]
-    line: Literal["solid", "dashed", "dotted"] = "solid"
+    line: Literal["solid", "dashed", "dotted", "dashdot"]
 
 
 class PaperValue(Model):
@@ -77,7 +76,7 @@ class Row(Model):
     real: bool = Field(False, description="of real training images, which are measured as samples are; not trained")
     columns: list[str] | None = Field(None, min_length=1, description="columns that it is trained for; null: all")
     marks: list[str] = Field([], description="letters of the item's `marks` that it has")
-    style: Style | None = Field(None, description="colour and line in a figure of lines over training")
+    style: Style | None = Field(None, description="its line in a figure of lines over training")
 
     @property
     def trained(self) -> bool:
@@ -331,7 +330,11 @@ class Claim(Model):
     column: str
     winner: str = Field(description="variant that the paper says is better")
     loser: str | None = Field(None, description="the other one; none where the claim is about one")
-    margin: Positive | None = Field(None, description="of `not_worse`, as a share of the loser's mean")
+    margin: Positive | None = Field(
+        None,
+        description="as a share of the loser's mean: by how much the winner of `not_worse` may be worse; of others, "
+        "within which both count as equal (the paper's `equal` unless given)",
+    )
     than: Real | None = Field(None, description="of `beyond`: the number")
     goes_with: Metric | None = Field(None, description="of `together`: the other metric, over training")
     differs: list[str] = Field(
@@ -347,8 +350,8 @@ class Claim(Model):
     def _fits_its_kind(self) -> Claim:
         if (self.loser is None) != self.alone:
             raise ValueError(f"loser: {'missing' if self.loser is None else 'goes not'} with `kind: {self.kind}`")
-        if (self.margin is None) == (self.kind == "not_worse"):
-            raise ValueError(f"margin: {'missing' if self.margin is None else 'goes not'} with `kind: {self.kind}`")
+        if self.margin is None and self.kind == "not_worse":
+            raise ValueError("margin: missing with `kind: not_worse`")
         for key, kind in (("than", "beyond"), ("goes_with", "together")):
             given = getattr(self, key) is not None
             if given != (self.kind == kind):

@@ -12,6 +12,7 @@ from advcodes.config.explain import reason
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.schema import Model
 from advcodes.core.yaml import read_yaml
+from advcodes.papers.equality import Equality
 from advcodes.papers.items import Claim, Item, check
 from advcodes.papers.protocol import Statement, agree
 from advcodes.papers.sentences import Sentence, tested
@@ -29,6 +30,7 @@ class _Paper(Model):
     claims: list[dict[str, Any]] = []
     sentences: list[Sentence] = []
     protocol: list[Statement] = []
+    equal: Equality | None = None
     tuning: Tuning | None = None
 
 
@@ -95,6 +97,11 @@ def paper_titles(directory: Path | None = None) -> dict[str, str]:
     return {paper.paper: paper.title for paper, _ in _papers(directory or PAPERS)}
 
 
+def equalities(directory: Path | None = None) -> dict[str, Equality]:
+    """Within what rows count as equal, by the key of each paper that says so."""
+    return {p.paper: p.equal for p, _ in _papers(directory or PAPERS) if p.equal is not None}
+
+
 def read_tuning(item: str, directory: Path | None = None) -> Tuning:
     """How rows of an item's paper are tuned.
 
@@ -114,7 +121,7 @@ def read_tuning(item: str, directory: Path | None = None) -> Tuning:
 
 
 def read_claims(directory: Path | None = None) -> list[Claim]:
-    """Every declared claim, in order.
+    """Every declared claim, in order; with its paper's margin of equality where it has none of its own.
 
     Args:
         directory: of the papers' YAML files; ``pipeline/papers`` unless given.
@@ -142,6 +149,8 @@ def _claims_in(directory: Path, _: Path) -> tuple[Claim, ...]:
                 check(claim, items)
             except ValueError as error:
                 raise AdvcodesError(f"{here}{error}") from None
+            if claim.margin is None and paper.equal is not None:
+                claim = claim.model_copy(update={"margin": paper.equal.margin})
             claims[claim.id] = claim
     return tuple(claims.values())
 

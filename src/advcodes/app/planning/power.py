@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
 
 from advcodes.app.planning.plan import aligned, hours_text, plan
 from advcodes.core.errors import AdvcodesError
-from advcodes.core.statistics import power_to_differ, power_to_equal, seeds_for
+from advcodes.graph.compared import compared
 from advcodes.graph.graph import Graph
-from advcodes.pages.claims import UNDECIDED
+from advcodes.graph.streams import paired
+from advcodes.pages.judging import CONFOUNDED, DECIDED, POWER, seeds_needed, spread
 from advcodes.pages.text import count
 from advcodes.papers.items import Claim
 from advcodes.papers.read import read_claims
 
 AFFECTS_RESULTS = False
-POWER, MARGIN, MOST = 0.8, 0.05, 20
+MOST = 20  #: seeds a row, unless told
 Row = tuple[str, str]  #: dataset and variant
 
 
@@ -38,12 +38,14 @@ class Seen:
         spread: sd over seeds in the same unit: of a row, or of the differences where values are paired.
         at_least: seeds a row that have not decided it.
         source: ``here``, or ``pilot``; with how many seeds on each side, and where the spread is from if not from them.
+        paired: whether values are.
     """
 
     effect: float
     spread: float
     at_least: int
     source: str
+    paired: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,9 @@ class ClaimsPlan:
     Attributes:
         scale: its name.
         power: that each test shall have.
-        margin: within which rows count as equal, as a share of the other row's mean.
+        margin: within which rows count as equal, as a share of the other row's mean; None: each claim's own.
         most: seeds a row at most.
-        decided: claims with a verdict.
+        decided: claims that hold, do not hold, or whose rows are equal.
         needs: of undecided ones that can be decided, in the order in which most are decided in an hour: each one's
             hours are without the runs that those before it have bought.
         cannot: reason by id of those that cannot.
@@ -88,7 +90,7 @@ class ClaimsPlan:
 
     scale: str
     power: float
-    margin: float
+    margin: float | None
     most: int
     decided: tuple[str, ...]
     needs: tuple[Need, ...]
@@ -159,7 +161,7 @@ def plan_claims(
     cores: int | None = None,
     measure: bool = False,
     pilot: Path | None = None,
-    margin: float = MARGIN,
+    margin: float | None = None,
     most: int = MOST,
 ) -> ClaimsPlan:
     """What it takes to decide every claim at the graph's scale.
@@ -169,15 +171,19 @@ def plan_claims(
         cores: as of :func:`advcodes.app.planning.plan.plan`.
         measure: as there.
         pilot: a claims.json whose effects and spreads stand in where this scale has none.
-        margin: within which two rows count as equal, as a share of the other one's mean.
+        margin: within which two rows count as equal, as a share of the other one's mean; None: what each claim or its
+            paper declares.
         most: seeds a row at most.
 
     Raises:
         AdvcodesError: the pilot is missing, a claims.json is damaged, or what planning raises.
     """
-    if margin <= 0 or most < 2:
-        raise AdvcodesError(f"plan --claims: expected a margin above 0 and at least 2 seeds, got {margin:g} and {most}")
+    if (margin is not None and margin <= 0) or most < 2:
+        raise AdvcodesError(
+            f"plan --claims: expected a margin above 0 and at least 2 seeds, got {margin or 0:g} and {most}"
+        )
     declared = read_claims()
+    pairs = set(paired(graph, declared))
     here = graph.reports / graph.params.scale / "claims.json"
     found = _verdicts(here) if here.exists() else {}
     before = {} if pilot is None else _verdicts(pilot)
@@ -189,18 +195,25 @@ def plan_claims(
     decided, cannot, open_ = [], {}, []
     for claim in declared:
         now = found.get(claim.id)
-        if now and now["verdict"] != UNDECIDED:
+        if now and now["verdict"] in DECIDED:
             decided.append(claim.id)
+            continue
+        if now and now["verdict"] == CONFOUNDED and (unlike := compared(graph, [claim]).get(claim.id)):
+            keys = ", ".join(d["key"] for d in unlike)
+            cannot[claim.id] = f"its rows differ in more than it names: {keys}; no number of seeds decides it"
             continue
         rows = _rows(graph, claim)
         if isinstance(rows, str):
             cannot[claim.id] = rows
             continue
-        seen = _seen(claim, now, spreads[0], "here") or _seen(claim, before.get(claim.id), spreads[1], "pilot")
+        seen = _seen(claim, now, spreads[0], "here", claim.id in pairs) or _seen(
+            claim, before.get(claim.id), spreads[1], "pilot", claim.id in pairs
+        )
         if seen is None:
             cannot[claim.id] = "no effect or spread is known; train 2 seeds a row first, or name a --pilot"
             continue
-        seeds, how = _seeds(claim, seen, margin, most)
+        within = claim.margin if margin is None or claim.kind == "not_worse" else margin
+        seeds, how = seeds_needed(claim.kind, seen.effect, seen.spread, within, most, seen.paired)
         if seeds is None:
             cannot[claim.id] = f"{how} takes more than {most} seeds a row"
         else:
@@ -250,8 +263,18 @@ class _Spreads:
         return median(self._known[metric].values()) if metric in self._known else None
 
 
-def _seen(claim: Claim, found: Mapping[str, Any] | None, spreads: _Spreads, source: str) -> Seen | None:
-    """Effect and spread of a claim in a claims.json; None where that has not both."""
+def _seen(
+    claim: Claim, found: Mapping[str, Any] | None, spreads: _Spreads, source: str, pairs: bool = False
+) -> Seen | None:
+    """Effect and spread of a claim in a claims.json; None where that has not both.
+
+    Args:
+        claim: declared.
+        found: the same claim with its numbers.
+        spreads: of other rows.
+        source: of the numbers.
+        pairs: whether both rows share their random numbers.
+    """
     if not found or not found["metric"]:
         return None
     winner, loser = (found[side]["values"] for side in ("winner", "loser"))
@@ -259,34 +282,17 @@ def _seen(claim: Claim, found: Mapping[str, Any] | None, spreads: _Spreads, sour
         return None
     effect = (fmean(winner) - fmean(loser)) * (-1 if found["better"] == "lower" else 1) / base
     seeds = f"{source}, {len(winner)} and {count(len(loser), 'seed')}"
-    if claim.alone:
-        differences = [a - b for a, b in zip(winner, loser, strict=True)]
-        spread = stdev(differences) / base if len(differences) > 1 else 0.0
-    elif min(len(winner), len(loser)) > 1:
-        spread = math.sqrt((stdev(winner) ** 2 + stdev(loser) ** 2) / 2) / base
+    pairs = claim.alone or (pairs and len(winner) == len(loser) > 1)
+    if min(len(winner), len(loser)) > 1:
+        sd = spread(winner, loser, pairs) / base
+    elif claim.alone:
+        sd = 0.0
     else:
         # Of rows with two seeds or more, and as a share of these rows' own means.
-        spread = (spreads.of(found["metric"]) or 0.0) * math.sqrt((fmean(winner) ** 2 + base**2) / 2) / base
+        sd = (spreads.of(found["metric"]) or 0.0) * math.sqrt((fmean(winner) ** 2 + base**2) / 2) / base
         seeds += "; spread of other rows"
     tried = min(len(winner), len(loser)) if source == "here" else 1
-    return Seen(effect, spread, tried, seeds) if spread > 0 else None
-
-
-def _seeds(claim: Claim, seen: Seen, margin: float, most: int) -> tuple[int | None, str]:
-    """The fewest seeds a row, and what they are to show; of those that are too many, which would be fewest."""
-    effect, pairs = seen.effect / seen.spread, claim.alone
-    if claim.kind == "not_worse":
-        room = (claim.margin or 0) / seen.spread
-        inferior: Callable[[int], float] = partial(power_to_differ, effect=effect + room)
-        return seeds_for(inferior, POWER, most), f"not worse within {100 * (claim.margin or 0):g} %"
-    differ = seeds_for(partial(power_to_differ, effect=effect, pairs=pairs), POWER, most)
-    alike = partial(power_to_equal, margin=margin / seen.spread, effect=effect, pairs=pairs)
-    equal = seeds_for(alike, POWER, most)
-    if differ is None and equal is None:
-        return None, f"a difference of {100 * seen.effect:.1f} % at a spread of {100 * seen.spread:.1f} %"
-    if equal is None or (differ is not None and differ <= equal):
-        return differ, "a difference"
-    return equal, f"equal within {100 * margin:g} %"
+    return Seen(effect, sd, tried, seeds, pairs) if sd > 0 else None
 
 
 def _have(found: Mapping[str, Mapping[str, Any]]) -> dict[Row, int]:

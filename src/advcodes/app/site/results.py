@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from advcodes.pages.layout import PROTOCOL
 from advcodes.pages.text import count
 
 AFFECTS_RESULTS = False
-_NOTES = re.compile(r"(?:^- \*\*.+\n?)+", re.MULTILINE)
-_WARNINGS = ("- **Not comparable", "- **Stand-ins", "- **Not run")
+_FIRST = re.compile(r"(?:- \*\*.+\n)+")
+_FOLDED = re.compile(rf"<details><summary>{re.escape(PROTOCOL)}</summary>\n\n(.*?)\n\n</details>\n", re.DOTALL)
 _VERDICTS = {"holds": "holds", "does not hold": "fails", "equal": "equal", "undecided": "undecided",
              "confounded": "confounded"}  # fmt: skip
 _THUMBNAIL = (720, 540)  #: pixels: twice those of a card
@@ -84,7 +85,7 @@ def thumbnail(picture: Path) -> bytes:
 
 
 def item_page(markdown: str, claims: list[dict[str, Any]], up: str, scale: str) -> str:
-    """An item's page: first what it must not be mistaken for, then table or picture, then its protocol, folded.
+    """An item's page: what it must not be mistaken for in a frame, claims on it, and its protocol folded in a frame.
 
     Args:
         markdown: of the page in reports/.
@@ -92,18 +93,16 @@ def item_page(markdown: str, claims: list[dict[str, Any]], up: str, scale: str) 
         up: leads from the page to the site's root.
         scale: at which it was made.
     """
-    notes = _NOTES.search(markdown)
-    if notes is None:
+    folded = _FOLDED.search(markdown)
+    if folded is None:
         return markdown
-    lines = notes[0].rstrip("\n").split("\n")
-    warnings = [line for line in lines if line.startswith(_WARNINGS)]
-    folded = _indented('??? info "Protocol: how it was trained and measured, and where the numbers come from"',
-                       [line for line in lines if line not in warnings])  # fmt: skip
-    page = markdown[: notes.start()] + folded + "\n" + markdown[notes.end() :]
-    title, where, rest = page.split("\n\n", 2)
-    parts = [f"[All results at scale {scale}]({up}gallery-{scale}.md)", title, where]
-    if warnings:
-        parts.append(_indented('!!! warning "Read this first"', warnings))
+    protocol = _indented(f'??? info "{PROTOCOL}"', folded[1].split("\n"))
+    page = markdown[: folded.start()] + protocol + "\n" + markdown[folded.end() :]
+    title, where, said, rest = page.split("\n\n", 3)
+    parts = [f"[All results at scale {scale}]({up}gallery-{scale}.md)", title, where, said]
+    if first := _FIRST.match(rest):
+        parts.append(_indented('!!! warning "Read this first"', first[0].rstrip("\n").split("\n")))
+        rest = rest[first.end() :].lstrip("\n")
     if claims:
         parts.append(_said(claims, up, scale))
     return "\n\n".join([*parts, rest])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from advcodes.core.statistics import mean_sd
-from advcodes.pages import text
-from advcodes.pages.content import head, label, write_pages
+from advcodes.pages import layout, text
+from advcodes.pages.content import label, write_pages
 from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import scatter
 from advcodes.pages.pictures.drawing import save
@@ -137,7 +137,7 @@ def _cloud(panel: Axes, cloud: Mapping[str, Any], classes: Sequence[str]) -> Non
 def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
     """The page of the figure."""
     shown = list(_shown(figure))
-    parts = [head(figure), f"![{figure['title']}]({picture})"]
+    parts = [f"![{figure['title']}]({picture})"]
     if shown:
         parts += _captions([codes for _, _, codes in shown])
         columns = [c for c in _COLUMNS if any(c.key in r for _, _, codes in shown for r in codes["runs"].values())]
@@ -151,8 +151,7 @@ def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ())
             if "share_real" in next(iter(codes["runs"].values())):
                 parts.append(f"Share of each class in %, {label(row)} on {column}:\n\n{_shares(codes)}")
     notes = [*_notes(shown), *footnotes(figure), origin(figure, files)]
-    parts.append("\n".join(f"- {note}" for note in notes))
-    return "\n\n".join(parts) + "\n"
+    return layout.page(figure, parts, notes)
 
 
 class _Column(NamedTuple):

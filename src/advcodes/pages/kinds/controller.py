@@ -15,6 +15,7 @@ from advcodes.pages import given, text
 from advcodes.pages.content import label, ran, write_pages
 from advcodes.pages.pictures import lines, scatter
 from advcodes.pages.pictures.drawing import save
+from advcodes.pages.pictures.styles import color
 from advcodes.pages.results import Result
 
 if TYPE_CHECKING:
@@ -51,15 +52,15 @@ def content(request: Request) -> dict[str, Any]:
     """Everything the figure shows, as JSON.
 
     Returns:
-        The frame of :func:`~advcodes.pages.content.frame`, with ``style`` in each row, and ``controller``: by
+        The frame of :func:`~advcodes.pages.content.frame`, with ``style`` in each row that ran, and ``controller``: by
         column ``images`` and there of ``k``, ``balance`` (e over eta L_d) and ``convergence`` (L_d + |e|, images in
         the run's value range) ``mean``, ``low`` and ``high`` over seeds; ``runs`` by seed (the last ``k`` and
         ``convergence``, and whether it ``settled``) and ``scores`` over seeds. Balance and convergence are means over
         the last ``settling_points`` points of the log, or as many as there are.
     """
     figure = request.frame()
-    for i, (variant, row) in enumerate(figure["rows"].items()):
-        row["style"] = lines.style(request.item, variant, i)
+    for variant, style in request.styles().items():
+        figure["rows"][variant]["style"] = style
     for row, column, results in request.cells(figure, "controller"):
         courses = {str(r.seed): _course(request, r) for r in results}
         row["controller"][column] = {
@@ -151,7 +152,7 @@ def _mark(panel: Axes, figure: Mapping[str, Any], name: str) -> None:
     for _, style, found in _shown(figure, name):
         if any(run["settled"] for run in found["runs"].values()):
             settled = found["scores"][column["metric"]]["mean"]
-            panel.axvline(settled, color=lines.color(style), linewidth=1, dashes=(4, 3))
+            panel.axvline(settled, color=color(style), linewidth=1, dashes=(4, 3))
 
 
 def _shown(figure: Mapping[str, Any], column: str) -> Iterator[tuple[str, Mapping[str, str], Mapping[str, Any]]]:

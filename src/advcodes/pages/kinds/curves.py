@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advcodes.core.statistics import mean_sd
-from advcodes.pages import text
-from advcodes.pages.content import as_json, head, label, ran, write_pages
+from advcodes.pages import layout, text
+from advcodes.pages.content import as_json, label, ran, write_pages
 from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import lines
 from advcodes.pages.pictures.drawing import save
@@ -35,8 +35,8 @@ def content(request: Request) -> dict[str, Any]:
         ``high`` (extremes over seeds) and ``seeds`` (value by seed); and ``panels``: title, column, rows.
     """
     figure = request.frame(along_training=True)
-    for i, (variant, row) in enumerate(figure["rows"].items()):
-        row["style"] = lines.style(request.item, variant, i)
+    for variant, style in request.styles().items():
+        figure["rows"][variant]["style"] = style
     for row, column, runs in request.cells(figure, "curves"):
         row["curves"][column] = _points(runs, figure["columns"][column]["metric"])
     figure["panels"] = _panels(request.item, figure)
@@ -108,8 +108,8 @@ def _legend(figure: Mapping[str, Any]) -> str:
 def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
     """The page of a figure."""
     notes = [f"**Curves**: {_legend(figure)}.", *footnotes(figure), origin(figure, files)]
-    parts = [head(figure), f"![{figure['title']}]({picture})", _table(figure), "\n".join(f"- {note}" for note in notes)]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    table = _table(figure)
+    return layout.page(figure, [f"![{figure['title']}]({picture})", *([table] if table else [])], notes)
 
 
 def _table(figure: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from advcodes.pages import given, text
 from advcodes.pages.content import ended, label, ran, write_pages
 from advcodes.pages.pictures import lines, scatter
 from advcodes.pages.pictures.drawing import save
+from advcodes.pages.pictures.styles import color
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
@@ -35,13 +36,13 @@ def content(request: Request) -> dict[str, Any]:
     """Everything the figure shows, as JSON.
 
     Returns:
-        The frame of :func:`~advcodes.pages.content.frame`, with ``style`` in each row, and ``gradients``: by column
-        ``runs`` by seed (``images`` seen, ``norms`` there, and the images at which it ``diverged``, if it did) and
-        ``scores`` over seeds.
+        The frame of :func:`~advcodes.pages.content.frame`, with ``style`` in each row that ran, and ``gradients``: by
+        column ``runs`` by seed (``images`` seen, ``norms`` there, and the images at which it ``diverged``, if it did)
+        and ``scores`` over seeds.
     """
     figure = request.frame()
-    for i, (variant, row) in enumerate(figure["rows"].items()):
-        row["style"] = lines.style(request.item, variant, i)
+    for variant, style in request.styles().items():
+        figure["rows"][variant]["style"] = style
     for row, column, results in request.cells(figure, "gradients"):
         runs: dict[str, dict[str, Any]] = {}
         for result in results:
@@ -73,11 +74,11 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
         panel.set_title(text.column(name, column["served_by"]))
         for row in figure["rows"].values():
             for i, run in enumerate(row["gradients"].get(name, {"runs": {}})["runs"].values()):
-                color, named = lines.color(row["style"]), {"label": label(row)} if i == 0 else {}
-                line = {"color": color, "linestyle": row["style"]["line"], "marker": ".", "markersize": 3}
+                shade, named = color(row["style"]), {"label": label(row)} if i == 0 else {}
+                line = {"color": shade, "linestyle": row["style"]["line"], "marker": ".", "markersize": 3}
                 panel.plot(run["images"], run["norms"], **line, **named)
                 if "diverged" in run:
-                    panel.plot(run["diverged"], run["norms"][-1], color=color, marker="X", markersize=9)
+                    panel.plot(run["diverged"], run["norms"][-1], color=shade, marker="X", markersize=9)
         if not panel.lines:
             lines.not_run(panel)
             continue

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advcodes.core.statistics import mean_sd
-from advcodes.pages import given, text
-from advcodes.pages.content import as_json, ended, head, label, ran, write_pages
+from advcodes.pages import given, layout, text
+from advcodes.pages.content import as_json, ended, label, ran, write_pages
 from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import images
 from advcodes.pages.pictures.blocks import panels
@@ -73,7 +73,7 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
         side: rows and columns of images in a grid; 0 where nothing was run.
         files: beside the page, to be linked.
     """
-    parts = [head(figure), f"![{figure['title']}]({picture})"]
+    parts = [f"![{figure['title']}]({picture})"]
     columns = ran(figure)
     if columns:
         seeds = sorted({s["shown"] for row in figure["rows"].values() for s in row["scores"].values()})
@@ -89,8 +89,7 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
         lines = [[label(row), *_cells(v, row, columns)] for v, row in figure["rows"].items()]
         parts.append(text.markdown_table(heads, lines))
     notes = ["**Numbers**: mean ± sample standard deviation over seeds."] if columns else []
-    parts.append("\n".join(f"- {note}" for note in [*notes, *footnotes(figure), origin(figure, files)]))
-    return "\n\n".join(parts) + "\n"
+    return layout.page(figure, parts, [*notes, *footnotes(figure), origin(figure, files)])
 
 
 def _cells(variant: str, row: Mapping[str, Any], columns: Mapping[str, Any]) -> list[str]:

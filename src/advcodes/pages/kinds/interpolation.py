@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advcodes.core.statistics import mean_sd
-from advcodes.pages import given, text
-from advcodes.pages.content import head, label
+from advcodes.pages import given, layout, text
+from advcodes.pages.content import label
 from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import images, scatter
 from advcodes.studies.shared import INTERPOLATION_ROWS as ROWS
@@ -64,7 +64,7 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         drawn: rows of each model in it.
         files: beside the page, to be linked.
     """
-    parts, shown = [head(figure), f"![{figure['title']}]({picture})"], list(given.shown(figure, "interpolation"))
+    parts, shown = [f"![{figure['title']}]({picture})"], list(given.shown(figure, "interpolation"))
     if shown:
         splits = text.listing(sorted({found["split"] for _, _, found in shown}))
         sampled = [label(row) for row, _, found in shown if _sampled(found)]
@@ -78,8 +78,7 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
             ),
         ]
     notes = _NOTES if shown else []
-    parts.append("\n".join(f"- {note}" for note in [*notes, *footnotes(figure), origin(figure, files)]))
-    return "\n\n".join(parts) + "\n"
+    return layout.page(figure, parts, [*notes, *footnotes(figure), origin(figure, files)])
 
 
 _HEADER = ("Model", "Dataset", "Seeds", "MSE of reconstructions ↓", "Largest / mean step", "Worst row")

@@ -11,7 +11,8 @@ from advcodes.metrics.registry import parse
 from advcodes.pages import given, text
 from advcodes.pages.content import label, ran, write_pages
 from advcodes.pages.pictures import lines, scatter
-from advcodes.pages.pictures.drawing import COLORS, save
+from advcodes.pages.pictures.drawing import save
+from advcodes.pages.pictures.styles import color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from advcodes.pages.results import Result
 
 KINDS = ("precision", "recall", "mse")  #: metrics beside the item's own; such as a run has none of are left out
+_COVERAGE = (("0.15", "o"), ("0.55", "D"))  #: gray and marker of precision and recall: colours are those of methods
 _DIGITS = 3  #: of numbers of parameters
 _LOG_ABOVE = 10  #: ratio of largest to smallest mean from which on the axis of quality is logarithmic
 
@@ -36,11 +38,13 @@ def content(request: Request) -> dict[str, Any]:
     """Everything the page says, as JSON.
 
     Returns:
-        The frame of :func:`~advcodes.pages.content.frame`, and in each row ``board``: by column ``scores`` over
-        seeds, ``speed`` in training (images a second, mean and sd over seeds), ``device`` that it was measured on
-        (several, if they differ), and ``parameters`` of all networks.
+        The frame of :func:`~advcodes.pages.content.frame`, and in each row ``style``, if it ran, and ``board``: by
+        column ``scores`` over seeds, ``speed`` in training (images a second, mean and sd over seeds), ``device`` that
+        it was measured on (several, if they differ), and ``parameters`` of all networks.
     """
     board = request.frame()
+    for variant, style in request.styles().items():
+        board["rows"][variant]["style"] = style
     for row, column, results in request.cells(board, "board"):
         row["board"][column] = {
             "scores": given.scores(results, board["columns"][column]["metric"], KINDS),
@@ -68,13 +72,18 @@ class _Entry(NamedTuple):
     """What ran of a row in a column."""
 
     model: str
+    color: str
     found: Mapping[str, Any]
 
 
 def _ranked(board: Mapping[str, Any], name: str) -> list[_Entry]:
     """Rows that ran in a column, the best mean first."""
     metric = board["columns"][name]["metric"]
-    entries = [_Entry(label(row), row["board"][name]) for row in board["rows"].values() if name in row["board"]]
+    entries = [
+        _Entry(label(row), color(row["style"]), row["board"][name])
+        for row in board["rows"].values()
+        if name in row["board"]
+    ]
     return sorted(entries, key=lambda e: e.found["scores"][metric]["mean"], reverse=board["better"] == "higher")
 
 
@@ -109,8 +118,9 @@ def draw(board: Mapping[str, Any], path: Path) -> None:
 
 
 def _quality(panel: Axes, entries: Sequence[_Entry], metric: str) -> None:
-    """The item's metric."""
-    _dots(panel, entries, metric, COLORS[0])
+    """The item's metric, in each method's colour."""
+    for y, entry in enumerate(entries):
+        _dots(panel, [entry], metric, entry.color, first=y)
     means = [e.found["scores"][metric]["mean"] for e in entries]
     wide = min(means) > 0 and max(means) > _LOG_ABOVE * min(means)
     if wide:
@@ -122,22 +132,23 @@ def _coverage(panel: Axes, entries: Sequence[_Entry]) -> None:
     """Precision and recall, as far as they were computed."""
     names = [m for m in _metrics(entries) if parse(m)[0] in ("precision", "recall")]
     for i, metric in enumerate(names):
-        _dots(panel, entries, metric, COLORS[i])
+        _dots(panel, entries, metric, *_COVERAGE[i])
     if names:
         panel.set_xlim(-0.02, 1.02)
         panel.legend(fontsize="small", loc="lower right", bbox_to_anchor=(1, 1), ncols=len(names), frameon=False)
 
 
-def _dots(panel: Axes, entries: Sequence[_Entry], metric: str, color: str) -> None:
-    """Means as dots, seeds as small ones."""
-    there = [(y, e.found["scores"][metric]) for y, e in enumerate(entries) if metric in e.found["scores"]]
-    panel.plot([s["mean"] for _, s in there], [y for y, _ in there], "o", color=color, label=metric)
+def _dots(panel: Axes, entries: Sequence[_Entry], metric: str, color: str, marker: str = "o", first: int = 0) -> None:
+    """Means as dots, seeds as small ones, from the height of the first entry on."""
+    there = [(y, e.found["scores"][metric]) for y, e in enumerate(entries, first) if metric in e.found["scores"]]
+    panel.plot([s["mean"] for _, s in there], [y for y, _ in there], marker, color=color, label=metric)
     seeds = [(v, y) for y, s in there for v in s["seeds"].values()]
     panel.plot([v for v, _ in seeds], [y for _, y in seeds], ".", color=color, alpha=0.4, markersize=3)
 
 
 def _speeds(panel: Axes, entries: Sequence[_Entry]) -> None:
-    panel.plot([e.found["speed"]["mean"] for e in entries], range(len(entries)), "o", color=COLORS[2])
+    for y, entry in enumerate(entries):
+        panel.plot([entry.found["speed"]["mean"]], [y], "o", color=entry.color)
     _log(panel)
     panel.set_xlabel("training images a second, log scale")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advcodes.core.statistics import mean_sd
-from advcodes.pages import text
-from advcodes.pages.content import head, label, write_pages
+from advcodes.pages import layout, text
+from advcodes.pages.content import label, write_pages
 from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import scatter
 from advcodes.pages.pictures.drawing import COLORS, PALETTE, save
@@ -187,7 +187,7 @@ def _seeds(shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, Any]]]) ->
 def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
     """The page of the figure."""
     shown = list(_shown(figure))
-    parts = [head(figure), f"![{figure['title']}]({picture})"]
+    parts = [f"![{figure['title']}]({picture})"]
     notes = []
     if shown:
         found = shown[0][2]
@@ -205,8 +205,7 @@ def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ())
             f"**Mismatch** of {found['measured']:,} codes E(x) and as many G_z(z): {scatter.MISMATCH}.",
         ]
     notes += [*footnotes(figure), origin(figure, files)]
-    parts.append("\n".join(f"- {note}" for note in notes))
-    return "\n\n".join(parts) + "\n"
+    return layout.page(figure, parts, notes)
 
 
 _HEADER = ("Prior", "Seeds", "Energy distance at the end ↓", "Mismatch of codes at the end ↓")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from advcodes.metrics.registry import parse, quantity
-from advcodes.pages import text
-from advcodes.pages.content import as_json, head, label, measured_on, measures, once, ran, write_pages
+from advcodes.pages import layout, text
+from advcodes.pages.content import as_json, label, measured_on, measures, once, ran, write_pages
 from advcodes.pages.footnotes import footnotes, origin, other_metrics
 from advcodes.pages.pictures import images
 from advcodes.pages.results import Result, over_seeds, within
@@ -112,7 +112,8 @@ def markdown(table: Mapping[str, Any], picture: str | None = None, caption: str 
         caption: under it.
         files: beside the page, to be linked.
     """
-    parts, marks, best = [head(table)], list(table.get("marks", ())), False
+    parts: list[str] = []
+    marks, best = list(table.get("marks", ())), False
     for block in _blocks(table, bold="**{}**", quote="`{}`"):
         heads, comma = [text.column(c.name, c.served_by) for c in block.columns], ":"
         if block.title:
@@ -133,8 +134,7 @@ def markdown(table: Mapping[str, Any], picture: str | None = None, caption: str 
         legend.append("cited rows are numbers that the paper took from elsewhere; they are not trained here")
     if "real" in kinds:
         legend.append("real images are training images in place of generated ones, measured by the same code")
-    notes = [f"**Ours**: {'; '.join(legend)}.", *footnotes(table), origin(table, files)]
-    parts.append("\n".join(f"- {note}" for note in notes))
+    parts.append(f"**Ours**: {'; '.join(legend)}.")
     if picture:
         parts.append(f"![{caption}]({picture})\n\n{caption}")
     others = list(_other_tables(table))
@@ -142,7 +142,7 @@ def markdown(table: Mapping[str, Any], picture: str | None = None, caption: str 
         protocols = "\n".join(f"- {sentence}" for sentence in other_metrics(table))
         parts += ["## Other metrics of the same runs", *others]
         parts.append(f"<details><summary>What these are</summary>\n\n{protocols}\n\n</details>")
-    return "\n\n".join(parts) + "\n"
+    return layout.page(table, parts, [*footnotes(table), origin(table, files)])
 
 
 def tex(table: Mapping[str, Any]) -> str:

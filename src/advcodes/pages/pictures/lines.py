@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from advcodes.pages import text
-from advcodes.pages.pictures.drawing import PALETTE
-from advcodes.papers.items import Item
+from advcodes.pages.pictures.styles import color
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,22 +15,9 @@ if TYPE_CHECKING:
 _LOG_ABOVE = 5.0  #: ratio of largest to smallest value from which on the axis is logarithmic
 
 
-def style(item: Item, variant: str, position: int) -> dict[str, str]:
-    """``color`` and ``line`` of a row: as declared, else by its position; rows that params.yaml adds are dotted."""
-    row = item.rows.get(variant)
-    if row and row.style:
-        return row.style.model_dump()
-    return {"color": list(PALETTE)[position % len(PALETTE)], "line": "solid" if row else "dotted"}
-
-
-def color(style: Mapping[str, str]) -> str:
-    """The colour of a style."""
-    return PALETTE[style["color"]]
-
-
 def draw(
     panel: Axes,
-    style: Mapping[str, str],
+    style: Mapping[str, Any],
     x: Sequence[float],
     band: Mapping[str, Sequence[float]],
     **settings: Any,
@@ -40,7 +26,7 @@ def draw(
 
     Args:
         panel: to draw on.
-        style: from :func:`style`.
+        style: of :mod:`advcodes.pages.pictures.styles`.
         x: images seen at each point.
         band: ``mean``, ``low`` and ``high`` over seeds there.
         settings: of the line: ``label``, ``marker``.
