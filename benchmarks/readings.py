@@ -51,6 +51,7 @@ READINGS: dict[str, dict[str, dict[str, Any]]] = {  # by module of advcodes.meth
         "without Q (weight of Eq. 7 is 0)": {"information_weight": 0.0},
         "L_rec of pixels": {"perceptual": False},
         "features before the logit": {"features": "last"},
+        "L_rec by statistics in common": {"shared_statistics": True},
         "lambda 0.1": {"reconstruction_weight": 0.1},
         "reconstructions are fakes, too": {"reconstructions_are_fakes": True},
         "stochastic encoder": {"stochastic_encoder": True},
@@ -66,6 +67,8 @@ READINGS: dict[str, dict[str, dict[str, Any]]] = {  # by module of advcodes.meth
         "one step of the approximator": {"approximator_steps": 1},
         "five steps of the approximator": {"approximator_steps": 5},
         "uniform noise": {"prior": "uniform"},
+        "beta2 0.999 (ALI's)": {"optimiser": {"betas": [0.5, 0.999]}},
+        "beta2 0.1 (as printed)": {"optimiser": {"betas": [0.5, 0.1]}},
     },
 }
 
@@ -102,15 +105,15 @@ def main() -> None:
     changes: dict[str, Any] = {"metrics": {"compute": ["fd"]}, "training": {"snapshots": 4}}
     if args.images:
         changes["budget"] = {"default": {"images": args.images}}
-    scale = tree["scales"][args.scale] = merge(tree["scales"][args.scale], changes)
-    variant = merge(tree["variants"][args.variant], scale.get("variants", {}).get(args.variant, {}))
-    readings = READINGS[registry.method(variant["method"]).__module__.rpartition(".")[2]]
+    tree["scales"][args.scale] = merge(tree["scales"][args.scale], changes)
+    method = resolve(tree, scale=args.scale).variants[args.variant].method
+    readings = READINGS[registry.method(method).__module__.rpartition(".")[2]]
     names = {args.baseline: args.baseline}
     for reading in args.readings or readings:
         if reading not in readings:
             parser.error(f"unknown reading {reading!r} of {args.variant} (known: {'; '.join(readings)})")
         names[reading] = name = f"{args.variant}_{list(readings).index(reading)}"
-        tree["variants"][name] = merge(variant, readings[reading])
+        tree["variants"][name] = {"like": args.variant, **readings[reading]}
     rows = []
     for reading, name in names.items():
         runs = measure(tree, name, args)

@@ -75,7 +75,7 @@ def artifact(directory: Path, id: str, config: dict[str, Any], key: str = "key",
     """What a stage's ``make`` sees of an artifact; an input is another one, or a directory."""
     directory.mkdir(parents=True, exist_ok=True)
     given = {k: SimpleNamespace(directory=v, key=k) if isinstance(v, Path) else v for k, v in inputs.items()}
-    return SimpleNamespace(directory=directory, id=id, config=config, key=key, inputs=given)
+    return SimpleNamespace(directory=directory, unfinished=directory, id=id, config=config, key=key, inputs=given)
 
 
 def measured_by(

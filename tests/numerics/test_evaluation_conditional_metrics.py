@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import f_oneway
 from sklearn.metrics import accuracy_score, confusion_matrix, mutual_info_score
 
 from advcodes.metrics.conditional import (
@@ -18,6 +19,7 @@ from advcodes.metrics.conditional import (
     of_labels,
     statements,
 )
+from advcodes.metrics.noise_diversity import spread_within
 
 RANDOM = np.random.default_rng(0)
 N, K = 6000, 10
@@ -121,3 +123,24 @@ def test_colours_exclude_each_other_and_other_attributes_do_not():
         "shape": [4, 2], "colour": [3, 2], "size": [0, 1], "outline": [0, 0], "ground": [0, 1], "row": [0, 1],
         "column": [0, 0],
     }  # fmt: skip
+
+
+def test_spread_within_conditions_is_the_residual_of_an_analysis_of_variance():
+    """Against scipy's F = between / within, with pooled, unbiased variances, pixel by pixel."""
+    groups = RANDOM.integers(0, 5, 700)
+    images = (RANDOM.integers(0, 100, (700, 1, 2, 3)) + 20 * groups[:, None, None, None]).astype(np.uint8)
+    spread, freedom = spread_within(images, groups)
+    assert freedom == 700 - 5
+    values = images.reshape(700, -1) / 255
+    f, _ = f_oneway(*(values[groups == g] for g in range(5)))
+    between = sum((groups == g).sum() * (values[groups == g].mean(0) - values.mean(0)) ** 2 for g in range(5)) / 4
+    assert spread == pytest.approx(float((between / f).mean()) ** 0.5)
+
+
+def test_spread_within_is_nothing_where_noise_changes_nothing():
+    conditions = RANDOM.integers(0, 9, 300)
+    images = np.repeat(conditions, 12).reshape(300, 3, 2, 2).astype(np.uint8)
+    assert spread_within(images, conditions) == (0.0, 300 - len(np.unique(conditions)))
+    assert spread_within(images[:9], np.arange(9)) == (0.0, 0), "no two of one condition"
+    whole, freedom = spread_within(images, conditions * 0)
+    assert freedom == 299 and whole == pytest.approx(float(images.std(0, ddof=1).mean()) / 255)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from figure_fakes import Asked, conditional_run
 from torch import Tensor, nn
 
 from advcodes.app.cli import main, parser
@@ -25,7 +26,7 @@ from advcodes.extractors.features import Extractor, load_extractor
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.methods import registry
-from advcodes.metrics import conditional
+from advcodes.metrics import conditional, noise_diversity
 from advcodes.metrics.conditional import CONDITIONAL
 from advcodes.metrics.extracted import metric_name
 from advcodes.metrics.registry import describe, parse
@@ -146,7 +147,7 @@ def test_runs_that_are_asked_something_are_read_by_classifiers(
     assert set(made.inputs) == {"samples", "run", "extractor", "reference"} | roles
     read = bool({"classifier", "statements"} & roles)
     assert made.config.get("conditioned_on") == (registry.method(method).conditioned_on if read else None)
-    assert ("advcodes.metrics.conditional" in made.spec["code"]) == read
+    assert ("advcodes.metrics.noise_diversity" in made.spec["code"]) == bool(roles), "of all that are asked something"
     assert made.modules[0] == "advcodes.evaluation.evaluate", "the module that makes it"
     if "classifier" in roles:
         assert made.inputs["classifier"].key == graph.classifier(dataset).key
@@ -398,3 +399,24 @@ def test_their_footnotes(name: str, sentence: str):
     assert describe(name, counts | protocol) == f"{name}: {sentence}"
     # What the runs of a column do not share is left out.
     assert "%" not in describe(name, counts) and describe(name, counts).endswith("; 2,000 generated images.")
+
+
+# -- whether noise is used ----------------------------------------------------------------------------------------
+
+
+def test_images_of_one_condition_share_it_and_differ_by_noise():
+    """A model whose images are 50 times their label and up to 10 more by noise."""
+    shape = (1, 2, 2)
+    made = noise_diversity.drawn(conditional_run(Asked, shape), 5, 7, SAMPLING).reshape(7, 5, *shape)
+    levels = (made.astype(int) + 25) // 50
+    assert (levels == levels[:1]).all(), "the same five labels in every draw"
+    assert all(made[:, i].std() > 1 for i in range(5))
+    again = noise_diversity.drawn(conditional_run(Asked, shape), 5, 7, SAMPLING)
+    assert np.array_equal(again, made.reshape(35, *shape))
+
+
+def test_noise_is_measured_of_conditional_runs_on_images_alone(tree: dict[str, Any]):
+    graph = Graph(resolve(tree))
+    config = {v: graph.metrics(Run("demo", "digits", v, 0)).config for v in ("lpaae_supervised", "lpaae")}
+    assert config["lpaae_supervised"]["noise_diversity"] == {"conditions": 64, "draws": 16}
+    assert "noise_diversity" not in config["lpaae"]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from advcodes.config import updates
-from advcodes.config.params import resolve
+from advcodes.config.params import read, resolve
 from advcodes.core.errors import AdvcodesError
-from advcodes.graph.compared import compared, settings
+from advcodes.graph.compared import compared, differences, settings
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.methods import registry
@@ -52,8 +52,8 @@ def test_of_two_methods_that_share_counts_what_they_do_not_share_in(tree):
 
 def test_a_row_that_differs_in_what_the_claim_names_is_not_confounded(tree):
     assert differing(tree, "aaae", "aaae_1e-1", "adversarial_weight") == {}
-    tree["scales"]["demo"]["variants"]["aaae_1e-1"] = {"optimiser": {"decay": "none"}}
-    assert differing(tree, "aaae", "aaae_1e-1", "adversarial_weight") == {"optimiser.decay": ("linear", "none")}
+    tree["scales"]["demo"]["variants"]["aaae_1e-1"] = {"optimiser": {"decay": "linear"}}
+    assert differing(tree, "aaae", "aaae_1e-1", "adversarial_weight") == {"optimiser.decay": ("none", "linear")}
 
 
 def test_another_family_of_networks_is_one_difference(tree):
@@ -133,3 +133,17 @@ def test_a_name_in_tables_is_the_variants_own(tree):
     assert "label" not in graph.train(Run("demo", "digits", "gan_8", 0)).config["method"]
     del tree["variants"]["gan_8"]["label"]
     assert resolve(tree).variants["gan_8"].label is None, "not inherited"
+
+
+def test_whole_batches_of_two_sizes_are_no_other_length():
+    """100 epochs of 50,000 images: 4,998,400 of them in batches of 64, and 5,000,000 in batches of 100."""
+    assert differences({"images": 4_998_400}, {"images": 5_000_000}) == []
+    assert [d["key"] for d in differences({"images": 4_990_000}, {"images": 5_000_000})] == ["images"]
+    assert [d["key"] for d in differences({"updates.encoder": 1000}, {"updates.encoder": 1001})] == ["updates.encoder"]
+
+
+@pytest.mark.parametrize("scale", ["demo", "paper"])
+@pytest.mark.parametrize("paper", ["lpaae", "aaae"])
+def test_claims_name_all_that_their_rows_differ_in(paper: str, scale: str):
+    found = compared(Graph(read(scale=scale)), [c for c in read_claims() if c.paper == paper])
+    assert {claim: several for claim, several in found.items() if several} == {}

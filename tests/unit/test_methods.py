@@ -56,7 +56,8 @@ def test_samples_are_in_the_range_of_the_data(name: str):
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_each_phase_changes_its_networks_and_no_others(name: str, precision: str, prepared: Path):
-    method, data = make(name), batches(prepared)
+    warm = {"method__warmup": 0.0} if name == "vampprior" else {}  # else its prior learns nothing in the first step
+    method, data = make(name, **warm), batches(prepared)
     loop = Loop(method, method.phases(method.config), precision)
     seen = []
 

@@ -42,7 +42,7 @@ def fixed_noise(monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
 def test_defaults_are_the_papers():
     c = AAAE.Config()
     assert (c.architecture, c.latent_dim, c.noise_dim, c.approximator_steps) == ("aaae", 128, 64, 2)
-    assert (c.adversarial_weight, c.penalty, c.optimiser.lr, c.optimiser.betas) == (1e-3, 10.0, 1e-4, (0.5, 0.999))
+    assert (c.adversarial_weight, c.penalty, c.optimiser.lr, c.optimiser.betas) == (1e-3, 10.0, 1e-4, (0.5, 0.9))
     assert (c.adversarial, c.penalty_at, c.distance) == ("nonsaturating", "interpolates", "squared")
 
 
@@ -76,8 +76,8 @@ def test_both_pairs_of_players_are_updated_simultaneously(prepared: Path):
     assert order == [f"{what} of {name}" for pair in pairs for what in ("gradient", "step") for name in pair]
 
 
-def test_images_are_encoded_and_decoded_once_a_step(prepared: Path):
-    """One pass serves both players of the image game and all steps of the code game."""
+def test_images_are_encoded_once_for_each_game(prepared: Path):
+    """One pass serves both players of the image game, and one of the updated encoder all steps of the code game."""
     method = make()
     loop, calls = Loop(method, method.phases(method.config)), dict.fromkeys(method.networks, 0)
     for role, net in method.networks.items():
@@ -89,8 +89,25 @@ def test_images_are_encoded_and_decoded_once_a_step(prepared: Path):
         net.forward = counted
     loop.train_step(batches(prepared).batch(0))
     # The critic judges real and generated codes and points of the penalty, then the approximator's codes: 4 x k.
-    expected = {"encoder": 1, "decoder": 1, "discriminator": 3, "code_generator": 4, "code_discriminator": 8}
+    expected = {"encoder": 2, "decoder": 1, "discriminator": 3, "code_generator": 4, "code_discriminator": 8}
     assert calls == expected
+
+
+def test_the_code_game_has_codes_of_the_updated_encoder(prepared: Path):
+    """Algorithm 1, lines 7 and 10."""
+    method = make()
+    loop, discriminate, seen = Loop(method, method.phases(method.config)), method.discriminate_codes, []
+
+    def watched(step: Any) -> dict[str, torch.Tensor]:
+        seen.append((method.updated_codes(step), step.once("real codes", (), lambda: None), step.images))
+        return discriminate(step)
+
+    method.discriminate_codes = watched
+    loop.train_step(batches(prepared).batch(0))
+    (codes, before, images), (again, _, _) = seen
+    assert torch.equal(codes, method.encoder(images)), "the encoder is not updated later in the step"
+    assert codes is again and not codes.requires_grad
+    assert not torch.equal(codes, before)
 
 
 @pytest.mark.parametrize("adversarial", ["nonsaturating", "critic"])
@@ -148,7 +165,7 @@ def test_the_critic_and_its_penalty(where: str, fixed_noise: torch.Tensor):
     method.code_discriminator = critic
     torch.manual_seed(11)
     terms = method.discriminate_codes(step)
-    real, fake = step.shared["real codes"], method.code_generator(fixed_noise)
+    real, fake = step.shared["updated codes"], method.code_generator(fixed_noise)
     torch.manual_seed(11)
     share = torch.rand(7, 1) if where == "interpolates" else torch.ones(7, 1)
     points = real + share * (fake - real)

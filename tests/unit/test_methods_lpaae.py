@@ -85,6 +85,22 @@ def test_reconstruction_is_of_features_or_of_pixels(step: OneStep):
             assert torch.allclose(found, (made - step.images).square().mean())
 
 
+def test_statistics_in_common_show_lost_contrast_to_the_reconstruction_loss():
+    """L-13: normalised apart, a batch and the same at half the contrast are alike."""
+    small, spec = {"family": "residual", "width": 4, "features": 16}, DatasetSpec((3, 32, 32), (-1.0, 1.0))
+    x, errors = 2 * torch.rand(16, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 1, {}
+    for shared in (False, True):
+        torch.manual_seed(0)
+        changes = {"method__shared_statistics": shared, "view__range": [-1.0, 1.0]}
+        method = build_method(run_config("lpaae", architecture=small, **changes), spec, CPU)
+        made, real = method.perceived(x / 2, x)
+        errors[shared] = losses.reconstruction.squared_error(made, real).item()
+        if shared:
+            whole = method.discriminator.features(torch.cat([x / 2, x]), "convolution")
+            torch.testing.assert_close(torch.cat([made, real]), whole)
+    assert errors[True] > 10 * errors[False]
+
+
 def test_lambda_is_the_decoders_rate_in_the_aae_phase_alone():
     method = make("lpaae", method__reconstruction_weight=0.25, method__optimiser={"lr": 1e-3})
     loop = Loop(method, method.phases(method.config))

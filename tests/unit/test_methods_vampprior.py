@@ -48,7 +48,7 @@ def test_one_phase_updates_every_network():
 def test_every_family_and_likelihood_trains(family: str, likelihood: str, prepared: Path):
     method = vampprior(family, method__likelihood=likelihood)
     before = {role: [p.clone() for p in net.parameters()] for role, net in method.networks.items()}
-    loop = Loop(method, method.phases(method.config))
+    loop = Loop(method, method.phases(method.config), total=2)
     for step in range(2):
         loop.train_step(batches(prepared).batch(step), logged=True)
     assert all(v == v for v in loop.flush().values())
@@ -56,31 +56,36 @@ def test_every_family_and_likelihood_trains(family: str, likelihood: str, prepar
         assert any(not torch.equal(a, b) for a, b in zip(before[role], net.parameters(), strict=True)), role
 
 
-def test_the_kl_warms_up_linearly():
-    method = make("vampprior", method__warmup_images=1000)
-    assert [method.warmth(n) for n in (0, 250, 500, 1000, 5000)] == [0, 0.25, 0.5, 1, 1]
-    assert make("vampprior", method__warmup_images=0).warmth(0) == 1
+def test_the_kl_warms_up_over_a_share_of_the_run():
+    method = make("vampprior", method__warmup=0.2)
+    assert [method.warmth(share) for share in (0.0, 0.05, 0.1, 0.2, 0.9)] == [0, 0.25, 0.5, 1, 1]
+    assert make("vampprior", method__warmup=0.0).warmth(0.0) == 1
+    assert registry.method("vampprior").Config().warmup == 100 / 2000, "the authors' longest run"
 
 
 def test_the_warm_up_scales_the_kl_of_the_loss(prepared: Path):
-    method = vampprior(method__warmup_images=128, method__kl_weight=2.0)
+    method = vampprior(method__warmup=0.5, method__kl_weight=2.0)
     images = batches(prepared).batch(0).images
-    for step in range(1, 7):
-        terms = method.evidence(fake := OneStep(images))
-        warmth = min(1.0, 32 * step / 128)
+    for progress in (0.0, 0.125, 0.25, 0.5, 0.75):
+        terms = method.evidence(fake := OneStep(images, progress))
+        warmth = min(1.0, 2 * progress)
         assert fake.logged["warmth"] == warmth
         kl = fake.logged["bound"] - terms["likelihood"].item()
         assert terms["kl"].item() == pytest.approx(2 * warmth * kl, rel=1e-3)
 
 
-def test_the_warm_up_goes_on_where_it_was(prepared: Path):
-    data, first, second = batches(prepared), vampprior(), vampprior()
-    loop = Loop(first, first.phases(first.config))
-    for step in range(3):
-        loop.train_step(data.batch(step))
-    assert first.state() == {"images_seen": 96}
-    Loop(second, second.phases(second.config)).load_state(loop.state())
-    assert second.images_seen == 96
+def test_without_pseudo_inputs_it_is_a_vae_that_is_the_same_in_all_else(prepared: Path):
+    method, with_them = vampprior(method__pseudo_inputs=None), vampprior()
+    assert set(with_them.networks) - set(method.networks) == {"pseudo_inputs"}
+    assert method.sampling_roles == ("decoder",)
+    x = batches(prepared).batch(0).images
+    method.gaussian = lambda x: (torch.ones(len(x), 16), torch.full((len(x), 16), -1.0))
+    found = method.evidence(OneStep(x.repeat(20, 1, 1, 1), progress=0.9))["kl"].item()
+    exact = losses.variational.kl_to_standard_normal(torch.ones(1, 16), torch.full((1, 16), -0.5).exp()).item()
+    assert found == pytest.approx(exact, rel=0.05), "estimated from one code of each image"
+    codes = method.codes(4000, torch.Generator().manual_seed(0))
+    assert abs(codes.mean().item()) < 0.02 and codes.std().item() == pytest.approx(1, abs=0.02)
+    assert method.sample(3).shape == (3, 1, 8, 8)
 
 
 @pytest.mark.parametrize("value_range", [(0.0, 1.0), (-1.0, 1.0)])
@@ -126,7 +131,7 @@ def test_the_posteriors_log_variance_is_clamped():
 
 
 def test_a_pseudo_input_that_is_the_image_costs_nothing():
-    method = vampprior("mlp", method__pseudo_inputs=1, method__warmup_images=0)
+    method = vampprior("mlp", method__pseudo_inputs=1, method__warmup=0.0)
     x = torch.rand(1, 1, 8, 8)
     with torch.no_grad():
         method.pseudo_inputs.weight.copy_(x)
@@ -137,7 +142,7 @@ def test_a_standard_normal_prior_makes_the_bound_of_a_vae():
     """Both in expectation over codes: the closed KL, and the likelihood of the same draws."""
     n, x = 4000, torch.rand(1, 1, 8, 8)
     options = {"method__likelihood": "gaussian"}
-    ours = vampprior("mlp", method__pseudo_inputs=1, method__warmup_images=0, **options)
+    ours = vampprior("mlp", method__pseudo_inputs=1, method__warmup=0.0, **options)
     vae = build_method(run_config("vae", architecture=MLP, **options), DatasetSpec((1, 8, 8)), CPU)
     for role in ("encoder", "decoder"):
         vae.networks[role].load_state_dict(ours.networks[role].state_dict())
@@ -245,8 +250,8 @@ def test_one_pseudo_input_has_no_batch_to_normalise():
     ("settings", "message"),
     [
         ({"pseudo_inputs": 0}, "pseudo_inputs\n  Input should be greater than 0"),
-        ({"warmup_images": -1}, "warmup_images\n  Input should be greater than or equal to 0"),
-        ({"warmup_images": 0.05}, "warmup_images\n  Input should be a valid integer"),
+        ({"warmup": -0.1}, "warmup\n  Input should be greater than or equal to 0"),
+        ({"warmup": 6400}, "warmup\n  Input should be less than 1"),
         ({"likelihood": "laplace"}, "likelihood\n  Input should be 'logistic', 'bernoulli' or 'gaussian'"),
         ({"prior": "uniform"}, "prior\n  Input should be 'normal'"),
         ({"kl_weight": -1.0}, "kl_weight\n  Input should be greater than or equal to 0"),

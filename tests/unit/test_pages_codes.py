@@ -328,6 +328,7 @@ def asked_figure(asks, sides=2):
 
 def test_clusters_have_names_and_a_legend_of_their_own(drawn):
     left, right = drawn(asked_figure("clusters"))
+    assert (left.get_title(), right.get_title()) == ("encoder's codes enc(x)", "generated codes CG(z, s)")
     assert [t.get_text() for t in left.get_legend().get_texts()] == ["a", "b", "c"]
     assert [t.get_text() for t in right.get_legend().get_texts()] == ["0", "1", "2"]
     assert (left.get_legend().get_title().get_text(), right.get_legend().get_title().get_text()) == ("class", "cluster")
@@ -353,7 +354,7 @@ def test_the_page_of_clusters():
     found = page(asked_figure("clusters"))
     assert "Right: as many codes that the code generator makes of noise and a cluster drawn at random" in found
     assert "colours of classes and of clusters have nothing to do with each other" in found
-    assert "| Neighbours of the same class, E(x), in % | Neighbours asked for the same, G_z(z), in % |" in found
+    assert "| Neighbours of the same class, enc(x), in % | Neighbours asked for the same, CG(z, s), in % |" in found
     assert "| 100.0 ± 0.0 | 0.600 ± 0.141 |" in found and "**Neighbours**: how well classes or clusters" in found
     assert "Classifier" not in found and "Share of each class" not in found
 
@@ -361,7 +362,9 @@ def test_the_page_of_clusters():
 def test_the_page_of_generated_codes_alone():
     found = page(asked_figure("labels", sides=1))
     assert "1,000 codes that the code generator makes of noise and a class drawn at random, coloured by this" in found
-    assert "| Model | Dataset | d | Effective rank of G_z(z) | Neighbours asked for the same, G_z(z), in % |" in found
+    assert (
+        "| Model | Dataset | d | Effective rank of CG(z, s) | Neighbours asked for the same, CG(z, s), in % |" in found
+    )
     assert "Left:" not in found and "Mismatch" not in found
 
 
@@ -380,5 +383,8 @@ def test_files_of_codes_by_label(prepared, tmp_path, monkeypatch, sides, panels)
     render(made, tmp_path, "fig11")
     found = json.loads((tmp_path / "fig11.json").read_text())["rows"]["lpaae"]["codes"]["mnist"]
     assert found["conditioned_on"] == "labels" and found["choices"] == list("0123456789")
+    assert ("knn_training" in found["runs"]["0"]) == (panels == 2), (
+        "of images that were trained on, where some are shown"
+    )
     assert ("real" in found) == (panels == 2) and len(found["generated"]["x"]) == 120 / panels
     assert (tmp_path / "fig11.png").stat().st_size < 300_000

@@ -25,7 +25,7 @@ GRIDS = {
 }
 
 
-def made(root, values, shape=(1, 8, 8)):
+def made(root, values, shape=(1, 8, 8), **changes):
     inputs = {}
     for variant, seeds in values.items():
         for seed, fd in enumerate(seeds):
@@ -34,7 +34,7 @@ def made(root, values, shape=(1, 8, 8)):
     real = np.full((100, *shape), 200, np.uint8)
     write_prepared(root / "digits", real, {"train": 30, "test": 70})
     inputs["data/digits"] = artifact(root / "digits", "prepared/digits")
-    item_ = render_artifact(root, item(GRIDS), inputs, columns={"mnist": "digits" if values else None})
+    item_ = render_artifact(root, item({**GRIDS, **changes}), inputs, columns={"mnist": "digits" if values else None})
     files, _ = render.make(item_, Machine())
     assert sorted(files) == ["fig6.json", "fig6.md", "fig6.png"]
     return item_.directory
@@ -61,6 +61,11 @@ def test_numbers_are_ours_and_said_to_be(tmp_path):
     assert "MNIST (served by digits), `fd_classifier` ↓" in page
     scores = json.loads((directory / "fig6.json").read_text())["rows"]["vae"]["scores"]["mnist"]
     assert scores["seeds"] == {"0": 3.0, "1": 4.0} and scores["shown"] == 0
+
+
+def test_a_figure_that_shows_more_has_the_images_that_come_after(tmp_path):
+    page = (made(tmp_path, {"vae": (3.0, 4.0)}, more=True) / "fig6.md").read_text()
+    assert "drawn once for all figures that show more, after the images of the others, and the next samples" in page
 
 
 def test_what_was_not_run_is_said(tmp_path):

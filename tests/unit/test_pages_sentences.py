@@ -52,7 +52,7 @@ AGREEMENT = {
 def figure(tmp_path, monkeypatch, speaks):
     """Renders a figure of two fake runs on a dataset `drawn`: page, content, picture."""
 
-    def make(run=None, captions=True, seeds=(0, 1), agreement=AGREEMENT, **declared):
+    def make(run=None, captions=True, seeds=(0, 1), agreement=AGREEMENT, noise=None, **declared):
         data = write_prepared(tmp_path / "drawn", np.zeros((9, *SHAPE), np.uint8), {"train": 5, "test": 4})
         if captions:
             (data / "captions.json").write_text(json.dumps([["a red star"]] * 9))
@@ -66,8 +66,10 @@ def figure(tmp_path, monkeypatch, speaks):
         results = [
             dataclasses.replace(
                 r,
-                metrics={"fd_classifier": 3.0 + r.seed} | ({"caption_agreement": 0.625} if agreement else {}),
-                protocol=r.protocol | told,
+                metrics={"fd_classifier": 3.0 + r.seed}
+                | ({"caption_agreement": 0.625} if agreement else {})
+                | ({} if noise is None else {"noise_diversity": noise}),
+                protocol=r.protocol | told | {"noise_diversity_conditions": 64, "noise_diversity_draws": 16},
                 agreement=agreement,
                 floor={**r.floor, "metrics": {"fd_classifier": 0.25}},
             )
@@ -157,6 +159,18 @@ def test_agreement_by_statement_with_chance(figure):
     assert "| samples of another caption (chance) | 25.0 ± 0.0 | 20.0 ± 0.0 |" in page
     assert "| real images | 90.0 ± 0.0 | 100.0 ± 0.0 |" in page
     assert "**Beside it**: `caption_agreement`: share of what the given captions say (colour, shape)" in page
+
+
+@pytest.mark.parametrize(("noise", "verdict"), [(0.1, "hardly uses its noise"), (0.4, "uses its noise")])
+def test_whether_noise_is_used_is_said(figure, noise, verdict):
+    page, _, _ = figure(sentences=SAID, noise=noise)
+    share = f"{100 * noise:.0f} %"
+    assert f"samples of one sentence differ by {share} of what real images differ by: the model {verdict} (from" in page
+    assert "`noise_diversity`: standard deviation of pixels over generated images of the same condition" in page
+
+
+def test_noise_that_was_not_measured_is_left_out(figure):
+    assert "**Noise**" not in figure(sentences=SAID)[0]
 
 
 def test_agreement_that_was_not_measured_is_left_out(figure):

@@ -135,7 +135,7 @@ MISTAKES = [
     (
         "datasets.mnist.architecture",
         "vgg",
-        r"datasets\.mnist\.architecture: unknown architecture 'vgg' \(known: aaae, ali, alice, autoencoder, ",
+        r"datasets\.mnist\.architecture: unknown architecture 'vgg' \(known: aaae, ali, ali_cifar10, alice, ",
     ),
     (
         "stand_ins.cifar100",

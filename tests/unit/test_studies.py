@@ -12,6 +12,7 @@ import textwrap
 import numpy as np
 import pytest
 from figure_fakes import pretend, request
+from pydantic import ValidationError
 
 from advcodes import pages
 from advcodes.build.keys import code
@@ -20,8 +21,10 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.graph.graph import Graph
 from advcodes.papers.items import Item
 from advcodes.papers.kinds import KINDS
+from advcodes.papers.read import read_items
 from advcodes.studies import base
 from advcodes.studies.base import Cell
+from advcodes.studies.request import drawn, shown
 from conftest import ROOT
 from evaluation_fakes import write_prepared
 
@@ -188,3 +191,30 @@ def test_pages_are_imported_and_rendered_without_torch(tmp_path):
     assert done.returncode == 0, done.stderr
     for kind in CELLS:
         assert (tmp_path / f"{kind}.png").stat().st_size and "not run" not in (tmp_path / f"{kind}.md").read_text()
+
+
+def test_a_figure_that_shows_more_shows_others():
+    """AAAE's figures 11, 12 and 14 beside 2, 3 and 7."""
+    first, more = drawn(360, 64), drawn(360, 64, more=True)
+    assert len(more) == 64 and not set(first) & set(more)
+    assert shown(np.arange(10), 4, more=True).tolist() == [4, 5, 6, 7]
+    assert shown(np.arange(6), 4, more=True).tolist() == [2, 3, 4, 5], "the last ones, where there are too few"
+    items, graph = read_items(), Graph(read(scale="demo"))
+    for one, other in (("fig2", "fig11"), ("fig3", "fig12"), ("fig7", "fig14")):
+        one, other = f"aaae/{one}", f"aaae/{other}"
+        assert items[one].kind == items[other].kind and items[other].more and not items[one].more
+        assert graph.study(one).config["options"] != graph.study(other).config["options"]
+
+
+def test_held_out_images_are_shown_where_there_are_some():
+    """Figure 7 of AAAE has CelebA's validation images; drawn scenes have none apart."""
+    split = {scale: Graph(read(scale=scale)).study("aaae/fig7").config["splits"] for scale in ("paper", "demo")}
+    assert split == {"paper": {"celeba_178": "val"}, "demo": {"shapes_16": "test"}}
+
+
+@pytest.mark.parametrize(("key", "kinds"), [("more", "grids` or `interpolation` or `reconstructions"),
+                                            ("held_out", "interpolation")])  # fmt: skip
+def test_other_kinds_have_no_other_images(key: str, kinds: str):
+    said = read_items()["aaae/table1"].declaration() | {key: True}
+    with pytest.raises(ValidationError, match=f"{key}: goes with `kind: {kinds}` only, not with 'table'"):
+        Item.model_validate(said)

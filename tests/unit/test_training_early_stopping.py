@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from advcodes.config.params import read
 from advcodes.core.errors import AdvcodesError
+from advcodes.data.expected import expected, held_out_split, images_of
 from advcodes.data.prepared import load
 from advcodes.jobs import checkpoint
 from advcodes.training.data import TrainingData
@@ -99,6 +101,31 @@ def test_held_out_images_are_the_same_for_every_seed_and_never_trained_on(prepar
         assert torch.cdist(held[-1].flatten(1), seen.flatten(1)).min() > 1e-3
     assert torch.equal(*held)
     assert held[0].max() == 1.0 and held[0].min() == 0.0, "in the value range"
+
+
+def test_held_out_images_are_an_official_split_unless_it_is_trained_on():
+    celeba, flowers = ("train", "val", "test"), "train+val+test"
+    assert held_out_split(celeba, "train") == "val"
+    assert held_out_split(celeba, flowers) is None
+    assert held_out_split(celeba, "train", "val") is None
+    assert held_out_split(("validation", *celeba), "train") == "validation"
+    assert held_out_split(("train", "test"), "train") is None
+
+
+@pytest.mark.parametrize(("dataset", "epochs"), [("celeba_178", 200), ("mnist", 200), ("cifar10", 200 / 0.95)])
+def test_at_scale_paper_aaae_trains_on_all_of_celeba(dataset: str, epochs: float):
+    """Its 19,867 validation images are held out; of CIFAR-10, which has none, a share of those trained on."""
+    params = read(scale="paper")
+    config = {
+        "training": {"batch_size": 100, "early_stopping": {"held_out": 0.05}},
+        "view": {"train_split": "train"},
+        "budget": params.budget_of(dataset, "aaae").model_dump(),
+    }
+    look = expected(params, dataset)
+    assert look is not None
+    seen = images_of(config, look, dataset)
+    trained_on = look.splits["train"] * (0.95 if dataset == "cifar10" else 1)
+    assert seen == pytest.approx(epochs * trained_on, rel=1e-3)
 
 
 def test_a_run_keeps_its_best_step_and_says_what_it_saw(prepared: Path, tmp_path: Path):

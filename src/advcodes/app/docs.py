@@ -267,11 +267,14 @@ class NetworkExample(NamedTuple):
 _CIFAR = DatasetSpec((3, 32, 32), (-1.0, 1.0), classes=10)
 EXAMPLES = [
     NetworkExample("LPAAE", "lpaae", "lpaae", _CIFAR, 64, (),
-          "Tables A.1 to A.3 of the paper (without a condition), read as facts 5.11 and 7.3 say."),
+          "Tables A.1 to A.3 of the paper (without a condition), read as facts 5.11 and 7.3 say. Ours (assumed): batch "
+          "norm in the decoder's blocks, which the tables do not have (`resblock_bn`), and the 1x1 convolutions beside "
+          "blocks that change size. The paper states no length of training, either: 100 epochs here."),
     NetworkExample("LPAAE with labels", "lpaae", "lpaae_supervised", _CIFAR, 64,
           ("code_generator", "code_discriminator", "recogniser"), "Where a label changes a network, or adds one."),
     NetworkExample("LPAAE from text", "lpaae", "lpaae_text", DatasetSpec((3, 64, 64), (-1.0, 1.0), text=200), 128, (),
-          "One more stage each way than for sides of 32 (assumed); sentences are 200 numbers."),
+          "One more stage each way than for sides of 32 (assumed); sentences are 200 numbers. 600 epochs, as Reed et "
+          "al. have (assumed)."),
     NetworkExample("LPAAE on MNIST", "lpaae", "lpaae", DatasetSpec((1, 28, 28), (-1.0, 1.0), classes=10), 64,
           ("encoder", "decoder"), "Images of 28 are padded to 32 (assumed)."),
     NetworkExample("DCGAN and LSGAN", "dcgan", "gan", _CIFAR, 128, (), "Facts 5.3 and 5.4."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from advcodes.core.errors import AdvcodesError, unknown
@@ -15,6 +15,7 @@ AFFECTS_RESULTS = False
 DIGITS = 1_797  #: images of scikit-learn's digits
 CELEBA = {"train": 162_770, "val": 19_867, "test": 19_962}  #: of its authors' list_eval_partition.txt
 VALIDATION = "validation"
+HELD_OUT = (VALIDATION, "val")  #: what splits of held-out images are called: those set aside here, and official ones
 #: Images in each official split, which a mirror's folder of images must have.
 COUNTS = {
     "mnist": {"train": 60_000, "test": 10_000},
@@ -80,6 +81,12 @@ def expected(params: Params, dataset: str) -> Look | None:
     return Look(splits, None if side is None else (channels, side, side), classes, attributes)
 
 
+def held_out_split(splits: Collection[str], *taken: str) -> str | None:
+    """The split of held-out images, where there is one beside those (``train``, ``train+val+test``) that are taken."""
+    known = {part for split in taken for part in split.split("+")}
+    return next((name for name in HELD_OUT if name in splits and name not in known), None)
+
+
 def original_size(params: Params, dataset: str) -> int | None:
     """Images to train on of an original dataset; None for any other. Imports nothing, as planning does not."""
     if params.source(dataset) not in ORIGINAL:
@@ -129,8 +136,9 @@ def images_of(config: Mapping[str, Any], seen: Look | None, dataset: str) -> int
     )
     size = None
     if seen is not None:
-        size = seen.size(config["view"]["train_split"], dataset)
-        if stopping and VALIDATION not in seen.splits:
+        split = config["view"]["train_split"]
+        size = seen.size(split, dataset)
+        if stopping and held_out_split(seen.splits, split) is None:
             size -= max(1, round(stopping["held_out"] * size))
         if size < batch:
             raise AdvcodesError(

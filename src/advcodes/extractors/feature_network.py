@@ -23,6 +23,7 @@ from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.values import to_float
+from advcodes.data.expected import held_out_split
 from advcodes.data.prepared import Prepared
 from advcodes.data.prepared import load as load_prepared
 from advcodes.jobs import checkpoint, device
@@ -172,10 +173,8 @@ def divided(data: Prepared, kind: str, config: Mapping[str, Any]) -> tuple[Label
         AdvcodesError: fewer than two training images.
     """
     training = examples(data.split(config["train_split"]), kind)
-    taken = {*config["train_split"].split("+"), *config["test_split"].split("+")}
-    for name in ("validation", "val"):
-        if name in data.splits and name not in taken:
-            return training, examples(data.split(name), kind)
+    if name := held_out_split(data.splits, config["train_split"], config["test_split"]):
+        return training, examples(data.split(name), kind)
     n = len(training.images)
     if n < 2:
         raise AdvcodesError(

@@ -16,12 +16,8 @@ from advcodes.methods.base import MethodConfig
 from advcodes.papers.items import Claim
 
 AFFECTS_RESULTS = False
-_HOW = (
-    "channels_last",
-    "compile",
-    "snapshots",
-    "diverged",
-)  #: of `training`: how a run is made and kept, not what is learnt
+_HOW = ("channels_last", "compile", "snapshots", "diverged")  #: of `training`: how a run is made, not what is learnt
+_ROUNDED = 1e-3  #: share of two numbers of images by which whole batches of an epoch make them differ, at most
 _BY_NETWORK = ("optimiser.lr", "optimiser.betas", "learning_rates", "betas")  #: compared network by network
 
 
@@ -121,7 +117,12 @@ def differences(winner: Mapping[str, Any], loser: Mapping[str, Any], own: Collec
         winner, loser = {**one, "architecture": families[0]}, {**two, "architecture": families[1]}
     keys = [k for k in winner if k in loser and k.partition(".")[0] not in own]
     pairs = [(k, winner[k], loser[k]) for k in keys]
-    return [{"key": k, "winner": a, "loser": b} for k, a, b in pairs if a != b]
+    return [{"key": k, "winner": a, "loser": b} for k, a, b in pairs if a != b and not (k == "images" and _near(a, b))]
+
+
+def _near(one: int, two: int) -> bool:
+    """Whether two numbers of images are that of as many epochs, in whole batches of two sizes."""
+    return abs(one - two) <= _ROUNDED * max(one, two)
 
 
 def _of_all_families(key: str) -> bool:

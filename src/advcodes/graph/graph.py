@@ -9,7 +9,7 @@ from typing import Any
 from advcodes.build.keys import digest
 from advcodes.build.provenance import Artifact, ancestors_first
 from advcodes.core.errors import AdvcodesError, unknown
-from advcodes.data.expected import original_size
+from advcodes.data.expected import expected, held_out_split, original_size
 from advcodes.graph.compared import compared
 from advcodes.graph.evaluation import EvaluationGraph
 from advcodes.graph.run import Run, plain
@@ -95,7 +95,7 @@ class Graph(EvaluationGraph):
             config["masks"] = plain(getattr(p.metrics, MASKED_BY))
             config["splits"] = {d: p.datasets[d].test_split for d in datasets}
         elif "data" in kind.needs:
-            config["splits"] = {d: self.reference_split(d) for d in datasets}
+            config["splits"] = {d: self._shown_split(d, item.held_out) for d in datasets}
         if "data" in kind.needs:
             inputs |= {f"data/{d}": self.prepared(d) for d in datasets}
         if "classifier" in kind.needs:
@@ -109,6 +109,12 @@ class Graph(EvaluationGraph):
             inputs,
             ("advcodes.studies.make", f"advcodes.studies.kinds.{kind.name}"),
         )
+
+    def _shown_split(self, dataset: str, held_out: bool) -> str:
+        """Split whose images a figure shows: that of held-out ones, if it is asked for and there is one."""
+        look = expected(self.params, dataset) if held_out else None
+        split = held_out_split(look.splits, self.params.datasets[dataset].train_split) if look else None
+        return split or self.reference_split(dataset)
 
     def studies(self) -> list[Artifact]:
         """Studies of the chosen items."""

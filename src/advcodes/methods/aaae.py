@@ -26,8 +26,9 @@ class AAAE(FromPrior):
     D_omega. Codes have no prior: the approximator G_phi learns to turn noise into codes that a critic D_gamma cannot
     tell from the encoder's, and samples are decoded from its codes. D_omega sees reconstructions only, no samples.
 
-    Both pairs of players are updated simultaneously, as in Algorithm 1. It draws new images for each of the k steps of
-    the approximator; here the codes of the step's own images serve in all of them, each time against new noise.
+    Both pairs of players are updated simultaneously, as in Algorithm 1. The game of codes is played on those that the
+    encoder gives once it is updated (lines 7 and 10). Algorithm 1 draws new images for each of the k steps of the
+    approximator; here the step's own images serve in all of them, each time against new noise.
     """
 
     class Config(MethodConfig):
@@ -53,7 +54,7 @@ class AAAE(FromPrior):
             "(assumed), or generated ones, as Eq. 9 prints it (A-5)",
         )
         approximator_steps: Count = Field(2, description="k: updates of critic and approximator for each batch")
-        optimiser: Optimiser = Optimiser(lr=1e-4)
+        optimiser: Optimiser = Optimiser(lr=1e-4, betas=(0.5, 0.9))  # A-9
 
     sampling_roles = ("decoder", "code_generator")
     snapshot_roles = ("encoder",)
@@ -92,6 +93,10 @@ class AAAE(FromPrior):
         codes = self.real_codes(step)
         return step.once("reconstructions", ("decoder",), lambda: self.decoder(codes))
 
+    def updated_codes(self, step: Step) -> Tensor:
+        """E(x) of the step's images, [N, d], by the encoder as it is after its update, the same in all k steps."""
+        return step.once("updated codes", (), lambda: self.encoder(step.images))
+
     def autoencode(self, step: Step) -> dict[str, Tensor]:
         """O_x for encoder and decoder: d(x, x_hat) + lambda_1 * adversarial(x_hat) (Eq. 7; A-1, A-2, A-3)."""
         made = self.reconstructions(step)
@@ -114,7 +119,7 @@ class AAAE(FromPrior):
 
     def discriminate_codes(self, step: Step) -> dict[str, Tensor]:
         """O_z for the critic D_gamma: the encoder's codes are real, with the gradient penalty (Eq. 9; A-5)."""
-        real, fake = self.real_codes(step).detach(), self.codes(len(step.images)).detach()
+        real, fake = self.updated_codes(step).detach(), self.codes(len(step.images)).detach()
         # Between generated codes and themselves lie they alone.
         ends = real if self.config.penalty_at == "interpolates" else fake
         # `forward`, not the module itself: torch.compile cannot differentiate twice.

@@ -46,14 +46,14 @@ class EarlyStoppingConfig(Model):
     """Keep the networks that reconstruct held-out images best, and stop when none that are better have come for long.
 
     AAAE section IV: "early stopping based on the average data reconstruction loss of x on the validation sets"; the
-    paper says no more, and all numbers here are assumed. The images are those of the dataset's split `validation`;
-    where there is none, a share of the training split is set aside.
+    paper says no more, and all numbers here are assumed. The images are those of the dataset's split `validation`
+    (or `val`, CelebA's); where there is none that is not trained on, a share of the training split is set aside.
     """
 
     checks: Count = Field(20, description="how often in a whole run the held-out images are reconstructed")
     patience: Count = Field(5, description="checks in a row without a better one after which training stops")
     held_out: Annotated[Fraction, Field(gt=0)] = Field(
-        0.05, description="share of the training split set aside where there is no split `validation`"
+        0.05, description="share of the training split set aside where there is no split `validation` or `val`"
     )
 
 

@@ -37,6 +37,11 @@ class LPAAEConfig(Autoencoder.Config):
     features: Literal["convolution", "last"] = Field(
         "convolution", description="F of Eq. 6: D_I's last convolution, or the layer before its logit"
     )
+    shared_statistics: bool = Field(
+        False,
+        description="for L_rec the image discriminator sees images and reconstructions as one batch, normalised by "
+        "statistics in common; apart, each by its own, which hide contrast and brightness from the loss (L-13)",
+    )
     reconstruction_weight: Positive = Field(
         1.0, description="lambda of Algorithm 1 (assumed): factor on the decoder's learning rate in the AAE phase"
     )
@@ -193,9 +198,20 @@ class LPAAE(FromPrior):
         }[self.config.reconstruction]
         made, real = self.decoder(codes), step.images
         if self.config.perceptual:
-            made, real = (self.discriminator.features(x, self.config.features) for x in (made, real))
+            made, real = self.perceived(made, real)
         adversarial = losses.gan.generator(self.code_discriminator(codes, self.condition_of_codes(step)))
         return {"adversarial": adversarial, "error": error(made, real)}
+
+    def perceived(self, made: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
+        """F of Eq. 6 of reconstructions and of images, each [N, ...]."""
+        if not self.config.shared_statistics:
+            made, real = (self.discriminator.features(x, self.config.features) for x in (made, real))
+            return made, real
+        import torch
+
+        both = self.discriminator.features(torch.cat([made, real]), self.config.features)
+        made, real = both.chunk(2)
+        return made, real
 
     # -- prior phase ------------------------------------------------------------------------------------------
 

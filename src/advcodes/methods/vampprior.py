@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from advcodes import losses
 from advcodes.core.errors import AdvcodesError
-from advcodes.core.schema import Count, Natural
+from advcodes.core.schema import Count, Fraction
 from advcodes.methods.autoencoder import VAE, log_codes
 from advcodes.methods.base import Phase, Step
 from advcodes.methods.registry import register
@@ -35,9 +35,12 @@ class VampPrior(VAE):
     codes had nearly one dimension after 500 steps of the residual networks on the digits (one run).
     `sampling.batch_norm` concerns the decoder alone.
 
-    It differs from the authors' code in more ways. Plain Adam: theirs normalises gradients tensor by tensor. No early
-    stopping (patience 50): every row of a table has the same budget. The warm-up grows with each batch, not with each
-    epoch. Samples choose k at random: theirs take the first ones. The outer bins of the likelihood take the tails.
+    Without pseudo-inputs p(c) is N(0, I), in all else the same: the VAE beside which a learned prior can be judged.
+
+    It differs from the authors' code in more ways. Plain Adam: theirs normalises gradients tensor by tensor. No
+    early stopping (patience 50): every row of a table has the same budget. The warm-up grows with each batch, not
+    with each epoch, and takes as large a share of the run as theirs of the longest. Samples choose k at random:
+    theirs take the first ones. The outer bins of the likelihood take the tails.
     """
 
     class Config(VAE.Config):
@@ -45,18 +48,22 @@ class VampPrior(VAE):
         likelihood: Literal["logistic", "bernoulli", "gaussian"] = Field(  # type: ignore[assignment]  # VAE has two
             "logistic", description="of pixels given a code: discretised logistic, or one of `vae` (points: gaussian)"
         )
-        pseudo_inputs: Count = Field(500, description="K: components of the prior")
-        warmup_images: Natural = Field(
-            10_000,
-            description="images seen until the KL has its whole weight, which grows linearly from 0 (the authors: 100 "
-            "of up to 2000 epochs, 5 %); 0: at once",
+        pseudo_inputs: Count | None = Field(
+            500, description="K: components of the prior; null: it is N(0, I), of a VAE that is the same in all else"
+        )
+        warmup: Fraction = Field(
+            0.05,
+            description="share of the run until the KL has its whole weight, which grows linearly from 0 (the authors: "
+            "100 of up to 2000 epochs); 0: at once",
         )
 
-    sampling_roles = ("encoder", "pseudo_inputs", "decoder")
+    sampling_roles: tuple[str, ...] = ("encoder", "pseudo_inputs", "decoder")
 
     @classmethod
     def nets(cls, config: VampPrior.Config) -> dict[str, Net]:
-        nets = {**super().nets(config), "pseudo_inputs": Net("pseudo_inputs", {"count": config.pseudo_inputs})}
+        nets = super().nets(config)
+        if config.pseudo_inputs is not None:
+            nets["pseudo_inputs"] = Net("pseudo_inputs", {"count": config.pseudo_inputs})
         return {**nets, "log_scale": Net("log_scale")} if config.likelihood == "logistic" else nets
 
     @classmethod
@@ -70,18 +77,12 @@ class VampPrior(VAE):
                 f"{self.name}: one pseudo-input has no statistics for batch norm; set `pseudo_inputs` to 2 or more, or "
                 "an architecture of family 'mlp'"
             )
-        self.images_seen = 0
+        if config.pseudo_inputs is None:
+            self.sampling_roles = ("decoder",)
 
-    def state(self) -> dict[str, Any]:
-        """Progress of the warm-up."""
-        return {"images_seen": self.images_seen}
-
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        self.images_seen = state["images_seen"]
-
-    def warmth(self, images: int) -> float:
-        """Factor on the KL after so many images: from 0 to 1."""
-        return min(1.0, images / self.config.warmup_images) if self.config.warmup_images else 1.0
+    def warmth(self, progress: float) -> float:
+        """Factor on the KL after a share of the run: from 0 to 1."""
+        return min(1.0, progress / self.config.warmup) if self.config.warmup else 1.0
 
     def gaussian(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance, clamped to [-6, 2], of q(c|x), each [N, d]."""
@@ -93,7 +94,12 @@ class VampPrior(VAE):
         return mean, (log_variance / 2).exp()
 
     def components(self) -> tuple[Tensor, Tensor]:
-        """Mean and log-variance of q(c|u_k), each [K, d]."""
+        """Mean and log-variance of q(c|u_k), each [K, d]; without pseudo-inputs of N(0, I), each [1, d]."""
+        if self.config.pseudo_inputs is None:
+            import torch
+
+            standard = torch.zeros(1, self.config.latent_dim, device=self.device)
+            return standard, standard
         with _own_statistics(self.encoder):
             return self.gaussian(self.pseudo_inputs())
 
@@ -108,8 +114,7 @@ class VampPrior(VAE):
         likelihood = self.negative_log_likelihood(self.decoder(codes), step.images)
         log_prior = losses.variational.log_mixture(codes, *components)
         kl = losses.variational.sampled_kl(codes, mean, log_variance, log_prior)
-        self.images_seen += len(mean)
-        warmth = self.warmth(self.images_seen)
+        warmth = self.warmth(step.progress)
         log_codes(step, codes, self._drawn(components, len(mean)))
         step.log("bound", lambda: likelihood + kl)
         step.log("warmth", lambda: kl.new_tensor(warmth))

@@ -24,6 +24,8 @@ LABEL_ACCURACY, CLUSTER_ACCURACY, CLUSTER_NMI = "label_accuracy", "cluster_accur
 CAPTION_AGREEMENT = "caption_agreement"
 #: How far samples show their conditions, as the dataset's classifiers see them.
 CONDITIONAL = (LABEL_ACCURACY, CLUSTER_ACCURACY, CLUSTER_NMI, CAPTION_AGREEMENT)
+NOISE_DIVERSITY = "noise_diversity"  #: how much samples of one condition differ; its metric draws them
+IGNORED = 0.25  #: of it; below, samples of one condition are nearly one image (our own choice)
 SEED = 0  #: of the orders in which clusters are shuffled
 SHUFFLES = 20  #: over which the chance level of clusters is averaged
 

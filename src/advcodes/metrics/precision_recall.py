@@ -32,7 +32,7 @@ class PrecisionRecall(OnFeatures):
             formula="share of generated images within the real images' nearest-neighbour balls",
         ),
         OfFeatures(
-            "recall", "higher", own=False,
+            "recall", "higher",
             on_classifier="recall_classifier", established="recall",
             formula="share of real images within the generated images' nearest-neighbour balls",
         ),

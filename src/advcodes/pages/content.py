@@ -60,6 +60,7 @@ def frame(
         "notes": item.notes,
         "columns": {c: _column(item, c, s, results, whole, along_training) for c, s in columns.items()},
         **({} if item.in_paper else {"in_paper": False}),
+        **({"more": True} if item.more else {}),
         **({"marks": item.marks} if item.marks else {}),
         **({"footnotes": item.footnotes} if item.footnotes else {}),
         "rows": {v: _row(item, v, labels or {}) for v in [*item.rows, *extra]},

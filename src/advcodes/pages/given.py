@@ -7,21 +7,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advcodes.core.statistics import mean_sd
-from advcodes.metrics.conditional import CONDITIONAL
+from advcodes.metrics.conditional import CONDITIONAL, NOISE_DIVERSITY
 from advcodes.metrics.registry import parse
 from advcodes.pages import layout, text
 from advcodes.pages.content import label, once, ran, write_pages
 from advcodes.pages.footnotes import descriptions, footnotes, origin
 from advcodes.pages.pictures import images, scatter
 from advcodes.pages.results import Result
+from advcodes.studies.shared import DRAWN, DRAWN_MORE
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
 
 #: Metrics that say whether images show what they were asked for, and how good they are.
-SCORES = (*CONDITIONAL, "fid")
+SCORES = (*CONDITIONAL, NOISE_DIVERSITY, "fid")
 NUMBERS = "**Numbers**: mean ± sample standard deviation over seeds."
 AUTOENCODED = ("mse", "feature_mse", "fid")  #: how good reconstructions and samples are
+
+
+def drawn(figure: Mapping[str, Any]) -> str:
+    """Which real images a figure shows, in words."""
+    return DRAWN_MORE if figure.get("more") else DRAWN
+
+
+def first(figure: Mapping[str, Any]) -> str:
+    """Which samples a figure shows, in a word."""
+    return "next" if figure.get("more") else "first"
 
 
 def write(

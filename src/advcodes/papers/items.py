@@ -158,6 +158,10 @@ class Item(Model):
         "each row, the steps from an image to the mixed one",
     )
     samples: bool = Field(False, description="with `layout: pairs`, a panel of samples beside each of reconstructions")
+    more: bool = Field(False, description="other images than figures show else: those that come after them")
+    held_out: bool = Field(
+        False, description="real images are those of the split `validation` (or `val`), where the dataset has it"
+    )
     attributes: Annotated[dict[str, Attributes], BeforeValidator(_on_any)] = Field(
         {}, description="attributes that are added to images; a list, or one for each dataset; all unless given"
     )
@@ -213,6 +217,11 @@ class Item(Model):
                 if self.kind != kind.name and getattr(self, key) != Item.model_fields[key].default:
                     goes = "go" if key.endswith("s") else "goes"
                     raise ValueError(f"{key}: {goes} with `kind: {kind.name}` only, not with {self.kind!r}")
+
+        for key in ("more", "held_out"):
+            if getattr(self, key) and not getattr(self.declares, key):
+                kinds = "` or `".join(kind.name for kind in KINDS.values() if getattr(kind, key))
+                raise ValueError(f"{key}: goes with `kind: {kinds}` only, not with {self.kind!r}")
 
     def _layout_agrees(self) -> None:
         if not (layouts := self.declares.layouts):

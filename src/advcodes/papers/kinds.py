@@ -22,6 +22,8 @@ class Kind:
         options: keys of an item that this kind alone may have and its study depends on.
         page_options: such keys that its page alone depends on.
         required: those of them that it must have.
+        more: whether an item may show `more`: other images than figures do else.
+        held_out: whether its images may be those that training holds out.
         layouts: values that its `layout` may have; a kind without has none.
         metrics: that it may show; any if none are named.
         over_training: whether it shows a metric over training.
@@ -34,6 +36,8 @@ class Kind:
     options: tuple[str, ...] = ()
     page_options: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
+    more: bool = False
+    held_out: bool = False
     layouts: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     over_training: bool = False
@@ -41,7 +45,7 @@ class Kind:
 
     def study_options(self) -> tuple[str, ...]:
         """Keys of an item that its study depends on."""
-        return (*self.options, *(("layout",) if self.layouts else ()))
+        return (*self.options, *(("layout",) if self.layouts else ()), *(("more",) if self.more else ()))
 
 
 _DECLARED = (
@@ -53,9 +57,9 @@ _DECLARED = (
         prints=True,
     ),
     Kind("curves", "a metric over training", page_options=("panels",), over_training=True),
-    Kind("grids", "samples beside real images", needs=("samples", "data")),
+    Kind("grids", "samples beside real images", needs=("samples", "data"), more=True),
     Kind("codes", "codes as points in the plane", needs=("networks", "data", "classifier"), options=("sides",)),
-    Kind("interpolation", "images between two images", needs=("networks", "data")),
+    Kind("interpolation", "images between two images", needs=("networks", "data"), more=True, held_out=True),
     Kind("priors", "points from noise over codes to data", needs=("networks", "samples", "data")),
     Kind("conditional", "images asked for by class", needs=("networks", "samples", "data", "classifier")),
     Kind(
@@ -70,6 +74,7 @@ _DECLARED = (
         "images and their reconstructions",
         needs=("networks", "samples", "data"),
         options=("samples",),
+        more=True,
         layouts=("pairs", "blocks", "rows"),
     ),
     Kind(

@@ -20,12 +20,22 @@ if TYPE_CHECKING:
 SHOWN = 0  #: seed of the order in which images are shown
 
 
-def drawn(images: int, count: int) -> np.ndarray:
+def drawn(images: int, count: int, more: bool = False) -> np.ndarray:
     """Positions of the images that figures show: the first so many of a permutation, the same for every figure.
 
     Not of the split as it is: Oxford-102's test images begin with 88 of one species.
+
+    Args:
+        images: of the split.
+        count: wanted; there may be fewer.
+        more: those that come after, for a figure that shows more than another of its kind.
     """
-    return np.random.default_rng(SHOWN).permutation(images)[:count]
+    return shown(np.random.default_rng(SHOWN).permutation(images), count, more)
+
+
+def shown(found: np.ndarray, count: int, more: bool = False) -> np.ndarray:
+    """The first ``count`` of something, or those that come after; the last ones where there are not so many."""
+    return found[count : 2 * count] if more and len(found) >= 2 * count else found[-count:] if more else found[:count]
 
 
 class Place(NamedTuple):
@@ -130,10 +140,19 @@ class Request:
         """The place's dataset."""
         return load(self.inputs[f"data/{place.dataset}"].directory)
 
+    @property
+    def more(self) -> bool:
+        """Whether the item shows more: other images than figures do else."""
+        return self.options.get("more", False)
+
     def real(self, place: Place, count: int) -> np.ndarray:
         """So many real images (or points) of the place's split, fewer if there are fewer: see :func:`drawn`."""
         images = self.prepared(place).split(self.split(place)).images
-        return np.array(images[drawn(len(images), count)])
+        return np.array(images[drawn(len(images), count, self.more)])
+
+    def sampled(self, place: Place, count: int) -> np.ndarray:
+        """So many samples (or points) of the first seed: the first ones, or the next where the item shows more."""
+        return np.array(shown(self.samples(place.first), count, self.more))
 
     def pictured(self, place: Place) -> Prepared:
         """The place's dataset, of images.

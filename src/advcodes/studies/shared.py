@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 DRAWN = "drawn once for all figures"  #: how pages say which real images stand there, those of `drawn`
+DRAWN_MORE = "drawn once for all figures that show more, after the images of the others"  #: or those with `more`
 TABLE_SHOWN = 24  #: samples of a cell of a table, at most
 GRIDS_SHOWN = 64  #: images of a grid, at most
 CODES_NEIGHBOURS = 10  #: of a code, whose labels are compared with its own

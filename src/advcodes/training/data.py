@@ -13,12 +13,11 @@ from torch import Tensor
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.values import to_float
+from advcodes.data.expected import held_out_split
 from advcodes.data.prepared import load
 from advcodes.jobs.seed import epoch_order
 from advcodes.nets.spec import DatasetSpec
 from advcodes.text.embeddings import Embeddings
-
-VALIDATION = "validation"  #: split of held-out images, where a dataset has it
 
 
 @dataclass
@@ -45,7 +44,7 @@ class TrainingData:
         channels_last: memory layout of batches.
         text: directory of the embeddings of the dataset's captions; None where they are not used.
         held_out: share of the split that batches leave out, for :meth:`validation`: the same images whatever the seed.
-            None for all, and for none where the dataset has a split ``validation``.
+            None for all, and for none where the dataset has a split ``validation`` or ``val`` that is not trained on.
 
     Raises:
         AdvcodesError: the split has fewer images than a batch.
@@ -66,12 +65,13 @@ class TrainingData:
     ):
         whole = load(directory)
         data = whole.split(split)
-        set_aside = None if VALIDATION in whole.splits else held_out
+        validation = held_out_split(whole.splits, split)
+        set_aside = None if validation else held_out
         rows = np.arange(len(data)) if set_aside is None else np.random.default_rng(0).permutation(len(data))
         first = 0 if set_aside is None else max(1, round(set_aside * len(data)))
         self._held_out = data.images[np.sort(rows[:first])]
-        if held_out is not None and set_aside is None:
-            self._held_out = whole.split(VALIDATION).images
+        if held_out is not None and validation is not None:
+            self._held_out = whole.split(validation).images
         if len(data) - first < batch_size:
             raise AdvcodesError(
                 f"{directory}: split {split!r} has {len(data) - first} images, fewer than one batch; "

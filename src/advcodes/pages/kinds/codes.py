@@ -69,7 +69,7 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
     panels = drawing.subplots(max(1, len(shown)), 2, squeeze=False)
     for line, (row, column, codes) in zip(panels, shown, strict=False):
         square = scatter.limits([], [codes["real"], codes["generated"]])
-        titles = ("encoder's codes $E(x)$", "generated codes $G_z(z)$")
+        titles = _titles(codes)
         names = (codes["classes"], codes.get("choices", codes["classes"]))
         sides = (codes["real"], codes["generated"])
         for axes, title, cloud, named in zip(line, titles, sides, names, strict=True):
@@ -86,6 +86,13 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
             scatter.frameless(axes)
             axes.text(0.5, 0.5, "not run", ha="center", transform=axes.transAxes)
     save(drawing, path)
+
+
+def _titles(codes: Mapping[str, Any]) -> tuple[str, str]:
+    """Of both panels, with the symbols of the paper: LPAAE's codes are those with a condition, ACL's those without."""
+    if codes.get("conditioned_on") in ("labels", "clusters"):
+        return "encoder's codes enc(x)", "generated codes CG(z, s)"
+    return "encoder's codes $E(x)$", "generated codes $G_z(z)$"
 
 
 def _draw_generated(shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, Any]]], path: Path) -> None:
@@ -134,7 +141,11 @@ def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ())
     if shown:
         parts += _captions([codes for _, _, codes in shown])
         columns = [c for c in _COLUMNS if any(c.key in r for _, _, codes in shown for r in codes["runs"].values())]
-        header = ["Model", "Dataset", "d", *(c.head for c in columns), scatter.metric_head(figure)]
+        conditional = all("choices" in codes for _, _, codes in shown)
+        heads = [
+            c.head.replace("E(x)", "enc(x)").replace("G_z(z)", "CG(z, s)") if conditional else c.head for c in columns
+        ]
+        header = ["Model", "Dataset", "d", *heads, scatter.metric_head(figure)]
         parts.append(text.markdown_table(header, [_line(columns, *entry) for entry in shown], left=(0, 1)))
         for row, column, codes in shown:
             if "share_real" in next(iter(codes["runs"].values())):
@@ -157,6 +168,7 @@ _COLUMNS = (
     _Column("rank_real", "Effective rank of E(x)", 2),
     _Column("rank_generated", "Effective rank of G_z(z)", 2),
     _Column("knn_real", "Neighbours of the same class, E(x), in %", 1, 100),
+    _Column("knn_training", "Neighbours of the same class, E(x) of training images, in %", 1, 100),
     _Column("knn_generated", "Neighbours asked for the same, G_z(z), in %", 1, 100),
 )
 

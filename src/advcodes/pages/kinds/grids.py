@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advcodes.core.statistics import mean_sd
-from advcodes.pages import layout, text
+from advcodes.pages import given, layout, text
 from advcodes.pages.content import as_json, ended, label, ran, write_pages
 from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import images
 from advcodes.pages.pictures.blocks import panels
-from advcodes.studies.shared import DRAWN
 
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
@@ -80,7 +79,8 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
         seeds = sorted({s["shown"] for row in figure["rows"].values() for s in row["scores"].values()})
         split = text.listing(list(dict.fromkeys(c["protocol"]["split"] for c in columns.values())))
         parts.append(
-            f"Up to {side * side} of each: images of split {split}, {DRAWN}, and the first samples of seed "
+            f"Up to {side * side} of each: images of split {split}, {given.drawn(figure)}, and the "
+            f"{given.first(figure)} samples of seed "
             f"{text.listing([str(s) for s in seeds])} of each row, not selected; small images are enlarged without "
             "smoothing."
         )

@@ -17,7 +17,6 @@ from advcodes.pages import given, layout, text
 from advcodes.pages.content import label
 from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import images, scatter
-from advcodes.studies.shared import DRAWN
 from advcodes.studies.shared import INTERPOLATION_ROWS as ROWS
 from advcodes.studies.shared import INTERPOLATION_STEPS as STEPS
 
@@ -71,7 +70,7 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         sampled = [label(row) for row, _, found in shown if _sampled(found)]
         instead = f" {text.listing(sampled)} cannot encode: there the ends are two samples." if sampled else ""
         parts += [
-            f"Leftmost and rightmost: {drawn} pairs of images of split {splits}, {DRAWN}. Between them: "
+            f"Leftmost and rightmost: {drawn} pairs of images of split {splits}, {given.drawn(figure)}. Between them: "
             f"decoded codes, {STEPS} in equal steps from the left image's code to the right image's; the first and the "
             f"last of these are the two reconstructions.{instead} Small images are enlarged without smoothing.",
             text.markdown_table(

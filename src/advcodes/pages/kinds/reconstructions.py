@@ -13,7 +13,7 @@ from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures import images
 from advcodes.pages.pictures.blocks import Block, blocks
-from advcodes.studies.shared import DRAWN, RECONSTRUCTED_ACROSS
+from advcodes.studies.shared import RECONSTRUCTED_ACROSS
 from advcodes.studies.shared import RECONSTRUCTED_PAIRS as PAIRS
 
 if TYPE_CHECKING:
@@ -170,24 +170,25 @@ _BATCH_NORM = (
 def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
     seeds, splits = (text.listing(sorted({str(found[key]) for found in shown})) for key in ("seed", "split"))
     most = max(found["images"] for found in shown)
+    which, first = given.drawn(figure), given.first(figure)
     if figure["layout"] == "blocks":
         count = min(drawn, most)
         what = (
-            f"Left: {count} images of split {splits}, {DRAWN}. Middle: their reconstructions, each in the row of its "
-            f"image, with a column for each model. Right: the first samples of each model, which are not made from "
+            f"Left: {count} images of split {splits}, {which}. Middle: their reconstructions, each in the row of its "
+            f"image, with a column for each model. Right: the {first} samples of each model, which are not made from "
             "the images in their rows."
         )
     elif figure["layout"] == "rows":
         what = (
-            f"Uppermost: {min(drawn, most)} images of split {splits}, {DRAWN}. Below: their reconstructions, each "
+            f"Uppermost: {min(drawn, most)} images of split {splits}, {which}. Below: their reconstructions, each "
             "under its image, with a row for each model."
         )
     else:
         count = min(drawn * PAIRS, most)
         what = (
-            f"Odd columns: {count} images of split {splits}, {DRAWN}, row by row, the same for every model. Even "
+            f"Odd columns: {count} images of split {splits}, {which}, row by row, the same for every model. Even "
             "columns: the reconstruction of the image to the left."
         )
         if figure["samples"]:
-            what += " Beside them: the first samples."
+            what += f" Beside them: the {first} samples."
     return f"{what} Of seed {seeds}, not selected. Small images are enlarged without smoothing."

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advcodes.core.statistics import mean_sd
+from advcodes.metrics.conditional import IGNORED, NOISE_DIVERSITY
 from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures.blocks import Block, blocks
@@ -85,7 +86,7 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         return given.page(figure, "said", picture, [], [], files)
     parts = [_caption([found for *_, found in shown], drawn), given.table(figure, "said")]
     parts += [_by_statement(where, found["agreement"]) for where, _, found in shown if found["agreement"]]
-    return given.page(figure, "said", picture, parts, [given.NUMBERS, *_notes(shown)], files)
+    return given.page(figure, "said", picture, parts, [given.NUMBERS, *_of_noise(shown), *_notes(shown)], files)
 
 
 def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
@@ -99,6 +100,20 @@ def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
         what = f"{drawn * SIDE} images of each sentence, which stands above them; all of the same noise, seed {seeds}"
     asked = text.listing([f"\u201c{s}\u201d" for s in dict.fromkeys(s for found in shown for s in found["sentences"])])
     return f"{what}, not selected. Small images are enlarged without smoothing. Asked for: {asked}."
+
+
+def _of_noise(shown: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[str]:
+    """Whether models use their noise, as far as it was measured: a Markdown paragraph each."""
+    found = []
+    for where, _, said in shown:
+        if score := said["scores"].get(NOISE_DIVERSITY):
+            verdict = "hardly uses its noise" if score["mean"] < IGNORED else "uses its noise"
+            share, least = (f"{text.number(100 * value, 0)} %" for value in (score["mean"], IGNORED))
+            found.append(
+                f"**Noise**: {where}, samples of one sentence differ by {share} of what real images differ by: the "
+                f"model {verdict} (from {least} on it counts as used)."
+            )
+    return found
 
 
 _SOURCES = {

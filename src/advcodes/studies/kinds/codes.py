@@ -50,7 +50,8 @@ def study(request: Request) -> Study:
     """Of each row and column the ``split``, and what :func:`panel` gives.
 
     And what colours generated codes: their condition (``conditioned_on``), or a classifier, with its
-    ``classifier_accuracy``.
+    ``classifier_accuracy``. With a condition, runs whose encoder is shown have ``knn_training``, too: that of training
+    images.
 
     Raises:
         AdvcodesError: a run has no encoder, or its dataset no classes.
@@ -73,8 +74,19 @@ def study(request: Request) -> Study:
             if condition in EXACT
             else {"classifier_accuracy": extractor.about["accuracy"]}
         )
-        found[place.key] = Cell({"split": request.split(place), **coloured, **panel(runs, names)})
+        numbers = panel(runs, names)
+        if condition in EXACT and "encoded" in sides:
+            for seed, run in restored.items():
+                training = request.prepared(place).split(run.config["view"]["train_split"])
+                numbers["runs"][str(seed)]["knn_training"] = separated(run, training)
+        found[place.key] = Cell({"split": request.split(place), **coloured, **numbers})
     return found
+
+
+def separated(restored: Restored, data: Prepared) -> float:
+    """How well classes separate in codes of a split's first images, 2,000 at most: see :func:`neighbours`."""
+    codes = networks.encoded(restored, data.images[: networks.MEASURED])
+    return round(neighbours(codes.numpy(), data.labels[: len(codes)]), 4)
 
 
 def codes_of(

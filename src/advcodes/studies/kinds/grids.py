@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from advcodes.studies.base import Cell, Study
 from advcodes.studies.request import Request
 from advcodes.studies.shared import GRIDS_SHOWN
@@ -13,6 +11,6 @@ def study(request: Request) -> Study:
     """``real`` images of every column, and ``samples`` of the first seed: uint8 [N, C, H, W], or points."""
     found = {}
     for place in request.places():
-        samples = request.samples(place.first)[:GRIDS_SHOWN]
-        found[place.key] = Cell(arrays={"real": request.real(place, GRIDS_SHOWN), "samples": np.array(samples)})
+        arrays = {"real": request.real(place, GRIDS_SHOWN), "samples": request.sampled(place, GRIDS_SHOWN)}
+        found[place.key] = Cell(arrays=arrays)
     return found

@@ -52,7 +52,9 @@ def study(request: Request) -> Study:
     for place in request.places():
         data, runs, arrays = request.pictured(place), {}, {}
         for seed, run in place.runs.items():
-            made = interpolate(networks.restored(request, run), data, request.split(place), request.sampling)
+            made = interpolate(
+                networks.restored(request, run), data, request.split(place), request.sampling, request.more
+            )
             runs[str(seed)] = measure(made)
             if seed == place.seed:
                 arrays = {"generated": made.generated} | ({} if made.real is None else {"real": made.real})
@@ -61,7 +63,9 @@ def study(request: Request) -> Study:
     return found
 
 
-def interpolate(restored: Restored, data: Prepared, split: str, sampling: Mapping[str, Any]) -> Transitions:
+def interpolate(
+    restored: Restored, data: Prepared, split: str, sampling: Mapping[str, Any], more: bool = False
+) -> Transitions:
     """Linear interpolation between codes of pairs of the split's images, see :func:`advcodes.studies.request.drawn`.
 
     Batch norm is treated as for samples, but re-estimated on reconstructions of training images: interpolated codes
@@ -73,15 +77,16 @@ def interpolate(restored: Restored, data: Prepared, split: str, sampling: Mappin
         data: all of its dataset.
         split: whose images are the ends.
         sampling: ``batch_norm``, ``batch_size``, ``reestimate_batches``.
+        more: other pairs than figures show else.
 
     Raises:
         AdvcodesError: the method cannot decode.
     """
     method, size = restored.method, sampling["batch_size"]
     if not method.can("encode", method.config):
-        return Transitions(None, _between_samples(restored, sampling))
+        return Transitions(None, _between_samples(restored, sampling, more))
     images = data.split(split).images
-    rows = drawn(len(images), 2 * ROWS)
+    rows = drawn(len(images), 2 * ROWS, more)
     rows = rows[: len(rows) // 2 * 2]
     ends = np.array(images[rows])
     training = data.split(restored.config["view"]["train_split"]).images
@@ -96,11 +101,11 @@ def interpolate(restored: Restored, data: Prepared, split: str, sampling: Mappin
     return Transitions(ends.reshape(-1, 2, *ends.shape[1:]), generated, rows.reshape(-1, 2))
 
 
-def _between_samples(restored: Restored, sampling: Mapping[str, Any]) -> np.ndarray:
+def _between_samples(restored: Restored, sampling: Mapping[str, Any], more: bool) -> np.ndarray:
     """Images uint8 [R, S, C, H, W] between pairs of samples, of noise that is the same for every run."""
     generator = torch.Generator().manual_seed(0)
     with torch.inference_mode(), normalised_for_samples(restored.method, sampling, generator):
-        return _between(restored, restored.method.codes(2 * ROWS, torch.Generator().manual_seed(0)))
+        return _between(restored, restored.method.codes(2 * ROWS, torch.Generator().manual_seed(int(more))))
 
 
 def _between(restored: Restored, codes: torch.Tensor) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from advcodes.core.errors import AdvcodesError
 from advcodes.metrics.reconstruction import reconstructions
 from advcodes.studies import networks
@@ -41,6 +39,6 @@ def study(request: Request) -> Study:
         arrays = {"real": real, "made": reconstructions(restored, real, request.sampling, training, place.seed)}
         if layout == "blocks" or request.options["samples"]:
             shown = count if layout == "blocks" else 2 * count
-            arrays["samples"] = np.array(request.samples(place.first)[:shown])
+            arrays["samples"] = request.sampled(place, shown)
         found[place.key] = Cell({"split": split, "seed": place.seed, "images": len(real)}, arrays)
     return found
