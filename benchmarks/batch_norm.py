@@ -29,7 +29,7 @@ from advcodes.extractors.features import load_extractor
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.jobs import device
-from advcodes.metrics.frechet import frechet_distance, statistics
+from advcodes.metrics.samples.frechet import frechet_distance, statistics
 from advcodes.nets.batch_norm import normalised
 from advcodes.pages import text
 from advcodes.training.restore import Restored, restore

@@ -24,8 +24,8 @@ from advcodes.core.statistics import mean_sd
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.methods import registry
-from advcodes.metrics.conditional import CONDITIONAL
 from advcodes.metrics.registry import parse
+from advcodes.metrics.samples.conditional import CONDITIONAL
 from advcodes.pages import text
 
 AS_IS = "as params.yaml"

@@ -30,7 +30,7 @@ from advcodes.data.prepared import Prepared
 from advcodes.data.prepared import load as load_prepared
 from advcodes.extractors import efficientnet_lite0
 from advcodes.graph.graph import Graph
-from advcodes.metrics.frechet import frechet_distance, statistics
+from advcodes.metrics.samples.frechet import frechet_distance, statistics
 from advcodes.pages import text
 
 NOISE, BLUR, DISTINCT, CLASSES = (5, 20, 40), (0.5, 1.0, 2.0), (2, 10, 50), (1 / 2, 1 / 5, 1 / 10)

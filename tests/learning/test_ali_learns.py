@@ -16,7 +16,7 @@ from scipy.spatial.distance import cdist
 from advcodes.config.sections import Sampling
 from advcodes.data.prepared import load
 from advcodes.evaluation.sample import generate
-from advcodes.metrics.reconstruction import error_of_mean, squared_error
+from advcodes.metrics.images.reconstruction import error_of_mean, squared_error
 from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored, build_method, restore
 from advcodes.training.train import train

@@ -13,8 +13,8 @@ from advcodes.data import generated
 from advcodes.data.prepared import Prepared, load
 from advcodes.extractors.classifier import BATCH, accuracy_of, train
 from advcodes.extractors.features import Extractor
-from advcodes.metrics.conditional import statements
-from advcodes.metrics.frechet import frechet_distance, statistics
+from advcodes.metrics.samples.conditional import statements
+from advcodes.metrics.samples.frechet import frechet_distance, statistics
 from evaluation_fakes import digit_labels, digits
 
 CONFIG = {"width": 16, "epochs": 8, "batch_size": 128, "lr": 2e-3, "precision": "float32"}

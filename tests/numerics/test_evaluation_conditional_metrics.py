@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import f_oneway
 from sklearn.metrics import accuracy_score, confusion_matrix, mutual_info_score
 
-from advcodes.metrics.conditional import (
+from advcodes.metrics.samples.conditional import (
     by_chance,
     cluster_accuracy,
     cluster_nmi,
@@ -19,7 +19,7 @@ from advcodes.metrics.conditional import (
     of_labels,
     statements,
 )
-from advcodes.metrics.noise_diversity import spread_within
+from advcodes.metrics.samples.noise_diversity import spread_within
 
 RANDOM = np.random.default_rng(0)
 N, K = 6000, 10

@@ -22,8 +22,8 @@ from advcodes.evaluation.compared import measure
 from advcodes.extractors import fidelity, inception
 from advcodes.extractors.features import load_extractor
 from advcodes.metrics.extracted import Reference
-from advcodes.metrics.frechet import statistics
-from advcodes.metrics.inception_score import inception_score
+from advcodes.metrics.samples.frechet import statistics
+from advcodes.metrics.samples.inception_score import inception_score
 from evaluation_fakes import MEASURED, artifact, write_prepared
 
 

@@ -13,13 +13,13 @@ from sklearn.neighbors import NearestNeighbors
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation.compared import measure
-from advcodes.metrics import energy_distance as energy
-from advcodes.metrics.energy_distance import energy_distance
 from advcodes.metrics.extracted import Reference, Statistics
-from advcodes.metrics.frechet import frechet_distance, statistics
-from advcodes.metrics.inception_score import inception_score
-from advcodes.metrics.kernel import kernel_distance
-from advcodes.metrics.precision_recall import precision_recall
+from advcodes.metrics.samples import energy_distance as energy
+from advcodes.metrics.samples.energy_distance import energy_distance
+from advcodes.metrics.samples.frechet import frechet_distance, statistics
+from advcodes.metrics.samples.inception_score import inception_score
+from advcodes.metrics.samples.kernel import kernel_distance
+from advcodes.metrics.samples.precision_recall import precision_recall
 from evaluation_fakes import MEASURED
 
 

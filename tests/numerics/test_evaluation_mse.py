@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from advcodes.methods.base import Method, MethodConfig
-from advcodes.metrics.reconstruction import error_of_mean, squared_error
+from advcodes.metrics.images.reconstruction import error_of_mean, squared_error
 from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored
 

@@ -16,10 +16,10 @@ from torch import nn
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.methods.base import Method, MethodConfig
-from advcodes.metrics import svm
-from advcodes.metrics.reconstruction import represent
+from advcodes.metrics.codes import svm
+from advcodes.metrics.codes.svm import LabelledFeatures, errors, errors_of, labelled_sets
+from advcodes.metrics.images.reconstruction import represent
 from advcodes.metrics.registry import describe
-from advcodes.metrics.svm import LabelledFeatures, errors, errors_of, labelled_sets
 from advcodes.nets.spec import DatasetSpec as Seen
 from advcodes.training.restore import Restored
 from evaluation_fakes import SAMPLING, artifact, digits, measured_by, write_prepared

@@ -12,7 +12,7 @@ import torch
 from advcodes.config.params import resolve
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
-from advcodes.metrics.code_distance import CodeDistance, apart
+from advcodes.metrics.codes.code_distance import CodeDistance, apart
 from advcodes.metrics.registry import describe
 from advcodes.training.restore import restore, snapshots
 from advcodes.training.train import train

@@ -26,10 +26,10 @@ from advcodes.extractors.features import Extractor, load_extractor
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.methods import registry
-from advcodes.metrics import conditional, noise_diversity
-from advcodes.metrics.conditional import CONDITIONAL
 from advcodes.metrics.extracted import metric_name
 from advcodes.metrics.registry import describe, parse
+from advcodes.metrics.samples import conditional, noise_diversity
+from advcodes.metrics.samples.conditional import CONDITIONAL
 from advcodes.pages import text
 from evaluation_fakes import MEASURED, SAMPLING, artifact, write_prepared
 
@@ -147,7 +147,9 @@ def test_runs_that_are_asked_something_are_read_by_classifiers(
     assert set(made.inputs) == {"samples", "run", "extractor", "reference"} | roles
     read = bool({"classifier", "statements"} & roles)
     assert made.config.get("conditioned_on") == (registry.method(method).conditioned_on if read else None)
-    assert ("advcodes.metrics.noise_diversity" in made.spec["code"]) == bool(roles), "of all that are asked something"
+    assert ("advcodes.metrics.samples.noise_diversity" in made.spec["code"]) == bool(roles), (
+        "of all that are asked something"
+    )
     assert made.modules[0] == "advcodes.evaluation.evaluate", "the module that makes it"
     if "classifier" in roles:
         assert made.inputs["classifier"].key == graph.classifier(dataset).key

@@ -16,8 +16,8 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.extractors import efficientnet_lite0
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
-from advcodes.metrics.fd_efficientnet_lite0 import NAME, EfficientNetDistance
 from advcodes.metrics.registry import describe
+from advcodes.metrics.samples.fd_efficientnet_lite0 import NAME, EfficientNetDistance
 from evaluation_fakes import artifact, digits, measured_by, run, write_prepared
 
 #: As small as it may be.

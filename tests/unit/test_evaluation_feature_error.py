@@ -17,8 +17,8 @@ from advcodes.data.prepared import load as load_prepared
 from advcodes.evaluation import reference
 from advcodes.extractors import feature_network
 from advcodes.methods.base import Method, MethodConfig
-from advcodes.metrics.feature_error import FeatureError, errors
-from advcodes.metrics.reconstruction import over_minibatches, pairs, squared_error
+from advcodes.metrics.images.feature_error import FeatureError, errors
+from advcodes.metrics.images.reconstruction import over_minibatches, pairs, squared_error
 from advcodes.metrics.registry import describe
 from advcodes.nets.features import FeatureNetwork, build
 from advcodes.nets.spec import DatasetSpec

@@ -17,8 +17,8 @@ from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.methods import masks as rectangles
 from advcodes.methods.base import Method, MethodConfig
-from advcodes.metrics import inpainting
-from advcodes.metrics.inpainting import completed, drawn_masks, extent, jumps
+from advcodes.metrics.images import inpainting
+from advcodes.metrics.images.inpainting import completed, drawn_masks, extent, jumps
 from advcodes.metrics.registry import describe
 from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored
@@ -294,7 +294,7 @@ def test_jumps_are_those_across_the_border():
 
 def test_runs_that_items_show_inpainting_of_are_measured_by_it(tree: dict[str, Any]):
     graph = Graph(resolve(tree, scale="demo"))
-    module = "advcodes.metrics.inpainting"
+    module = "advcodes.metrics.images.inpainting"
     made = graph.metrics(Run("demo", "digits", "gali_mix", 0))
     assert made.config["inpainting"].keys() == CONFIG.keys()
     assert {made.inputs["data"].id, made.inputs["features"].id.rpartition("/")[0]} == {

@@ -25,13 +25,13 @@ from advcodes.extractors.mnist_classifier import SHIFT, Network, centre, divided
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.metrics.extracted import fidelity
-from advcodes.metrics.mnist_score import MnistScore
 from advcodes.metrics.registry import describe
+from advcodes.metrics.samples.mnist_score import MnistScore
 from evaluation_fakes import DAMAGES, artifact, damaged, measured_by, write_prepared
 
 CPU = torch.device("cpu")
 BRIEF = {"epochs": 1, "batch_size": 10, "copies": 1, "precision": "float32"}
-MODULE = "advcodes.metrics.mnist_score"
+MODULE = "advcodes.metrics.samples.mnist_score"
 
 
 def digits(n: int, side: int = 28) -> tuple[np.ndarray, np.ndarray]:

@@ -21,8 +21,8 @@ from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.methods import registry
 from advcodes.methods.base import Method, MethodConfig
-from advcodes.metrics import reconstruction
-from advcodes.metrics.reconstruction import reconstructions, squared_error
+from advcodes.metrics.images import reconstruction
+from advcodes.metrics.images.reconstruction import reconstructions, squared_error
 from advcodes.metrics.registry import describe
 from advcodes.nets.spec import DatasetSpec
 from advcodes.training.restore import Restored, restore
@@ -251,7 +251,7 @@ def test_images_are_chosen_from_joined_splits(tmp_path: Path):
 
 def test_runs_that_reconstruct_images_are_measured_by_it(tree: dict[str, Any]):
     graph = Graph(resolve(tree, scale="demo"))
-    module = "advcodes.metrics.reconstruction"
+    module = "advcodes.metrics.images.reconstruction"
 
     def of(dataset: str, variant: str) -> Any:
         return graph.metrics(Run("demo", dataset, variant, 0))

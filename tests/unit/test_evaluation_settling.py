@@ -16,9 +16,9 @@ from advcodes.config.params import resolve
 from advcodes.core.errors import AdvcodesError
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
-from advcodes.metrics import settling
+from advcodes.metrics.course import settling
+from advcodes.metrics.course.settling import SettlingTime
 from advcodes.metrics.registry import describe
-from advcodes.metrics.settling import SettlingTime
 from advcodes.pages import text
 from advcodes.pages.results import only
 from advcodes.training.restore import restore
@@ -262,7 +262,7 @@ def test_only_runs_are_measured_of_which_an_item_shows_it(tree: dict[str, Any], 
     before, after, other = graph({}), graph({"khan/x": declared}), graph({"khan/x": declared}, window=20_000)
     shown, hidden, gan = (Run("demo", "digits", variant, 0) for variant in ("shown", "hidden", "gan"))
     assert after.metrics(shown).config["settling"] == {"band": 0.1, "window": 32_000}
-    assert "advcodes.metrics.settling" in after.metrics(shown).modules
+    assert "advcodes.metrics.course.settling" in after.metrics(shown).modules
     assert after.metrics(shown).inputs.keys() == before.metrics(shown).inputs.keys()
     assert after.metrics(shown).key != before.metrics(shown).key
     for run in (hidden, gan):

@@ -21,9 +21,9 @@ from advcodes.data.prepared import load as load_prepared
 from advcodes.evaluation import evaluate, reference, sample
 from advcodes.extractors import classifier
 from advcodes.extractors.features import load_extractor
-from advcodes.metrics.energy_distance import energy_distance
-from advcodes.metrics.frechet import frechet_distance, statistics
 from advcodes.metrics.registry import describe
+from advcodes.metrics.samples.energy_distance import energy_distance
+from advcodes.metrics.samples.frechet import frechet_distance, statistics
 from evaluation_fakes import DAMAGES, MEASURED, SAMPLING, Fake, artifact, damaged, run, write_prepared
 
 CPU = Machine(device="cpu")

@@ -14,7 +14,7 @@ from torch import nn
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
 from advcodes.evaluation.sample import generate
-from advcodes.metrics.reconstruction import reconstructions
+from advcodes.metrics.images.reconstruction import reconstructions
 from advcodes.pages.kinds import chains as page_of
 from advcodes.pages.pictures import images
 from advcodes.studies import networks

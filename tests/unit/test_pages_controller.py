@@ -20,7 +20,7 @@ from advcodes.config.params import resolve
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.graph.graph import Graph
-from advcodes.metrics.settling import SettlingTime
+from advcodes.metrics.course.settling import SettlingTime
 from advcodes.pages import render
 from advcodes.pages.kinds import controller
 from advcodes.pages.pictures.drawing import PALETTE

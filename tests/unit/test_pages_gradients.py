@@ -11,7 +11,7 @@ from pages_fakes import item, render_artifact, run
 
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
-from advcodes.metrics.gradient import ObjectiveGradient, read
+from advcodes.metrics.course.gradient import ObjectiveGradient, read
 from advcodes.metrics.registry import describe
 from advcodes.pages import render
 from advcodes.pages.kinds import gradients

@@ -15,7 +15,7 @@ from torch import nn
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
 from advcodes.methods.masks import mixed, occlude
-from advcodes.metrics.inpainting import completed, drawn_masks
+from advcodes.metrics.images.inpainting import completed, drawn_masks
 from advcodes.pages.kinds import inpainting
 from advcodes.pages.kinds.inpainting import InpaintedRun
 from advcodes.pages.pictures import images

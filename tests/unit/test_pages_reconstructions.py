@@ -13,7 +13,7 @@ from torch import nn
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
-from advcodes.metrics.reconstruction import reconstructions as reconstructed
+from advcodes.metrics.images.reconstruction import reconstructions as reconstructed
 from advcodes.pages.kinds import reconstructions
 from advcodes.pages.kinds.reconstructions import PAIRS, ReconstructedRun
 from advcodes.pages.pictures import images

@@ -11,7 +11,7 @@ RECONSTRUCTION = "src/advcodes/losses/reconstruction.py"
 
 
 def test_comments_and_formatting_retrain_nothing(built: Project):
-    for path in (LOSS, "src/advcodes/training/train.py", "src/advcodes/metrics/frechet.py"):
+    for path in (LOSS, "src/advcodes/training/train.py", "src/advcodes/metrics/samples/frechet.py"):
         text = (built.root / path).read_text()
         text = text.replace("\n\n\ndef ", "\n\n\n# A remark.\n\n\ndef ", 1).replace('"""', '"""Said otherwise: ', 1)
         (built.root / path).write_text(text)

@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from advcodes.metrics.extracted import Comparison, OnFeatures, Reference, compared_metrics
-from advcodes.metrics.frechet import statistics
+from advcodes.metrics.samples.frechet import statistics
 
 
 def measure(

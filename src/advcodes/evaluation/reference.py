@@ -23,7 +23,7 @@ from advcodes.evaluation.compared import measure
 from advcodes.extractors.features import Extractor, load_extractor
 from advcodes.jobs import device
 from advcodes.metrics.extracted import Reference, Statistics
-from advcodes.metrics.frechet import statistics
+from advcodes.metrics.samples.frechet import statistics
 
 
 def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:

@@ -32,7 +32,7 @@ from advcodes.extractors.features import Extractor, check_images, sha256
 from advcodes.extractors.registry import EXTRACTORS
 from advcodes.jobs import device
 from advcodes.metrics.extracted import Statistics
-from advcodes.metrics.frechet import frechet_distance, statistics
+from advcodes.metrics.samples.frechet import frechet_distance, statistics
 
 NAME = "efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

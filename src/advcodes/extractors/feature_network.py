@@ -1,6 +1,6 @@
 """The stage that trains GALI's auxiliary classifiers: of attributes where a dataset has them, else of classes.
 
-Feature-MSE compares images by them (:mod:`advcodes.metrics.feature_error`), and GALI-PT learns from the digits'
+Feature-MSE compares images by them (:mod:`advcodes.metrics.images.feature_error`), and GALI-PT learns from the digits'
 one. The networks are those of :mod:`advcodes.nets.features`, and the recipes those of facts 5.17.
 """
 

@@ -18,7 +18,7 @@ from advcodes.data.prepared import load as load_prepared
 from advcodes.extractors.features import Extractor, check_images, sha256
 from advcodes.extractors.fidelity import WITHOUT, Weights
 from advcodes.metrics.extracted import IS_SPLITS, fidelity
-from advcodes.metrics.inception_score import inception_score
+from advcodes.metrics.samples.inception_score import inception_score
 
 NAME = "weights-inception-2015-12-05-6726825d.pth"
 #: Those that torch-fidelity publishes, converted from the 2015 graph.

@@ -2,7 +2,7 @@
 
 The score is the Inception Score's formula on another network's predictions: a small convolutional one, trained on
 MNIST by its authors' recipe (github.com/ChunyuanLI/MNIST_Inception_Score). Real test images check it: theirs score
-9.8793, with an sd of 0.0614 over ten splits. :mod:`advcodes.metrics.mnist_score` measures samples with it.
+9.8793, with an sd of 0.0614 over ten splits. :mod:`advcodes.metrics.samples.mnist_score` measures samples with it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         logits = logits_of(network, centre(test.images, what))
         accuracy = {"validation": facts.pop("accuracy"), "test": _right(logits, test.labels)}
         # By name: how numbers are computed and called is no part of what the network has learnt.
-        score = importlib.import_module("advcodes.metrics.inception_score").inception_score
+        score = importlib.import_module("advcodes.metrics.samples.inception_score").inception_score
         mean, sd = score(logits, min(SPLITS, len(logits)))
     about = {
         **{k: config[k] for k in ("epochs", "batch_size", "copies", "precision")},

@@ -47,12 +47,12 @@ def register(key: str) -> Callable[[type[Metric]], type[Metric]]:
 @functools.cache
 def _import_all() -> None:
     package = importlib.import_module("advcodes.metrics")
-    for module in pkgutil.iter_modules(package.__path__, "advcodes.metrics."):
+    for module in pkgutil.walk_packages(package.__path__, "advcodes.metrics."):
         importlib.import_module(module.name)
 
 
 def metrics() -> dict[str, type[Metric]]:
-    """All registered metrics by key, in their order: every module of ``advcodes/metrics`` is imported."""
+    """All registered metrics by key, in their order: every module below ``advcodes/metrics`` is imported."""
     _import_all()
     return dict(sorted(_METRICS.items(), key=lambda known: (known[1].order, known[0])))
 

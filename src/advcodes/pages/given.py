@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advcodes.core.statistics import mean_sd
-from advcodes.metrics.conditional import CONDITIONAL, NOISE_DIVERSITY
 from advcodes.metrics.registry import parse
+from advcodes.metrics.samples.conditional import CONDITIONAL, NOISE_DIVERSITY
 from advcodes.pages import layout, text
 from advcodes.pages.content import label, once, ran, write_pages
 from advcodes.pages.footnotes import descriptions, footnotes, origin

@@ -15,7 +15,7 @@ from advcodes.build.produce import produce
 from advcodes.build.provenance import Artifact, write_atomically
 from advcodes.core.errors import AdvcodesError
 from advcodes.methods import registry
-from advcodes.metrics.reconstruction import SquaredError
+from advcodes.metrics.images.reconstruction import SquaredError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -153,7 +153,7 @@ def _pictures(measured: Measured) -> dict[str, tuple[np.ndarray, int]]:
 
     from advcodes.data.prepared import load
     from advcodes.jobs.device import pick
-    from advcodes.metrics.reconstruction import reconstructions
+    from advcodes.metrics.images.reconstruction import reconstructions
     from advcodes.training.restore import restore
 
     graph, run = measured.graph, measured.own.run

@@ -17,7 +17,7 @@ from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.metrics.base import Metric
 from advcodes.metrics.extracted import Compared
-from advcodes.metrics.reconstruction import SquaredError
+from advcodes.metrics.images.reconstruction import SquaredError
 
 AFFECTS_RESULTS = False
 ABOUT = "own.json"  #: in a run's directory: what it is trained with, for the next call

@@ -132,7 +132,7 @@ def _few_samples() -> Iterator[None]:
     """
     import numpy as np
 
-    from advcodes.metrics import frechet
+    from advcodes.metrics.samples import frechet
 
     whole, calls = frechet.frechet_distance, 0
 

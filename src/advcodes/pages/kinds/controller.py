@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from advcodes.core.statistics import mean_sd
-from advcodes.metrics.settling import moving_mean, read
+from advcodes.metrics.course.settling import moving_mean, read
 from advcodes.pages import given, text
 from advcodes.pages.content import label, ran, write_pages
 from advcodes.pages.pictures import lines, scatter

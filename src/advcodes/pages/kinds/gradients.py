@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from advcodes.metrics.gradient import read
+from advcodes.metrics.course.gradient import read
 from advcodes.pages import given, text
 from advcodes.pages.content import ended, label, ran, write_pages
 from advcodes.pages.pictures import lines, scatter

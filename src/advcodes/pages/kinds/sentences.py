@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advcodes.core.statistics import mean_sd
-from advcodes.metrics.conditional import IGNORED, NOISE_DIVERSITY
+from advcodes.metrics.samples.conditional import IGNORED, NOISE_DIVERSITY
 from advcodes.pages import given, text
 from advcodes.pages.content import label
 from advcodes.pages.pictures.blocks import Block, blocks

@@ -12,7 +12,7 @@ from torch import Tensor
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.values import to_stored
 from advcodes.evaluation.sample import normalised_for_samples
-from advcodes.metrics.reconstruction import pairs
+from advcodes.metrics.images.reconstruction import pairs
 from advcodes.studies import networks
 from advcodes.studies.base import Cell, Study
 from advcodes.studies.request import Request

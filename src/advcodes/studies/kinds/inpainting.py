@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.metrics.inpainting import completed, drawn_masks
+from advcodes.metrics.images.inpainting import completed, drawn_masks
 from advcodes.studies import networks
 from advcodes.studies.base import Cell, Study
 from advcodes.studies.request import Request, drawn

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from advcodes.core.errors import AdvcodesError
-from advcodes.metrics.reconstruction import reconstructions
+from advcodes.metrics.images.reconstruction import reconstructions
 from advcodes.studies import networks
 from advcodes.studies.base import Cell, Study
 from advcodes.studies.request import Request

@@ -11,8 +11,8 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.core.schema import Fraction, Model, Natural
 from advcodes.methods import masks as rectangles
 from advcodes.metrics.base import Candidate, Metric, Quantity, Subject, Trained
-from advcodes.metrics.feature_error import CAPABLE, compared, network_sentence
-from advcodes.metrics.reconstruction import over_minibatches, pairs
+from advcodes.metrics.images.feature_error import CAPABLE, compared, network_sentence
+from advcodes.metrics.images.reconstruction import over_minibatches, pairs
 from advcodes.metrics.registry import register
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pydantic import Field
 from advcodes.core.schema import Count, Model
 from advcodes.methods.base import Conditional
 from advcodes.metrics.base import Candidate, Metric, Quantity, Subject, Trained
-from advcodes.metrics.conditional import NOISE_DIVERSITY
 from advcodes.metrics.registry import register
+from advcodes.metrics.samples.conditional import NOISE_DIVERSITY
 
 if TYPE_CHECKING:
     import numpy as np

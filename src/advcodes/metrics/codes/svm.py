@@ -17,8 +17,8 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.core.progress import Progress
 from advcodes.core.schema import Count, Model, Natural
 from advcodes.metrics.base import Candidate, Metric, Quantity, Subject
-from advcodes.metrics.feature_error import CAPABLE
-from advcodes.metrics.reconstruction import represent
+from advcodes.metrics.images.feature_error import CAPABLE
+from advcodes.metrics.images.reconstruction import represent
 from advcodes.metrics.registry import register
 
 if TYPE_CHECKING:

@@ -39,7 +39,7 @@ class EfficientNetDistance(Metric):
     @classmethod
     def measure(cls, subject: Subject) -> dict[str, Any]:
         """Its reference and floor are measured once for all runs, with the network: ``about`` of it."""
-        from advcodes.metrics.frechet import frechet_distance, statistics
+        from advcodes.metrics.samples.frechet import frechet_distance, statistics
 
         yardstick, samples = (
             subject.network("efficientnet_lite0"),

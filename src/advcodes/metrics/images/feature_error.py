@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.metrics.base import Candidate, Metric, Quantity, Subject, Trained
-from advcodes.metrics.reconstruction import over_minibatches, pairs
+from advcodes.metrics.images.reconstruction import over_minibatches, pairs
 from advcodes.metrics.registry import quantity, register
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
 
     Returns:
         ``metrics`` and ``spread``: mean and standard deviation over minibatches in the dataset's order, of which the
-        last may be smaller (:func:`advcodes.metrics.reconstruction.over_minibatches`). ``protocol``: counts, and
+        last may be smaller (:func:`advcodes.metrics.images.reconstruction.over_minibatches`). ``protocol``: counts, and
         what the feature network is.
 
     Raises:

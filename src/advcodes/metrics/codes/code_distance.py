@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from advcodes.metrics.base import Candidate, Metric, Quantity, Subject, Trained
-from advcodes.metrics.energy_distance import energy_distance
 from advcodes.metrics.registry import register
+from advcodes.metrics.samples.energy_distance import energy_distance
 
 if TYPE_CHECKING:
     import numpy as np

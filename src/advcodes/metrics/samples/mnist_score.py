@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from advcodes.metrics.base import COMPUTE, Candidate, Instead, Metric, Quantity, Subject
 from advcodes.metrics.extracted import IS_SPLITS
-from advcodes.metrics.inception_score import FORMULA, inception_score
 from advcodes.metrics.registry import register
+from advcodes.metrics.samples.inception_score import FORMULA, inception_score
 
 if TYPE_CHECKING:
     import numpy as np

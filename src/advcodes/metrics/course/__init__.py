@@ -1,0 +1,1 @@
+"""Metrics of how a training went."""

@@ -1,0 +1,1 @@
+"""Metrics of images that were reconstructed or filled in."""
