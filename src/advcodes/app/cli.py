@@ -126,31 +126,33 @@ def _rehearse(args: argparse.Namespace) -> None:
     from advcodes.app.rehearse.page import page
     from advcodes.app.rehearse.rehearse import rehearse
 
-    found = rehearse(args.what, args.scale, args.work, args.threads, args.limit)
-    text = page(found, args.what)
+    rehearsal = rehearse(args.what, args.scale, args.work, args.threads, args.limit)
+    text = page(rehearsal, args.what)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(text)
     print(args.out or text)
-    if found.failures:
-        stages = {id_ for id_, _ in found.failures}
-        raise AdvcodesError(f"rehearse: {len(stages)} of {len(found.stages)} stages failed, the first {min(stages)}")
+    if rehearsal.failures:
+        stages = {id_ for id_, _ in rehearsal.failures}
+        raise AdvcodesError(
+            f"rehearse: {len(stages)} of {len(rehearsal.stages)} stages failed, the first {min(stages)}"
+        )
 
 
 def _prune(args: argparse.Namespace) -> None:
     """Delete run directories that no item, chosen or not, has any more; every other scale's are left alone."""
     graph = _graph()
     wanted = {r.id for r in graph.every_run()}
-    found: set[Path] = set()
+    directories: set[Path] = set()
     for root in ("runs", "evaluation/samples", "evaluation/metrics"):
         for directory in (DATA / root / graph.params.scale).glob("*/*/seed*"):
             if Run.parse(str(directory)).id not in wanted:
-                found.add(directory)
-    for directory in sorted(found):
+                directories.add(directory)
+    for directory in sorted(directories):
         print(("deleted " if args.yes else "would delete ") + str(directory))
         if args.yes:
             shutil.rmtree(directory)
-    if not found:
+    if not directories:
         print("nothing to prune")
     elif args.yes:
         _record(graph)

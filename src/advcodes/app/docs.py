@@ -135,16 +135,16 @@ def _phase(cls: type[Method], phase: Phase) -> str:
 
 def _settings(config: Model, prefix: str = "", about_all: str = "") -> dict[str, tuple[str, str]]:
     """Default and description of every key, nested ones by dotted name."""
-    found: dict[str, tuple[str, str]] = {}
+    settings: dict[str, tuple[str, str]] = {}
     for name, field in type(config).model_fields.items():
         value = getattr(config, name)
         if isinstance(value, Model):
-            found |= _settings(value, f"{prefix}{name}.", field.description or "")
+            settings |= _settings(value, f"{prefix}{name}.", field.description or "")
             continue
         choices = ", ".join(f"`{_value(v)}`" for v in _choices(field.annotation))
         about = [field.description or about_all, choices and f"({choices})"]
-        found[prefix + name] = _value(value), " ".join(filter(None, about))
-    return found
+        settings[prefix + name] = _value(value), " ".join(filter(None, about))
+    return settings
 
 
 def _choices(annotation: Any) -> list[Any]:

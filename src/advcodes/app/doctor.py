@@ -71,8 +71,8 @@ def examine(machine: Machine, data: Path = Path("data")) -> Iterator[Finding]:
         try:
             yield check()
         except AdvcodesError as error:  # a sentence that ends with what to do
-            found, _, remedy = str(error).rpartition("; ")
-            yield Finding(what, "fault", found or remedy, remedy if found else "")
+            fault, _, remedy = str(error).rpartition("; ")
+            yield Finding(what, "fault", fault or remedy, remedy if fault else "")
 
 
 def versions() -> Finding:
@@ -132,10 +132,10 @@ def bfloat16(machine: Machine) -> Finding:
 
 def threads(machine: Machine, cores: int) -> Finding:
     """CPU threads of a job against the cores that this process may use."""
-    found = f"{machine.threads} a job, {cores} cores: {max(1, cores // machine.threads)} jobs at once"
+    reading = f"{machine.threads} a job, {cores} cores: {max(1, cores // machine.threads)} jobs at once"
     if machine.threads > cores:
-        return Finding("threads", "note", found, f"set machine.threads to {cores} or fewer")
-    return Finding("threads", "ok", found)
+        return Finding("threads", "note", reading, f"set machine.threads to {cores} or fewer")
+    return Finding("threads", "ok", reading)
 
 
 def available() -> int:
@@ -153,13 +153,13 @@ def available() -> int:
 def memory(free: int, machine: Machine, cores: int) -> Finding:
     """Memory for as many jobs as there are cores for."""
     jobs = max(1, cores // machine.threads)
-    found = f"{free / GB:.1f} GB to be had"
+    reading = f"{free / GB:.1f} GB to be had"
     if free >= jobs * MEMORY:
-        return Finding("memory", "ok", found)
+        return Finding("memory", "ok", reading)
     fewer = int(free // MEMORY)
     if fewer < 1:
-        return Finding("memory", "fault", found, "end something else: one training takes up to 2 GB")
-    return Finding("memory", "note", f"{found}, {jobs} jobs may take {jobs * MEMORY / GB:.0f}",
+        return Finding("memory", "fault", reading, "end something else: one training takes up to 2 GB")
+    return Finding("memory", "note", f"{reading}, {jobs} jobs may take {jobs * MEMORY / GB:.0f}",
                    f"run `snakemake --cores {fewer * machine.threads}`")  # fmt: skip
 
 
@@ -167,12 +167,14 @@ def disk(data: Path) -> Finding:
     """Room where results are written."""
     place = next(p for p in (data, *data.absolute().parents) if p.exists())
     free = shutil.disk_usage(place).free
-    found = f"{free / GB:.1f} GB free for {data}/"
+    reading = f"{free / GB:.1f} GB free for {data}/"
     if free < FULL:
-        return Finding("disk", "fault", found, "free some, or make data/ a link to another disk")
+        return Finding("disk", "fault", reading, "free some, or make data/ a link to another disk")
     if free < ROOM:
-        return Finding("disk", "note", found, "enough for scale demo; `advcodes prune` deletes runs that nothing names")
-    return Finding("disk", "ok", found)
+        return Finding(
+            "disk", "note", reading, "enough for scale demo; `advcodes prune` deletes runs that nothing names"
+        )
+    return Finding("disk", "ok", reading)
 
 
 def locks() -> Finding:
@@ -192,11 +194,11 @@ def mirrored(machine: Machine) -> Finding:
     Raises:
         AdvcodesError: it is set, but is no directory.
     """
-    found = mirror.directory(machine)
-    if found is None:
+    directory = mirror.directory(machine)
+    if directory is None:
         return Finding("mirror", "ok", "none: scale demo needs no download, other scales download what they need",
                        f"without a network: put archives into a folder, and set {mirror.VARIABLE} to it")  # fmt: skip
-    return Finding("mirror", "ok", f"{found}: {len(list(found.iterdir()))} entries")
+    return Finding("mirror", "ok", f"{directory}: {len(list(directory.iterdir()))} entries")
 
 
 def weights(machine: Machine) -> Finding:

@@ -92,15 +92,15 @@ def lines(graph: Graph, paper: str, statements: Sequence[Statement]) -> dict[str
     for item in items.values():
         for column, dataset, row in _cells(graph, item):
             for section, setting, here, who in _told(graph, item, column, dataset, row):
-                found = [(n, s) for n, s in enumerate(statements) if s.about(setting, item.id, column, row)]
-                used |= {n for n, _ in found}
-                if len(found) > 1:
+                matching = [(n, s) for n, s in enumerate(statements) if s.about(setting, item.id, column, row)]
+                used |= {n for n, _ in matching}
+                if len(matching) > 1:
                     raise AdvcodesError(
                         f"protocol of {paper}: two statements on {setting} of {row} on {column} in {item.id}"
                     )
-                if setting in _WHERE_STATED and not found:
+                if setting in _WHERE_STATED and not matching:
                     continue
-                number, statement = found[0] if found else (None, None)
+                number, statement = matching[0] if matching else (None, None)
                 line = Line(setting, [], here, statement, section)
                 kept = cells.setdefault(section, {}).setdefault((setting, repr(here), number), line)
                 if who not in kept.rows:
@@ -112,13 +112,13 @@ def lines(graph: Graph, paper: str, statements: Sequence[Statement]) -> dict[str
             raise AdvcodesError(
                 f"protocol of {paper}: {text.listing(statement.settings)} ({statement.source}) is about no run"
             )
-    return {section: _joined(found.values()) for section, found in cells.items()}
+    return {section: _joined(matching.values()) for section, matching in cells.items()}
 
 
-def _joined(found: Iterable[Line]) -> list[Line]:
+def _joined(lines: Iterable[Line]) -> list[Line]:
     """Lines in order; those of several kinds of networks that say the same are one."""
     joined: dict[Any, Line] = {}
-    for line in sorted(found, key=lambda x: _order(x.setting)):
+    for line in sorted(lines, key=lambda x: _order(x.setting)):
         first, _, kind = line.setting.partition(".")
         key = (first, repr(line.here), id(line.statement), tuple(line.rows)) if first in _BY_NETWORK else id(line)
         if key in joined:
@@ -221,9 +221,9 @@ def page(graph: Graph) -> str:
         if not any(item.in_paper for i, item in graph.items.items() if i.partition("/")[0] == paper):
             continue
         parts.append(f"\n## {titles[paper]}")
-        for section, found in lines(graph, paper, statements).items():
-            everyone = list(dict.fromkeys(row for line in found for row in line.rows))
-            rows = [_row(line, everyone) for line in found]
+        for section, section_lines in lines(graph, paper, statements).items():
+            everyone = list(dict.fromkeys(row for line in section_lines for row in line.rows))
+            rows = [_row(line, everyone) for line in section_lines]
             parts.append(f"\n### {section}\n")
             who = "items" if section == MEASURED else "rows"
             parts.append(text.markdown_table(["setting", who, "here", "stated", ""], rows, left=range(5)))

@@ -26,8 +26,8 @@ def verify(graph: Graph, everything: bool = False) -> Iterator[str]:
     """
     asked = {a.manifest: a for a in graph.everything() if (a.record() or {}).get("key") == a.key}
     others = {a.manifest: a for a in _on_disk(graph) if a.manifest not in asked} if everything else {}
-    found, files, bad = asked | others, 0, 0
-    for artifact in found.values():
+    results, files, bad = asked | others, 0, 0
+    for artifact in results.values():
         files += len((artifact.record() or {"files": {}})["files"])
         damaged = artifact.damaged(everything=True)
         for path in damaged:
@@ -38,7 +38,7 @@ def verify(graph: Graph, everything: bool = False) -> Iterator[str]:
         bad += len(damaged)
     if bad:
         raise AdvcodesError(f"{bad} of {files:,} files are damaged; the lines above say what to do")
-    yield f"{files:,} files of {len(found):,} results hold what was written"
+    yield f"{files:,} files of {len(results):,} results hold what was written"
 
 
 def _remedy(artifact: Artifact, asked: bool) -> str:

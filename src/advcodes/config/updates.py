@@ -32,12 +32,12 @@ def updates(hyperparameters: Mapping[str, Any], steps: int) -> dict[str, int]:
         By kind, as networks are called whatever a method calls them: a decoder is a ``generator``, and whatever tells
         real images from others a ``discriminator``. A network that two phases update counts for both.
     """
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for kind, _, phase in _steps(hyperparameters):
         last = steps if phase.until is None else min(steps, phase.until)
         count = max(0, last - phase.after) // phase.every * phase.times
-        found[kind] = found.get(kind, 0) + count
-    return found
+        counts[kind] = counts.get(kind, 0) + count
+    return counts
 
 
 def steps_for(hyperparameters: Mapping[str, Any], wanted: int) -> int:
@@ -63,11 +63,11 @@ def steps_for(hyperparameters: Mapping[str, Any], wanted: int) -> int:
 def rates(hyperparameters: Mapping[str, Any]) -> dict[str, list[float]]:
     """Learning rates of each kind of network, ascending: one, or those of several phases."""
     config = method_config(hyperparameters)
-    found: dict[str, set[float]] = {}
+    by_kind: dict[str, set[float]] = {}
     for kind, role, phase in _steps(hyperparameters):
         rate = config.learning_rates.get(role, config.optimiser.lr) * phase.rates.get(role, 1.0)
-        found.setdefault(kind, set()).add(float(f"{rate:.6g}"))
-    return {kind: sorted(several) for kind, several in found.items()}
+        by_kind.setdefault(kind, set()).add(float(f"{rate:.6g}"))
+    return {kind: sorted(several) for kind, several in by_kind.items()}
 
 
 def betas(hyperparameters: Mapping[str, Any]) -> dict[str, list[float]]:

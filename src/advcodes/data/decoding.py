@@ -49,11 +49,11 @@ def of_all(names: Sequence[str], make: Callable[[str], Any]) -> dict[str, Any]:
     Raises:
         AdvcodesError: with the line of the one image that cannot be used, or with one that names all such.
     """
-    found: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
     faults: list[str] = []
     for name in names:
         try:
-            found[name] = make(name)
+            by_name[name] = make(name)
         except AdvcodesError as error:
             faults.append(str(error))
     if len(faults) == 1:
@@ -61,19 +61,19 @@ def of_all(names: Sequence[str], make: Callable[[str], Any]) -> dict[str, Any]:
     if faults:
         more = f"; and {len(faults) - NAMED} more" if len(faults) > NAMED else ""
         raise AdvcodesError(f"{len(faults)} images cannot be used: {'; '.join(faults[:NAMED])}{more}")
-    return found
+    return by_name
 
 
-def settled(tree: Tree, found: Mapping[str, Header], given: Sequence[float] | None) -> tuple[float, float] | None:
+def settled(tree: Tree, headers: Mapping[str, Header], given: Sequence[float] | None) -> tuple[float, float] | None:
     """Values that are black and white in images of more than 8 bits a channel: see
     :func:`advcodes.data.levels.settled`.
 
     Args:
         tree: where the images lie.
-        found: headers by name.
+        headers: by name.
         given: what the user says.
     """
-    deep = {name: header.deep for name, header in found.items() if header.deep}
+    deep = {name: header.deep for name, header in headers.items() if header.deep}
 
     def extremes(_: Sequence[str]) -> tuple[float, float]:
         every = of_all([*deep], lambda name: levels.extremes_of(decode(tree, name))).values()

@@ -194,12 +194,12 @@ def from_tree(tree: Tree, config: Mapping[str, Any], used: list[dict[str, Any]])
     channels = config.get("channels")
     levels: tuple[float, float] | None = None
     if channels is None or config.get("source") == "folder":
-        found = headers(tree, names)
-        channels = channels or (1 if all(h.grey for h in found.values()) else 3)
-        if levels := settled(tree, found, how.get("levels")):
-            used[0] |= {"deep": sum(1 for h in found.values() if h.deep), "levels": list(levels)}
+        by_name = headers(tree, names)
+        channels = channels or (1 if all(h.grey for h in by_name.values()) else 3)
+        if levels := settled(tree, by_name, how.get("levels")):
+            used[0] |= {"deep": sum(1 for h in by_name.values() if h.deep), "levels": list(levels)}
         if not (config.get("size") or config.get("crop")):
-            _same_size(tree, {name: h.size for name, h in found.items()}, config["dataset"])
+            _same_size(tree, {name: h.size for name, h in by_name.items()}, config["dataset"])
     return Source(
         splits=counts,
         labels=np.array([class_of[n] for n in rows], np.int64),
@@ -293,8 +293,8 @@ def _classes(members: list[tuple[str, list[str]]], where: Path, how: str) -> tup
     if len(loose) == len(members) or (loose and how == "flat"):
         return [], dict.fromkeys((name for name, _ in members), -1)
     members = [(name, parts if len(parts) > 1 else [LOOSE]) for name, parts in members]
-    found = {parts[0] for _, parts in members}
-    classes = sorted(found, key=lambda c: (int(c), c)) if all(c.isdecimal() for c in found) else sorted(found)
+    folders = {parts[0] for _, parts in members}
+    classes = sorted(folders, key=lambda c: (int(c), c)) if all(c.isdecimal() for c in folders) else sorted(folders)
     number = {c: i for i, c in enumerate(classes)}
     return classes, {name: number[parts[0]] for name, parts in members}
 

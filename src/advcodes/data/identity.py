@@ -52,10 +52,10 @@ def identity(source: str, machine: Machine, recorded: str | None) -> str | None:
     parts = _parts(source, machine)
     if parts is None:
         return recorded or memory.get(source)
-    found = digest(parts) if parts else None
-    if memory.get(source) != found:
-        remember(MEMORY, {**memory, source: found})
-    return found
+    content = digest(parts) if parts else None
+    if memory.get(source) != content:
+        remember(MEMORY, {**memory, source: content})
+    return content
 
 
 def _parts(source: str, machine: Machine) -> dict[str, str] | None:
@@ -66,11 +66,11 @@ def _parts(source: str, machine: Machine) -> dict[str, str] | None:
         return None
     there = [any(search.place_of(name) for name in names) for names in OFFICIAL[source]]
     names = [*FOLDERS.get(source, ()), *(() if all(there) else INSTEAD.get(source, ()))]
-    found = [path for name in names if (path := search.place_of(name))]
+    originals = [path for name in names if (path := search.place_of(name))]
     if not all(there) and (images := search.images_place()):
-        found.append(images)
+        originals.append(images)
     if names or not all(there):
-        found += search.zips()
-    if not (found or any(there)):
+        originals += search.zips()
+    if not (originals or any(there)):
         return None
-    return {path.name: content_of(path) for path in found}
+    return {path.name: content_of(path) for path in originals}

@@ -31,12 +31,12 @@ def kind_of(image: Picture) -> str | None:
 
 
 def settled(
-    found: Mapping[str, str], given: Sequence[float] | None, extremes: Callable[[Sequence[str]], tuple[float, float]]
+    kinds: Mapping[str, str], given: Sequence[float] | None, extremes: Callable[[Sequence[str]], tuple[float, float]]
 ) -> tuple[float, float] | None:
     """Values that are black and white.
 
     Args:
-        found: kind of pixels by name of the image, of all that have more than 8 bits a channel.
+        kinds: kind of pixels by name of the image, of all that have more than 8 bits a channel.
         given: what the user says of them.
         extremes: lowest and highest value of some images.
 
@@ -46,9 +46,9 @@ def settled(
     Raises:
         AdvcodesError: nobody says, and the images do not tell; or what is said cannot be done.
     """
-    if not found:
+    if not kinds:
         return None
-    colour = [name for name, kind in found.items() if kind == COLOUR]
+    colour = [name for name, kind in kinds.items() if kind == COLOUR]
     if given is not None:
         low, high = given
         if not low < high:
@@ -59,12 +59,12 @@ def settled(
                 "0 65535 can be said of it; save such images with 8 bits a channel"
             )
         return low, high
-    name, kind = next(((n, k) for n, k in found.items() if k in KINDS.values()), next(iter(found.items())))
-    low, high = extremes(list(found))
+    name, kind = next(((n, k) for n, k in kinds.items() if k in KINDS.values()), next(iter(kinds.items())))
+    low, high = extremes(list(kinds))
     if kind not in KINDS.values() and high > FULL[1] / 2:
         return FULL
     doubt = "have no known range" if kind in KINDS.values() else "do not use their upper bit"
-    others = f" (and {len(found) - 1} more files)" if len(found) > 1 else ""
+    others = f" (and {len(kinds) - 1} more files)" if len(kinds) > 1 else ""
     raise AdvcodesError(
         f"{name}{others}: {kind} pixels {doubt}; save the image with 8 bits a channel, or say which values are "
         f"black and white: --levels LOW HIGH, or folder.levels in params.yaml (found are {low:g} to {high:g})"

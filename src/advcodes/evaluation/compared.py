@@ -72,6 +72,6 @@ def along_training(
     for metric in compared_metrics():
         along = {q.name for q in metric.quantities if q.over_training}
         if along and metric.possible(reference, classes):
-            found = metric.values(compared)
-            values |= {metric.named(q, extractor, used): value for q, (value, _) in found.items() if q in along}
+            scores = metric.values(compared)
+            values |= {metric.named(q, extractor, used): value for q, (value, _) in scores.items() if q in along}
     return values

@@ -51,12 +51,12 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
                 return samples[:n]
             return generate(restore(run, where, step), n, sampling, seed, f"{artifact.id}, step {step}", given)
 
-        found = extractor.features(samples, artifact.id)
+        features = extractor.features(samples, artifact.id)
         same = "classifier" in inputs and inputs["classifier"].directory == inputs["extractor"].directory
-        subject = EvaluatedRun(artifact, final, where, samples, reference, found[1] if same else None)
+        subject = EvaluatedRun(artifact, final, where, samples, reference, features[1] if same else None)
         # By their registry: the code of a metric is no part of the results of runs that are not measured by it.
         more = [metric.measure(subject) for metric in metrics().values() if metric.entry in config]
-        measured = evaluate(samples, snapshots(run), generated, reference, extractor, config, artifact.id, found)
+        measured = evaluate(samples, snapshots(run), generated, reference, extractor, config, artifact.id, features)
         for metric in metrics().values():
             if metric.entry in config and metric.along_training:
                 for point in measured["curve"]:
@@ -92,7 +92,7 @@ def evaluate(
     extractor: Extractor,
     config: Mapping[str, Any],
     what: str = "evaluating",
-    found: tuple[Tensor, Tensor] | None = None,
+    seen: tuple[Tensor, Tensor] | None = None,
 ) -> dict[str, Any]:
     """Measure samples against a reference, and snapshots against the same one.
 
@@ -104,12 +104,12 @@ def evaluate(
         extractor: that gave them.
         config: ``extractor``, ``curve_n_generated``, and what :func:`advcodes.evaluation.compared.measure` needs.
         what: first words of progress lines.
-        found: features and logits of the samples, where they are known.
+        seen: features and logits of the samples, where they are known.
 
     Returns:
         ``metrics``, ``spread``, ``protocol``, ``curve``, ``curve_protocol``: see :func:`make`.
     """
-    features, logits = extractor.features(samples, what) if found is None else found
+    features, logits = extractor.features(samples, what) if seen is None else seen
     measured = measure(features, logits, reference, config["extractor"], extractor.classes, config, samples)
     measured["protocol"] |= {
         "extractor": config["extractor"],

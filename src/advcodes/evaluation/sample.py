@@ -42,10 +42,10 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         began = time.monotonic()
         samples, conditions = draw(restored, config["n_generated"], config, restored.config["seed"], artifact.id, given)
         seconds = time.monotonic() - began
-    found = {"samples.npy": samples} if conditions is None else {"samples.npy": samples, "conditions.npy": conditions}
-    for name, array in found.items():
+    arrays = {"samples.npy": samples} if conditions is None else {"samples.npy": samples, "conditions.npy": conditions}
+    for name, array in arrays.items():
         save_array(artifact.directory / name, array)
-    return list(found), {"images": len(samples), "step": restored.step, "seconds": round(seconds, 2)}
+    return list(arrays), {"images": len(samples), "step": restored.step, "seconds": round(seconds, 2)}
 
 
 def captions_of(inputs: Mapping[str, Artifact], split: str) -> Embeddings:

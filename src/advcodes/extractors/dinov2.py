@@ -33,16 +33,16 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     Raises:
         AdvcodesError: torch.hub cannot have it, or the checksum is not that of ``machine.dinov2_sha256``.
     """
-    found = checksum(network().network.state_dict())
+    sha256 = checksum(network().network.state_dict())
     wanted = machine.dinov2_sha256
-    if wanted and not found.startswith(wanted.lower()):
+    if wanted and not sha256.startswith(wanted.lower()):
         raise AdvcodesError(
-            f"DINOv2: SHA-256 of its tensors is {found[: len(wanted)]}, and machine.dinov2_sha256 says {wanted}; "
+            f"DINOv2: SHA-256 of its tensors is {sha256[: len(wanted)]}, and machine.dinov2_sha256 says {wanted}; "
             f"delete torch.hub's cache and run again, correct it, or {WITHOUT}"
         )
-    about = {"sha256": found, "source": "torch.hub facebookresearch/dinov2", "network": NETWORK}
+    about = {"sha256": sha256, "source": "torch.hub facebookresearch/dinov2", "network": NETWORK}
     write_atomically(artifact.directory / "dinov2.json", json.dumps(about, indent=1) + "\n")
-    return ["dinov2.json"], {"sha256": found}
+    return ["dinov2.json"], {"sha256": sha256}
 
 
 def network() -> Stored:
@@ -65,11 +65,11 @@ def network() -> Stored:
 
 def checksum(state: dict[str, Tensor]) -> str:
     """SHA-256 of a network's tensors with their names, in hex."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for name, tensor in sorted(state.items()):
-        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        sha256.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        sha256.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha256.hexdigest()
 
 
 def load(directory: Path, where: torch.device | str) -> Extractor:
@@ -84,10 +84,10 @@ def load(directory: Path, where: torch.device | str) -> Extractor:
     except (OSError, ValueError, KeyError, TypeError):
         raise AdvcodesError(f"{path}: missing or damaged; delete {directory} and run `snakemake` again") from None
     loaded = network()
-    found = checksum(loaded.network.state_dict())
-    if found != wanted:
+    sha256 = checksum(loaded.network.state_dict())
+    if sha256 != wanted:
         raise AdvcodesError(
-            f"DINOv2: torch.hub has another network (SHA-256 {found[:8]}) than the one that {path} was made with "
+            f"DINOv2: torch.hub has another network (SHA-256 {sha256[:8]}) than the one that {path} was made with "
             f"({wanted[:8]}); delete {directory} and run `snakemake` again, and all that it measured is made anew"
         )
-    return Extractor(loaded.to(where), found, BATCH, RESIZE, False)
+    return Extractor(loaded.to(where), sha256, BATCH, RESIZE, False)

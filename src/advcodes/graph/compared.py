@@ -34,7 +34,7 @@ def compared(graph: TrainingGraph, claims: Iterable[Claim]) -> dict[str, list[di
     Raises:
         AdvcodesError: a claim names a key that neither row has.
     """
-    found: dict[str, list[dict[str, Any]]] = {}
+    differing: dict[str, list[dict[str, Any]]] = {}
     for claim in claims:
         runs = rows(graph, claim)
         if runs is None:
@@ -45,10 +45,10 @@ def compared(graph: TrainingGraph, claims: Iterable[Claim]) -> dict[str, list[di
             if name not in known:
                 raise unknown(f"key under claims.{claim.id}.differs:", name, known)
         own = _own(*(graph.params.variants[run.variant].method for run in runs))
-        found[claim.id] = [
+        differing[claim.id] = [
             d for d in differences(winner, loser, own) if not set(_prefixes(d["key"])) & set(claim.differs)
         ]
-    return found
+    return differing
 
 
 def rows(graph: TrainingGraph, claim: Claim) -> tuple[Run, Run] | None:

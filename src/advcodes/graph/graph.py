@@ -154,13 +154,13 @@ class Graph(EvaluationGraph):
 
     def _whole(self, item: Item) -> dict[str, int]:
         """Images that a run sees at scale `paper`, by column; of what papers have, and of original datasets alone."""
-        p, found = self.params, {}
+        p, images = self.params, {}
         for column in item.columns if item.in_paper and p.scale != "paper" else ():
             budget = p.budget_of(column, paper=True)
             size = original_size(p, column)
             if size is not None and budget.updates is None:  # as many updates are other numbers of images
-                found[column] = budget.images or round((budget.epochs or 0) * size)
-        return found
+                images[column] = budget.images or round((budget.epochs or 0) * size)
+        return images
 
     def _results(self, runs: list[Run]) -> dict[str, Artifact]:
         """What reports read of runs: metrics by ``<run>``, training by ``run/<run>``."""
@@ -248,12 +248,12 @@ class Graph(EvaluationGraph):
         for name in self.params.per_item:
             if name not in self.items and name not in papers:
                 raise unknown("item under per_item", name, [*self.items, *sorted(papers)])
-        found: dict[str, None] = {}
+        items: dict[str, None] = {}
         for name in self.params.items:
             if name not in self.items and name not in papers:
                 raise unknown("item", name, [*self.items, *sorted(papers)])
-            found |= dict.fromkeys(i for i in self.items if name in (i, i.partition("/")[0]))
-        return list(found)
+            items |= dict.fromkeys(i for i in self.items if name in (i, i.partition("/")[0]))
+        return list(items)
 
     def all_runs(self) -> list[Run]:
         """Every run of the chosen items, each once."""

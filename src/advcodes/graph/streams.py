@@ -25,7 +25,7 @@ def paired(graph: TrainingGraph, claims: Iterable[Claim]) -> list[str]:
         graph: of a scale.
         claims: those about one row alone compare it with itself, and are not looked at.
     """
-    found = []
+    ids = []
     for claim in claims:
         runs = rows(graph, claim)
         if runs is None:
@@ -34,8 +34,8 @@ def paired(graph: TrainingGraph, claims: Iterable[Claim]) -> list[str]:
         methods = {graph.params.variants[run.variant].method for run in runs}
         differ = [key for key in winner | loser if key not in winner or key not in loser or winner[key] != loser[key]]
         if len(methods) == 1 and all(_same_draws(key) for key in differ):
-            found.append(claim.id)
-    return found
+            ids.append(claim.id)
+    return ids
 
 
 def _same_draws(key: str) -> bool:

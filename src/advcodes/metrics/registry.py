@@ -108,8 +108,8 @@ def parse(name: str) -> tuple[str, str]:
         AdvcodesError: no metric gives a number of that name.
     """
     for cls in metrics().values():
-        if found := cls.parsed(name):
-            return found
+        if parsed := cls.parsed(name):
+            return parsed
     raise unknown("metric", name, quantities())
 
 

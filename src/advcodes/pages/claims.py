@@ -118,7 +118,7 @@ def qualified(
         id of the first claim that is tested on the very same runs, where there is one before; and with Holm's p.
     """
     first: dict[Any, str] = {}
-    found = []
+    claims = []
     for claim in judged:
         confounders = [dict(d) for d in compared.get(claim["id"], ())]
         claim = {**claim, "confounders": confounders}
@@ -129,8 +129,8 @@ def qualified(
             claim |= {"verdict": CONFOUNDED, "reason": f"{names} not named"}
             claim.pop("needs", None)
         same = first.setdefault((claim["dataset"], claim["metric"], frozenset(sides)), claim["id"]) if ran else None
-        found.append(claim | ({"same_as": same} if same not in (None, claim["id"]) else {}))
-    return corrected(found)
+        claims.append(claim | ({"same_as": same} if same not in (None, claim["id"]) else {}))
+    return corrected(claims)
 
 
 def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Result], pairs: bool) -> dict[str, Any]:
@@ -145,20 +145,20 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
     winners, losers = of(claim.winner), of(claim.loser or claim.winner)
     wanted = deciding(claim, item)
     if claim.metric and _missing(wanted, [*winners, *losers]):
-        found = verdict([], [], quantity(wanted).better) | {"reason": f"not measured at this scale: `{wanted}`"}
-        return {"dataset": served, "metric": None} | found
-    found = _by(wanted, claim, winners, losers, pairs, len(made["seeds"]))
+        judged = verdict([], [], quantity(wanted).better) | {"reason": f"not measured at this scale: `{wanted}`"}
+        return {"dataset": served, "metric": None} | judged
+    judged = _by(wanted, claim, winners, losers, pairs, len(made["seeds"]))
     for side, variant, label in zip(
         ("winner", "loser"), (claim.winner, claim.loser), sides.labels(claim, item), strict=True
     ):
-        found[side] |= {"variant": variant, "label": label}
+        judged[side] |= {"variant": variant, "label": label}
         if steps := [r.diverged for r in (winners if variant == claim.winner else losers) if r.diverged is not None]:
-            found[side]["diverged"] = steps
+            judged[side]["diverged"] = steps
     beside = [_by(m, claim, winners, losers, pairs, len(made["seeds"])) for m in _also(wanted, [*winners, *losers])]
     return {
         "dataset": served,
         "paper_metric": wanted if item.paper_measures and wanted in item.measured(claim.column) else None,
-        **found,
+        **judged,
         "beside": beside,
     }
 
@@ -178,12 +178,12 @@ def _by(
     pairs = claim.alone or (pairs and bool(values["winner"].keys() & values["loser"].keys()))
     if pairs:
         a, b = by_seed(values["winner"], values["loser"])
-    found = verdict(a, b, better, claim.kind, claim.margin, pairs, planned)
-    if claim.kind == "throughout" and found["verdict"] == HOLDS:
-        found |= sides.at_every(winners, losers, name, better)
+    judged = verdict(a, b, better, claim.kind, claim.margin, pairs, planned)
+    if claim.kind == "throughout" and judged["verdict"] == HOLDS:
+        judged |= sides.at_every(winners, losers, name, better)
     for side, by_number in values.items():
-        found[side] |= {"values": list(by_number.values()), "seed_numbers": list(by_number)}
-    return {"metric": metric, "better": better} | found
+        judged[side] |= {"values": list(by_number.values()), "seed_numbers": list(by_number)}
+    return {"metric": metric, "better": better} | judged
 
 
 def _missing(wanted: str, runs: Sequence[Result]) -> bool:
@@ -197,10 +197,10 @@ def _also(wanted: str, runs: Sequence[Result]) -> list[str]:
     return [m for m in _SECOND.get(wanted, ()) if measured and all(m in each for each in measured)]
 
 
-def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+def markdown(content: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """The page of claims; ``titles`` are the papers' by key."""
-    claims = found["claims"]
-    scale = found["scale"]
+    claims = content["claims"]
+    scale = content["scale"]
     listed = ", ".join(f"{verdict}: {n}" for verdict, n in counts(claims).items())
     twice = sum("same_as" in c for c in claims)
     stands = [s for s in map(survives, claims) if s is not None]
@@ -210,7 +210,7 @@ def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
         + (f" After Holm's correction {sum(stands)} of the {len(stands)} decided stand." if stands else "")
         + (f" Beside them {twice}, tested on the runs of another, do not count." if twice else ""),
         _RULE,
-        *_margins(found),
+        *_margins(content),
         *_planned(claims),
         *_scope(claims, scale),
     ]
@@ -225,13 +225,13 @@ def markdown(found: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _margins(found: Mapping[str, Any]) -> list[str]:
+def _margins(content: Mapping[str, Any]) -> list[str]:
     """Within what rows count as equal, paper by paper, and why."""
-    equal = found.get("equal", {})
+    equal = content.get("equal", {})
     if not equal:
         return []
     lines = [f"- `{paper}`: ±{100 * e['margin']:g} %, {e['because']}." for paper, e in equal.items()]
-    own = [c for c in found["claims"] if c["kind"] != "not_worse" and c["paper"] in equal]
+    own = [c for c in content["claims"] if c["kind"] != "not_worse" and c["paper"] in equal]
     own = [c for c in own if c["margin"] not in (None, equal[c["paper"]]["margin"])]
     lines += [f"- `{c['id']}`: ±{100 * c['margin']:g} %." for c in own]
     head = (

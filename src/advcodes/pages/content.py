@@ -90,12 +90,12 @@ def _column(
     measured = [(r.curve[-1], r.curve_protocol) if along_training else (r.metrics, r.protocol) for r in runs]
     names = dict.fromkeys(n for values, _ in measured for n in values if n not in ("step", "images"))
     # A cell of a table can lack a metric; what else shows one needs it of every run.
-    found = {m: only(m, names if item.kind == "table" else measured[0][0], f"{item.id}, {served}") for m in wanted}
+    metrics = {m: only(m, names if item.kind == "table" else measured[0][0], f"{item.id}, {served}") for m in wanted}
     return {
         "served_by": served,
-        "metric": found[wanted[0]],
-        **_measures(item, found),
-        "best": [b for m, name in found.items() if (b := _best(item, column, m, name, runs, along_training))],
+        "metric": metrics[wanted[0]],
+        **_measures(item, metrics),
+        "best": [b for m, name in metrics.items() if (b := _best(item, column, m, name, runs, along_training))],
         "metrics": {name: _described(name, measured) for name in names},
         "protocol": shared(protocol for _, protocol in measured),
         "images": sorted({r.images for r in runs}),
@@ -157,11 +157,11 @@ def _updates(runs: Sequence[Result]) -> dict[str, Any]:
 
 def _diverged(runs: Sequence[Result]) -> dict[str, list[int]]:
     """By row, the steps at which those of its runs diverged that did, by seed."""
-    found: dict[str, list[int]] = {}
+    steps: dict[str, list[int]] = {}
     for run in sorted(runs, key=lambda r: r.seed):
         if run.diverged is not None:
-            found.setdefault(run.variant, []).append(run.diverged)
-    return found
+            steps.setdefault(run.variant, []).append(run.diverged)
+    return steps
 
 
 def _precision(runs: Sequence[Result]) -> list[list[str]]:
@@ -170,12 +170,12 @@ def _precision(runs: Sequence[Result]) -> list[list[str]]:
     return [] if pairs == [("float32", "float32")] else [list(pair) for pair in pairs]
 
 
-def _measures(item: Item, found: Mapping[str, str | None]) -> dict[str, Any]:
+def _measures(item: Item, metrics: Mapping[str, str | None]) -> dict[str, Any]:
     """``measures`` of a column, if the item says what its columns measure: full names by the paper's."""
     if not item.measures:
         return {}
     return {
-        "measures": [{"paper_metric": p, "metric": ours, "better": quantity(p).better} for p, ours in found.items()]
+        "measures": [{"paper_metric": p, "metric": ours, "better": quantity(p).better} for p, ours in metrics.items()]
     }
 
 
@@ -197,10 +197,10 @@ def measures(content: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 def measured_on(content: Mapping[str, Any]) -> dict[str, set[str]]:
     """Full names of all metrics that columns measure, by the dataset that served them."""
-    found: dict[str, set[str]] = {}
+    metrics: dict[str, set[str]] = {}
     for name, column in ran(content).items():
-        found.setdefault(column["served_by"], set()).update(m["metric"] for m in measures(content, name))
-    return found
+        metrics.setdefault(column["served_by"], set()).update(m["metric"] for m in measures(content, name))
+    return metrics
 
 
 def once(names: Iterable[str]) -> list[str]:

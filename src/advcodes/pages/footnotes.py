@@ -144,7 +144,7 @@ def _floors(by_dataset: Mapping[str, Mapping[str, Any]], measured: Mapping[str, 
 
     Each metric says which those are. What reconstructs has no other floor but zero.
     """
-    found: dict[str, list[str]] = {}
+    scores: dict[str, list[str]] = {}
     for dataset, column in by_dataset.items():
         floor, protocol = column["floor"], column["protocol"]
         for name, value in floor.get("metrics", {}).items():
@@ -152,8 +152,8 @@ def _floors(by_dataset: Mapping[str, Mapping[str, Any]], measured: Mapping[str, 
                 which, images = metric_of(parse(name)[0]).floor_of(protocol, floor["protocol"])
                 number = text.number(value, text.decimals([value]))
                 score = f"`{name}` {number} ({images:,} images of {text.dataset(dataset)})"
-                found.setdefault(which, []).append(score)
-    return found
+                scores.setdefault(which, []).append(score)
+    return scores
 
 
 def origin(content: Mapping[str, Any], files: Sequence[str]) -> str:
@@ -172,8 +172,8 @@ def origin(content: Mapping[str, Any], files: Sequence[str]) -> str:
 def other_metrics(content: Mapping[str, Any]) -> list[str]:
     """Sentences on every metric but those that the columns measure."""
     columns, main = ran(content), measured_on(content)
-    found = {d: [m for c in columns.values() if c["served_by"] == d for m in c["metrics"]] for d in main}
-    others = {d: set(once([*main[d], *names])) - main[d] for d, names in found.items()}
+    measured = {d: [m for c in columns.values() if c["served_by"] == d for m in c["metrics"]] for d in main}
+    others = {d: set(once([*main[d], *names])) - main[d] for d, names in measured.items()}
     return descriptions(_with(columns, others), set().union(*others.values()))
 
 

@@ -21,11 +21,11 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         page = f"`{FRONT_ITEM}` is not among `items` in params.yaml, so it was not made at scale `{scale}`.\n"
     else:
         item = inputs[FRONT_ITEM]
-        found = claims.content(
+        judged = claims.content(
             scale, config["claims"], config["items"], read_results(inputs), config["compared"], config["paired"]
         )
         # Holm's correction is over all claims of a paper: it stands on their page.
-        shown = [{k: v for k, v in claim.items() if not k.endswith("_holm")} for claim in found["claims"]]
+        shown = [{k: v for k, v in claim.items() if not k.endswith("_holm")} for claim in judged["claims"]]
         page = relink(beside(item, ".md").read_text(), f"{scale}/{FRONT_ITEM.partition('/')[0]}")
         page += (
             f"\n## What the paper claims of it\n\n{claims.table(shown)}\n\n"

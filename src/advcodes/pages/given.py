@@ -82,16 +82,16 @@ def page(
 def shown(figure: Mapping[str, Any], key: str) -> Iterator[tuple[Mapping[str, Any], str, Mapping[str, Any]]]:
     """Row, head of the column, and ``row[key][column]`` of everything that ran."""
     for row in figure["rows"].values():
-        for column, found in row[key].items():
-            yield row, text.column(column, figure["columns"][column]["served_by"]), found
+        for column, cell in row[key].items():
+            yield row, text.column(column, figure["columns"][column]["served_by"]), cell
 
 
 def named(figure: Mapping[str, Any], key: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """``row on column``, the dataset, and ``row[key][column]`` of everything that ran."""
     for row in figure["rows"].values():
-        for column, found in row[key].items():
+        for column, cell in row[key].items():
             served = figure["columns"][column]["served_by"]
-            yield f"{label(row)} on {text.column(column, served)}", served, found
+            yield f"{label(row)} on {text.column(column, served)}", served, cell
 
 
 def lines(shown: Sequence[Any], upper: Mapping[str, str], made: str) -> tuple[list[list[Any]], list[str], list[str]]:
@@ -124,21 +124,21 @@ def scores(results: Sequence[Result], main: str, kinds: Sequence[str] = SCORES) 
         By name: ``mean``, ``sd`` (None of one seed), and ``seeds``: value by seed.
     """
     others = [name for kind in kinds for name in results[0].metrics if name != main and parse(name)[0] == kind]
-    found = {}
+    summaries = {}
     for name in once([main, *others]):
         values = {str(r.seed): r.metrics[name] for r in results}
         mean, sd = mean_sd(list(values.values()))
-        found[name] = {"mean": mean, "sd": sd, "seeds": values}
-    return found
+        summaries[name] = {"mean": mean, "sd": sd, "seeds": values}
+    return summaries
 
 
 def table(figure: Mapping[str, Any], key: str) -> str:
     """The scores of everything that ran, in Markdown; ``row[key]`` holds them by column."""
-    every = [(label(row), column, found["scores"]) for row, column, found in shown(figure, key)]
-    names = dict.fromkeys(name for *_, found in every for name in found)
+    every = [(label(row), column, scores["scores"]) for row, column, scores in shown(figure, key)]
+    names = dict.fromkeys(name for *_, scores in every for name in scores)
     cells = [
-        [model, column, str(len(next(iter(found.values()))["seeds"])), *(cell(found.get(name)) for name in names)]
-        for model, column, found in every
+        [model, column, str(len(next(iter(scores.values()))["seeds"])), *(cell(scores.get(name)) for name in names)]
+        for model, column, scores in every
     ]
     return text.markdown_table(
         ["Model", "Dataset", "Seeds", *(f"`{name}` {text.arrow(name)}" for name in names)], cells, left=(0, 1)
@@ -154,5 +154,5 @@ def notes(figure: Mapping[str, Any], key: str) -> list[str]:
     """What the scores beside the item's own metric are: a Markdown paragraph each."""
     columns = ran(figure)
     main = {column["metric"] for column in columns.values()}
-    names = {name for *_, found in shown(figure, key) for name in found["scores"]} - main
+    names = {name for *_, cell in shown(figure, key) for name in cell["scores"]} - main
     return [f"**Beside it**: {sentence}" for sentence in descriptions(columns, names)]

@@ -59,40 +59,40 @@ def verdict(
         loser's mean, ``hedges_g``, ``p`` of the two-sided t-test (of ``not_worse``, that the winner is worse by just
         the margin), ``p_equal`` of two one-sided ones, and what is still needed, ``needs`` (:func:`needs`).
     """
-    found: dict[str, Any] = {"verdict": UNDECIDED, "reason": "", "planned": planned, "paired": pairs}
+    judged: dict[str, Any] = {"verdict": UNDECIDED, "reason": "", "planned": planned, "paired": pairs}
     for name, values in (("winner", winner), ("loser", loser)):
         mean, sd = mean_sd(values) if values else (None, None)
-        found[name] = {"mean": mean, "sd": sd, "seeds": len(values)}
+        judged[name] = {"mean": mean, "sd": sd, "seeds": len(values)}
     if not winner or not loser:
-        return found | {"reason": "not run"}
+        return judged | {"reason": "not run"}
     sign = -1.0 if better == "lower" else 1.0
     a, b = [sign * v for v in winner], [sign * v for v in loser]
     difference = mean_sd(a)[0] - mean_sd(b)[0]
     base = abs(mean_sd(b)[0])
-    found["difference"] = difference
-    found["relative"] = difference / base if base else None
-    found["hedges_g"] = hedges_g(a, b)
+    judged["difference"] = difference
+    judged["relative"] = difference / base if base else None
+    judged["hedges_g"] = hedges_g(a, b)
     fewest = min(len(a), len(b))
     if fewest < 2:
-        return found | {"reason": "fewer than 2 seeds"}
+        return judged | {"reason": "fewer than 2 seeds"}
     differ: Callable[..., Test | None] = paired if pairs else welch
     test = differ(a, b)
     if test is None:
-        return found | {"reason": "tie" if difference == 0 else "no spread over seeds, so no test"}
+        return judged | {"reason": "tie" if difference == 0 else "no spread over seeds, so no test"}
     room = (margin or 0) * base
     alike = equal_within(a, b, room, pairs) if room and kind != "not_worse" else None
     deciding = differ([v + room for v in a], b) if kind == "not_worse" else test
-    found |= {"p": (deciding or test).p, "low": test.low, "high": test.high}
-    found |= {} if alike is None else {"p_equal": alike.p}
+    judged |= {"p": (deciding or test).p, "low": test.low, "high": test.high}
+    judged |= {} if alike is None else {"p_equal": alike.p}
     if fewest < planned:
-        return found | {"reason": f"{fewest} of {planned} seeds that were fixed beforehand"}
+        return judged | {"reason": f"{fewest} of {planned} seeds that were fixed beforehand"}
     if kind == "not_worse":
         decided = _not_worse(test, room, margin or 0)
     else:
         decided = _better(test, difference, alike, margin or 0)
     if decided["verdict"] == UNDECIDED and base:
         decided["needs"] = needs(kind, difference / base, spread(a, b, pairs) / base, margin, fewest, pairs)
-    return found | decided
+    return judged | decided
 
 
 def _better(test: Test, difference: float, alike: Test | None, margin: float) -> dict[str, Any]:
@@ -177,11 +177,11 @@ def needs(kind: str, effect: float, sd: float, margin: float | None, have: int, 
 
 def needed(claim: Mapping[str, Any]) -> str:
     """What an undecided claim needs, in words; nothing where that is not known."""
-    if not (found := claim.get("needs")):
+    if not (needs := claim.get("needs")):
         return ""
-    if found["more"] is None:
+    if needs["more"] is None:
         return f"needs more than {MOST} seeds a row"
-    return f"needs about {text.count(found['more'], 'more seed')} a row, to show {found['to_show']}"
+    return f"needs about {text.count(needs['more'], 'more seed')} a row, to show {needs['to_show']}"
 
 
 def corrected(claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -189,13 +189,13 @@ def corrected(claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
     Claims that are confounded and those on the runs of another decide nothing; they are no part of it and have none.
     """
-    found = [dict(claim) for claim in claims]
-    for paper in dict.fromkeys(c["paper"] for c in found):
+    judged = [dict(claim) for claim in claims]
+    for paper in dict.fromkeys(c["paper"] for c in judged):
         for p in ("p", "p_equal"):
-            family = [c for c in found if c["paper"] == paper and p in c and _counts(c)]
+            family = [c for c in judged if c["paper"] == paper and p in c and _counts(c)]
             for claim, adjusted in zip(family, holm([c[p] for c in family]), strict=True):
                 claim[f"{p}_holm"] = adjusted
-    return found
+    return judged
 
 
 def _counts(claim: Mapping[str, Any]) -> bool:

@@ -71,7 +71,7 @@ def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
     Raises:
         AdvcodesError: a file is missing or unreadable, or a metric is not a finite number.
     """
-    found = []
+    results = []
     for role, training in inputs.items():
         if not role.startswith("run/"):
             continue
@@ -81,7 +81,7 @@ def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
         measured = read_json(measured_file)
         trained = read_json(training.directory / "run.json")
         try:
-            found.append(
+            results.append(
                 Result(
                     dataset=dataset,
                     variant=variant,
@@ -107,7 +107,7 @@ def read_results(inputs: Mapping[str, Artifact]) -> list[Result]:
             )
         except KeyError as error:
             raise AdvcodesError(f"{run}: metrics.json or run.json lacks {error}; make them again") from None
-    return found
+    return results
 
 
 def _stopped(trained: Mapping[str, Any]) -> int | None:
@@ -129,8 +129,8 @@ def of_cell(
     """
     if not item.trains(variant, column):
         return []
-    found = [r for r in results if (r.dataset, r.variant) == (columns[column], variant)]
-    return sorted(found, key=lambda r: r.seed)
+    of_row = [r for r in results if (r.dataset, r.variant) == (columns[column], variant)]
+    return sorted(of_row, key=lambda r: r.seed)
 
 
 def over_seeds(runs: Sequence[Result]) -> dict[str, Any] | None:

@@ -16,18 +16,18 @@ from advcodes.pages.results import read_results
 def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any]]:
     """Write claims.md and claims.json, and a forest plot for each paper whose claims were tested."""
     config = artifact.config
-    found = claims.content(
+    judged = claims.content(
         config["scale"], config["claims"], config["items"], read_results(artifact.inputs), config["compared"],
         config["paired"], config["equal"],
     )  # fmt: skip
-    files = {"claims.md": claims.markdown(found, config["papers"]), "claims.json": as_json(found)}
+    files = {"claims.md": claims.markdown(judged, config["papers"]), "claims.json": as_json(judged)}
     pictures: list[str] = []
     for name, content in files.items():
         write_atomically(artifact.directory / name, content)
     for paper in config["papers"]:
-        ours = [c for c in found["claims"] if c["paper"] == paper]
+        ours = [c for c in judged["claims"] if c["paper"] == paper]
         if forest.drawn(ours):
             picture = artifact.directory / forest.name(paper)
             forest.draw(ours, picture)
             pictures += [picture.name, vector(picture).name]
-    return [*files, *pictures], {"claims": claims.counts(found["claims"])}
+    return [*files, *pictures], {"claims": claims.counts(judged["claims"])}

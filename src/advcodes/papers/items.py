@@ -229,14 +229,14 @@ class Item(Model):
 
     def _row_agrees(self, here: str, row: Row) -> None:
         _known(f"{here}.paper", "column", row.paper, self.columns, "columns")
-        for column, found in row.paper.items():
+        for column, printed in row.paper.items():
             at, measured = f"{here}.paper.{column}", self.measured(column)
-            if isinstance(found, PaperValue) and len(measured) > 1:
+            if isinstance(printed, PaperValue) and len(measured) > 1:
                 raise ValueError(
                     f"{at}: a number without its metric, and the column has several; write {{{measured[0]}: "
-                    f"{found.value:g}}} (measured: {', '.join(measured)})"
+                    f"{printed.value:g}}} (measured: {', '.join(measured)})"
                 )
-            values = {measured[0]: found} if isinstance(found, PaperValue) else found
+            values = {measured[0]: printed} if isinstance(printed, PaperValue) else printed
             _known(at, "metric", values, measured, "measured")
             for metric, value in values.items():
                 _known(f"{at}.{metric}.mark", "sign", [value.mark] if value.mark else [], self.footnotes, "footnotes")
@@ -280,10 +280,10 @@ class Item(Model):
 
     def printed(self, variant: str, column: str) -> dict[str, PaperValue]:
         """What the paper prints in a cell, by metric."""
-        found = self.rows[variant].paper.get(column) if variant in self.rows else None
-        if isinstance(found, PaperValue):
-            return {self.measured(column)[0]: found}
-        return found or {}
+        printed = self.rows[variant].paper.get(column) if variant in self.rows else None
+        if isinstance(printed, PaperValue):
+            return {self.measured(column)[0]: printed}
+        return printed or {}
 
     def trains(self, variant: str, column: str) -> bool:
         """Whether a variant is trained for a column: one that params.yaml adds is for all."""

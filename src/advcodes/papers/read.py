@@ -47,13 +47,13 @@ def _papers(directory: Path) -> tuple[tuple[_Paper, Path], ...]:
 
 @functools.cache
 def _papers_in(directory: Path, _: Path) -> tuple[tuple[_Paper, Path], ...]:
-    found = [(_read(path), path) for path in sorted(directory.glob("*.yaml"))]
+    papers = [(_read(path), path) for path in sorted(directory.glob("*.yaml"))]
     seen: dict[str, Path] = {}
-    for paper, path in found:
+    for paper, path in papers:
         if paper.paper in seen:
             raise AdvcodesError(f"{path}: paper: {paper.paper!r} is declared in {seen[paper.paper]} already")
         seen[paper.paper] = path
-    return tuple(found)
+    return tuple(papers)
 
 
 def _first(error: ValidationError) -> str:
@@ -165,7 +165,7 @@ def read_protocol(directory: Path | None = None) -> dict[str, list[Statement]]:
         AdvcodesError: a statement is malformed, or is about an item, row or column that the paper does not have.
     """
     directory = directory or PAPERS
-    found = {}
+    statements = {}
     for paper, path in _papers(directory):
         items = {i: item for i, item in _items(directory).items() if i.partition("/")[0] == paper.paper}
         for position, statement in enumerate(paper.protocol):
@@ -173,8 +173,8 @@ def read_protocol(directory: Path | None = None) -> dict[str, list[Statement]]:
                 agree(statement, items)
             except ValueError as error:
                 raise AdvcodesError(f"{path}: protocol.{position}{error}") from None
-        found[paper.paper] = paper.protocol
-    return found
+        statements[paper.paper] = paper.protocol
+    return statements
 
 
 def read_sentences(directory: Path | None = None) -> dict[str, list[Sentence]]:

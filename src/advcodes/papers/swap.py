@@ -28,7 +28,7 @@ class Swap(Model):
 
     def marked(self, sentence: str) -> str:
         """The sentence with that place in brackets."""
-        return _word(self.word).sub(lambda found: f"[{found[0]}]", sentence)
+        return _word(self.word).sub(lambda match: f"[{match[0]}]", sentence)
 
 
 def _word(word: str) -> re.Pattern[str]:

@@ -60,11 +60,11 @@ def read(directory: Path) -> Study:
         told = json.loads(path.read_text())
         return {
             (variant, column): Cell(
-                found["numbers"],
-                {name: np.load(directory / file, allow_pickle=False) for name, file in found["arrays"].items()},
+                record["numbers"],
+                {name: np.load(directory / file, allow_pickle=False) for name, file in record["arrays"].items()},
             )
             for variant, columns in told.items()
-            for column, found in columns.items()
+            for column, record in columns.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise AdvcodesError(f"{path}: no readable study; delete {directory} and run the pipeline again") from None

@@ -33,9 +33,11 @@ def drawn(images: int, count: int, more: bool = False) -> np.ndarray:
     return shown(np.random.default_rng(SHOWN).permutation(images), count, more)
 
 
-def shown(found: np.ndarray, count: int, more: bool = False) -> np.ndarray:
+def shown(images: np.ndarray, count: int, more: bool = False) -> np.ndarray:
     """The first ``count`` of something, or those that come after; the last ones where there are not so many."""
-    return found[count : 2 * count] if more and len(found) >= 2 * count else found[-count:] if more else found[:count]
+    return (
+        images[count : 2 * count] if more and len(images) >= 2 * count else images[-count:] if more else images[:count]
+    )
 
 
 class Place(NamedTuple):

@@ -56,7 +56,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         number = {sentence: i for i, sentence in enumerate(dict.fromkeys(sentences))}
         rows = [number[sentence] for sentence in sentences]
         embeddings = encoder._embed(list(number)).cpu()[rows]
-    found = retrieval(embeddings, captions, held_out, config["seed"])
+    retrieved = retrieval(embeddings, captions, held_out, config["seed"])
     about = {
         "source": source,
         "sentences": len(sentences),
@@ -65,10 +65,10 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
         "size": encoder.size,
         "parameters": sum(p.numel() for p in encoder.parameters()),
         **facts,
-        "retrieval": found,
+        "retrieval": retrieved,
         "probe": probe(embeddings, captions, data.labels, seen, held_out),
     }
-    asked = f"; {found['accuracy']:.1%} find their image among {found['among']}" if found else ""
+    asked = f"; {retrieved['accuracy']:.1%} find their image among {retrieved['among']}" if retrieved else ""
     print(f"{artifact.id}: {len(number):,} {source} captions, {len(encoder.words):,} words{asked}", flush=True)
     save(encoder.cpu(), artifact.directory / "encoder.pt")
     for name, array in (("embeddings.npy", embeddings.numpy()), ("starts.npy", starts)):
@@ -76,7 +76,7 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     write_atomically(artifact.directory / "sentences.json", json.dumps(sentences) + "\n")
     write_atomically(artifact.directory / "text.json", json.dumps(about, indent=1) + "\n")
     files = ["encoder.pt", "sentences.json", "embeddings.npy", "starts.npy", "text.json"]
-    return files, {"seconds": round(time.monotonic() - began, 1), "source": source, "retrieval": found}
+    return files, {"seconds": round(time.monotonic() - began, 1), "source": source, "retrieval": retrieved}
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -207,12 +207,12 @@ class Gradients:
 
     def problems(self) -> list[str]:
         """Phases that never ran or do not move a network, and weights that no phase has a gradient of."""
-        found = []
+        problems = []
         for phase in {p.name: p for p in self._loop.phases}.values():
             if phase.name not in self._phases:
-                found.append(f"phase {phase.name} is due neither at the start nor in the middle")
+                problems.append(f"phase {phase.name} is due neither at the start nor in the middle")
                 continue
-            found += [
+            problems += [
                 f"no gradient of phase {phase.name} reaches {role}"
                 for role in phase.updates
                 if self._loop.parameters[role] and (phase.name, role) not in self._moved
@@ -221,10 +221,10 @@ class Gradients:
             missed = [n for i, (n, _) in enumerate(net.named_parameters()) if (role, i) not in self._reached]
             if missed:
                 some = len(missed) < len(self._loop.parameters[role])
-                found.append(
+                problems.append(
                     f"no gradient reaches {', '.join(missed)} of {role}" if some else f"no gradient reaches {role}"
                 )
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(problems))
 
 
 class Saved:

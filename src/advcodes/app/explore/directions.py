@@ -49,8 +49,8 @@ def principal(codes: Tensor, count: int) -> Principal:
     variance = values.square() / max(1, len(codes) - 1)
     whole = variance.sum()
     share = variance / whole if whole > 0 else torch.zeros_like(variance)
-    found = (mean, axes[:count], variance.sqrt()[:count], share[:count])
-    return Principal(*(part.float() for part in found))
+    parts = (mean, axes[:count], variance.sqrt()[:count], share[:count])
+    return Principal(*(part.float() for part in parts))
 
 
 def attribute_vectors(codes: Tensor, holds: np.ndarray, names: Sequence[str]) -> dict[str, Tensor]:

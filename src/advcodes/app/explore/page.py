@@ -180,10 +180,10 @@ def _ask(explorer: Explorer, gradio: ModuleType) -> None:
 
 
 def _walk(explorer: Explorer, gradio: ModuleType) -> None:
-    found, size = explorer.directions, explorer.codes.shape[1]
+    principal, size = explorer.directions, explorer.codes.shape[1]
     source = "images" if explorer.able("encode") and explorer.data is not None else "samples"
     about = f"Principal directions of the codes of {len(explorer.codes):,} {source}, in standard deviations."
-    if size > 1 and float(found.share[0]) < FLAT / size:
+    if size > 1 and float(principal.share[0]) < FLAT / size:
         about += " The codes vary about as much in every direction, so that these are no more than any others."
     gradio.Markdown(about)
     with gradio.Row():
@@ -191,7 +191,7 @@ def _walk(explorer: Explorer, gradio: ModuleType) -> None:
             sliders = [
                 gradio.Slider(-REACH, REACH, 0, step=0.1, label=f"direction {k} ({share:.0%} of the variance)",
                               elem_id=f"walk-{k}")
-                for k, share in enumerate(found.share.tolist(), 1)
+                for k, share in enumerate(principal.share.tolist(), 1)
             ]  # fmt: skip
             start = gradio.Slider(0, len(explorer.codes), 0, step=1, label="from: 0 is the mean, k the k-th code")
             back = gradio.Button("Back to the start", elem_id="walk-back")

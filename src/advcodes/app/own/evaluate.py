@@ -70,15 +70,15 @@ def evaluate(
     if out is not None and (out.suffix.lower() not in (".html", ".htm") or not out.expanduser().parent.is_dir()):
         raise AdvcodesError(f"--out {out}: expected a file ending in .html, in a folder that is there")
     owns = [own_run(find(run)) for run in runs]  # before one of them is measured
-    found: list[Measured] = []
+    measured: list[Measured] = []
     for own in owns:
-        found.append(_measured(own, extractor, n, settings, found[0].graph if found else None))
+        measured.append(_measured(own, extractor, n, settings, measured[0].graph if measured else None))
     names = _names(owns)
-    shown = [Shown(name, m.scores, _pictures(m)) for name, m in zip(names, found, strict=True)]
-    warnings = _warnings(found, names)
+    shown = [Shown(name, m.scores, _pictures(m)) for name, m in zip(names, measured, strict=True)]
+    warnings = _warnings(measured, names)
     if out is None:
-        ending = "_".join(["compare", *names]).replace("/", "-") if len(found) > 1 else found[0].own.name
-        out = found[0].own.out / "evaluation" / f"{ending[:150]}.html"
+        ending = "_".join(["compare", *names]).replace("/", "-") if len(measured) > 1 else measured[0].own.name
+        out = measured[0].own.out / "evaluation" / f"{ending[:150]}.html"
     out = out.expanduser()
     write_atomically(out, page(shown, warnings))
     return [table(shown), "", *(f"warning: {w}" for w in warnings), str(out)]
@@ -158,10 +158,10 @@ def _pictures(measured: Measured) -> dict[str, tuple[np.ndarray, int]]:
 
     graph, run = measured.graph, measured.own.run
     method = registry.method(run.variant)
-    found: dict[str, tuple[np.ndarray, int]] = {}
+    pictures: dict[str, tuple[np.ndarray, int]] = {}
     if method.can("sample"):
         samples = np.load(graph.samples(run).directory / "samples.npy", mmap_mode="r", allow_pickle=False)
-        found["samples"] = (np.array(samples[: 2 * ROWS * COLUMNS]), COLUMNS)
+        pictures["samples"] = (np.array(samples[: 2 * ROWS * COLUMNS]), COLUMNS)
     data, view = load(graph.prepared(DATASET).directory), graph.params.datasets[DATASET]
     if method.can("reconstruct"):
         real = np.array(data.split(view.test_split).images[: ROWS * COLUMNS])
@@ -172,16 +172,16 @@ def _pictures(measured: Measured) -> dict[str, tuple[np.ndarray, int]]:
         short = -len(real) % COLUMNS  # so that a reconstruction is below its image in the last rows, too
         white = np.full((short, *real.shape[1:]), 255, np.uint8)
         rows = [*rows[:-2], np.concatenate([rows[-2], white]), rows[-1]]
-        found["held-out images, each above its reconstruction"] = (np.concatenate(rows), COLUMNS)
-    return found
+        pictures["held-out images, each above its reconstruction"] = (np.concatenate(rows), COLUMNS)
+    return pictures
 
 
-def _warnings(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
+def _warnings(measured: Sequence[Measured], names: Sequence[str]) -> list[str]:
     """What a reader of the numbers has to know."""
     lines: list[str] = []
     few: list[str] = []
     for what, key in (("real images held out", "n_reference"), ("generated images", "n_generated")):
-        counts = [m.scores["protocol"][key] for m in found if key in m.scores["protocol"]]
+        counts = [m.scores["protocol"][key] for m in measured if key in m.scores["protocol"]]
         few += [f"{min(counts):,} {what}"] if counts and min(counts) < FEW else []
     if few:
         lines.append(
@@ -189,12 +189,12 @@ def _warnings(found: Sequence[Measured], names: Sequence[str]) -> list[str]:
             "happen to be taken; compare with the floor, and trust large differences alone"
         )
     protocols = [{k: m.scores["protocol"].get(k) for k in ("extractor_sha256", "n_reference", "n_generated", "split")}
-                 for m in found if "n_reference" in m.scores["protocol"]]  # fmt: skip
+                 for m in measured if "n_reference" in m.scores["protocol"]]  # fmt: skip
     if any(p != protocols[0] for p in protocols):
         lines.append(
             f"{', '.join(names)}: their distances are by other extractors or of other counts, and so not comparable: "
             "the runs saw other images, or another size"
         )
-    elif len({json.dumps(m.own.about["images"]) for m in found}) > 1:
+    elif len({json.dumps(m.own.about["images"]) for m in measured}) > 1:
         lines.append(f"{', '.join(names)}: the runs saw other images, or another size; compare with care")
     return lines

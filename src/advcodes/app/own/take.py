@@ -64,9 +64,9 @@ def codes(run: TrainedRun, folder: Path, npz: Path) -> list[str]:
     """
     _beside(npz, ".npz", "--npz")
     names, images = _images(run, folder)
-    found = _batched(run.encode, images).numpy()
-    np.savez(npz, codes=found, names=np.array(names))
-    return [f"{npz}: codes {list(found.shape)} of {len(names):,} images"]
+    encoded = _batched(run.encode, images).numpy()
+    np.savez(npz, codes=encoded, names=np.array(names))
+    return [f"{npz}: codes {list(encoded.shape)} of {len(names):,} images"]
 
 
 def weights(run: TrainedRun, out: Path) -> list[str]:

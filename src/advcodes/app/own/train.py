@@ -164,8 +164,8 @@ def _earlier(artifact: Artifact, replace: bool) -> list[str]:
 
 def _clear(artifact: Artifact) -> None:
     """Remove a run that is to be trained anew."""
-    for old in (artifact.unfinished, artifact.directory / "snapshots"):
-        shutil.rmtree(old, ignore_errors=True)
+    for directory in (artifact.unfinished, artifact.directory / "snapshots"):
+        shutil.rmtree(directory, ignore_errors=True)
     for old in ("checkpoint.pt", "networks.pt", "run.json", "losses.csv", ABOUT):
         (artifact.directory / old).unlink(missing_ok=True)
     artifact.forget()

@@ -185,16 +185,16 @@ def plan_claims(
     declared = read_claims()
     pairs = set(paired(graph, declared))
     here = graph.reports / graph.params.scale / "claims.json"
-    found = _verdicts(here) if here.exists() else {}
+    judged = _verdicts(here) if here.exists() else {}
     before = {} if pilot is None else _verdicts(pilot)
-    spreads = _Spreads(found.values()), _Spreads(before.values())
+    spreads = _Spreads(judged.values()), _Spreads(before.values())
     of_items = graph.params.model_copy(update={"items": list(dict.fromkeys(c.item for c in declared))})
     whole = plan(Graph(of_items, data=graph.data), cores, measure)
     groups = {(g.dataset, g.variant): g for g in whole.groups}
     hours = {row: g.hours_each * (whole.threads or 1) for row, g in groups.items() if g.hours_each is not None}
     decided, cannot, open_ = [], {}, []
     for claim in declared:
-        now = found.get(claim.id)
+        now = judged.get(claim.id)
         if now and now["verdict"] in DECIDED:
             decided.append(claim.id)
             continue
@@ -219,7 +219,7 @@ def plan_claims(
         else:
             seeds = max(seeds, seen.at_least + 1)
             open_.append(Need(claim, rows[0][0], rows, tuple(groups[r].images for r in rows), seen, seeds, how, None))
-    needs = _cheapest_first(open_, hours, _have(found))
+    needs = _cheapest_first(open_, hours, _have(judged))
     return ClaimsPlan(graph.params.scale, POWER, margin, most, tuple(decided), tuple(needs), cannot)
 
 
@@ -264,23 +264,23 @@ class _Spreads:
 
 
 def _seen(
-    claim: Claim, found: Mapping[str, Any] | None, spreads: _Spreads, source: str, pairs: bool = False
+    claim: Claim, verdict: Mapping[str, Any] | None, spreads: _Spreads, source: str, pairs: bool = False
 ) -> Seen | None:
     """Effect and spread of a claim in a claims.json; None where that has not both.
 
     Args:
         claim: declared.
-        found: the same claim with its numbers.
+        verdict: the same claim with its numbers.
         spreads: of other rows.
         source: of the numbers.
         pairs: whether both rows share their random numbers.
     """
-    if not found or not found["metric"]:
+    if not verdict or not verdict["metric"]:
         return None
-    winner, loser = (found[side]["values"] for side in ("winner", "loser"))
+    winner, loser = (verdict[side]["values"] for side in ("winner", "loser"))
     if not winner or not loser or not (base := abs(fmean(loser))):
         return None
-    effect = (fmean(winner) - fmean(loser)) * (-1 if found["better"] == "lower" else 1) / base
+    effect = (fmean(winner) - fmean(loser)) * (-1 if verdict["better"] == "lower" else 1) / base
     seeds = f"{source}, {len(winner)} and {count(len(loser), 'seed')}"
     pairs = claim.alone or (pairs and len(winner) == len(loser) > 1)
     if min(len(winner), len(loser)) > 1:
@@ -289,16 +289,16 @@ def _seen(
         sd = 0.0
     else:
         # Of rows with two seeds or more, and as a share of these rows' own means.
-        sd = (spreads.of(found["metric"]) or 0.0) * math.sqrt((fmean(winner) ** 2 + base**2) / 2) / base
+        sd = (spreads.of(verdict["metric"]) or 0.0) * math.sqrt((fmean(winner) ** 2 + base**2) / 2) / base
         seeds += "; spread of other rows"
     tried = min(len(winner), len(loser)) if source == "here" else 1
     return Seen(effect, sd, tried, seeds, pairs) if sd > 0 else None
 
 
-def _have(found: Mapping[str, Mapping[str, Any]]) -> dict[Row, int]:
+def _have(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[Row, int]:
     """Seeds of each row that verdicts are from."""
     have: dict[Row, int] = {}
-    for claim in found.values():
+    for claim in verdicts.values():
         for side in ("winner", "loser") if claim["metric"] else ():
             row = (claim["dataset"], claim[side]["variant"] or claim["winner"]["variant"])
             have[row] = max(have.get(row, 0), len(claim[side]["values"]))

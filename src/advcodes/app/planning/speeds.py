@@ -60,7 +60,7 @@ def _alike(dataset: str, config: Mapping[str, Any]) -> str:
 
 def finished_runs(data: Path) -> dict[str, list[Finished]]:
     """Finished runs of every scale in ``data``/runs; those that differ by seed and budget alone are together."""
-    found: dict[str, list[Finished]] = {}
+    runs: dict[str, list[Finished]] = {}
     for manifest in sorted((data / "runs").glob("*/*/*/seed*/manifest.json")):
         try:
             record = json.loads(manifest.read_text())
@@ -71,8 +71,8 @@ def finished_runs(data: Path) -> dict[str, list[Finished]]:
         except (OSError, ValueError, KeyError, TypeError):
             continue  # damaged, or of another version: the run is stale, and its speed unknown
         if run.speed > 0:
-            found.setdefault(alike, []).append(run)
-    return found
+            runs.setdefault(alike, []).append(run)
+    return runs
 
 
 def measured_before(graph: Graph, run: Run, seen: Look | None, finished: Mapping[str, list[Finished]]) -> Speed | None:
@@ -123,17 +123,17 @@ def committed(graph: Graph, run: Run, seen: Look | None) -> Speed | None:
         return None
     timed = read_yaml(TIMINGS)["cpu"].get(graph.params.scale, {})
     pixels, method = math.prod(seen.shape), variants[run.variant].method
-    found = []
+    candidates = []
     for dataset, seconds in timed.items():
         look = expected(graph.params, dataset)
         kin = (v for v in seconds if v in variants and variants[v].method == method)
         alike = [v for v in (run.variant, *kin) if v in seconds]
         if alike and look and look.shape and len(look.shape) == len(seen.shape):
             ratio = pixels / math.prod(look.shape)
-            found.append((abs(math.log(ratio)), dataset != run.dataset, dataset, alike[0], ratio))
-    if not found:
+            candidates.append((abs(math.log(ratio)), dataset != run.dataset, dataset, alike[0], ratio))
+    if not candidates:
         return None
-    _, _, dataset, variant, ratio = min(found)
+    _, _, dataset, variant, ratio = min(candidates)
     of = "" if variant == run.variant else f" of {variant}"
     by = "" if dataset == run.dataset else f" on {dataset}" + (f", {ratio:.2g} times the pixels" if ratio != 1 else "")
     speed = machine.threads / (timed[dataset][variant] * ratio)

@@ -38,57 +38,60 @@ trained."""
 GB = 1e9
 
 
-def page(found: Rehearsal, names: list[str]) -> str:
+def page(rehearsal: Rehearsal, names: list[str]) -> str:
     """The whole page.
 
     Args:
-        found: what happened.
+        rehearsal: what happened.
         names: items and papers, as asked for.
     """
     from advcodes.app.rehearse.originals import TRAIN
     from advcodes.training.rehearsal import PART
 
     head = _HEAD.format(
-        scale=found.scale, names=" ".join(names), train=TRAIN, generated=GENERATED, reference=REFERENCE,
-        limit=found.limit, side=LEAST_SIDE, part=PART, half=PART // 2,
+        scale=rehearsal.scale, names=" ".join(names), train=TRAIN, generated=GENERATED, reference=REFERENCE,
+        limit=rehearsal.limit, side=LEAST_SIDE, part=PART, half=PART // 2,
     )  # fmt: skip
-    return "\n".join([head, *_summary(found), *_failures(found), *_items(found), *_trainings(found)]) + "\n"
+    return (
+        "\n".join([head, *_summary(rehearsal), *_failures(rehearsal), *_items(rehearsal), *_trainings(rehearsal)])
+        + "\n"
+    )
 
 
-def _summary(found: Rehearsal) -> Iterator[str]:
-    stages = list(found.stages.values())
+def _summary(rehearsal: Rehearsal) -> Iterator[str]:
+    stages = list(rehearsal.stages.values())
     kinds = [("prepared", "datasets"), ("train", "trainings"), ("evaluate", "sets of metrics"), ("study", "studies")]
     told = [f"{n} {what}" for kind, what in kinds if (n := sum(s.id.partition("/")[0] == kind for s in stages))]
-    wrong = len({id_ for id_, _ in found.failures})
+    wrong = len({id_ for id_, _ in rehearsal.failures})
     went = f"{wrong} of them failed" if wrong else "nothing failed"
-    yield f"**{len(found.items)} tables and figures, {listing(told)}: {went}.**"
-    if needs := [_gpu(found, s) for s in stages if s.facts]:
+    yield f"**{len(rehearsal.items)} tables and figures, {listing(told)}: {went}.**"
+    if needs := [_gpu(rehearsal, s) for s in stages if s.facts]:
         yield f"\nThe training that takes most needs {max(needs) / GB:.1f} GB of a GPU."
 
 
-def _failures(found: Rehearsal) -> Iterator[str]:
-    if found.failures:
+def _failures(rehearsal: Rehearsal) -> Iterator[str]:
+    if rehearsal.failures:
         yield "\n## What failed\n"
-        yield from (f"- `{id_}`: {why}" for id_, why in found.failures)
+        yield from (f"- `{id_}`: {why}" for id_, why in rehearsal.failures)
 
 
-def _items(found: Rehearsal) -> Iterator[str]:
+def _items(rehearsal: Rehearsal) -> Iterator[str]:
     yield "\n## Tables and figures\n"
     rows = []
-    for item, ids in found.behind.items():
-        runs = [found.stages[i] for i in ids if i.startswith("train/")]
+    for item, ids in rehearsal.behind.items():
+        runs = [rehearsal.stages[i] for i in ids if i.startswith("train/")]
         hours = sum(_hours(s) for s in runs if s.facts)
-        bad = sum(bool(found.stages[i].failures) for i in ids)
+        bad = sum(bool(rehearsal.stages[i].failures) for i in ids)
         rows.append([f"`{item}`", str(len(runs)), f"{hours:,.0f}", f"**{bad} failed**" if bad else "made"])
     yield markdown_table(["item", "trainings a seed", "hours here a seed", "rehearsal"], rows, left=(0, 3))
 
 
-def _trainings(found: Rehearsal) -> Iterator[str]:
+def _trainings(rehearsal: Rehearsal) -> Iterator[str]:
     yield "\n## Trainings\n"
-    threads = f"a CPU, {count(found.threads, 'thread')}"
+    threads = f"a CPU, {count(rehearsal.threads, 'thread')}"
     yield _ABOUT.format(threads=threads) + "\n"
     rows = []
-    for stage in found.stages.values():
+    for stage in rehearsal.stages.values():
         if not stage.id.startswith("train/") or not stage.facts:
             continue
         facts, (_, _, dataset, variant, _) = stage.facts, stage.id.split("/")
@@ -104,7 +107,7 @@ def _trainings(found: Rehearsal) -> Iterator[str]:
                 f"{facts['seconds']:.2f}",
                 f"{_hours(stage):,.0f}",
                 f"{facts['peak'] / GB:.1f}",
-                f"{_gpu(found, stage) / GB:.1f}",
+                f"{_gpu(rehearsal, stage) / GB:.1f}",
             ]
         )
     heads = ["dataset", "variant", "parameters / 10⁶", "batch", "steps", "s/step", "hours here", "host, GB", "GPU, GB"]
@@ -115,5 +118,5 @@ def _hours(stage: Stage) -> float:
     return stage.facts["steps"] * stage.facts["seconds"] / 3600
 
 
-def _gpu(found: Rehearsal, stage: Stage) -> int:
-    return stage.facts["needs"] + found.data.get(stage.id.split("/")[2], 0)
+def _gpu(rehearsal: Rehearsal, stage: Stage) -> int:
+    return stage.facts["needs"] + rehearsal.data.get(stage.id.split("/")[2], 0)

@@ -93,34 +93,34 @@ def rehearse(
     """
     whole = Graph(read(PARAMS, scale).model_copy(update={"items": list(names)}))
     items = whole.chosen()
-    found = Rehearsal(scale, items, threads=threads or whole.params.machine.threads, limit=limit)
+    rehearsal = Rehearsal(scale, items, threads=threads or whole.params.machine.threads, limit=limit)
     with contextlib.ExitStack() as stack:
         folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="advcodes-rehearsal-")))
         folder = folder.absolute()
-        params = settings(PARAMS, scale, {**machine(folder), "threads": found.threads})
+        params = settings(PARAMS, scale, {**machine(folder), "threads": rehearsal.threads})
         graph = Graph(params, data=folder / "data", reports=folder / "reports")
         needed = {item: list(ancestors_first([graph.item(item)])) for item in items}
         every = [a for artifacts in needed.values() for a in artifacts]
         files = any(a.modules[1:] == ("advcodes.data.official",) for a in every)
         stack.enter_context(made(folder, files, any(a.id == "extractor/inception" for a in every)))
         for item, artifacts in needed.items():
-            found.behind[item] = [a.id for a in artifacts]
+            rehearsal.behind[item] = [a.id for a in artifacts]
             for artifact in artifacts:
-                if artifact.id not in found.stages:
-                    found.stages[artifact.id] = stage = _stage(artifact, params, whole, found)
+                if artifact.id not in rehearsal.stages:
+                    rehearsal.stages[artifact.id] = stage = _stage(artifact, params, whole, rehearsal)
                     went = "; ".join(stage.failures) or "done"
                     print(f"rehearsed {stage.id} in {stage.seconds:.1f} s: {went}", flush=True)
-    return found
+    return rehearsal
 
 
-def _stage(artifact: Artifact, params: Params, whole: Graph, found: Rehearsal) -> Stage:
-    broken = [i.id for i in artifact.inputs.values() if found.stages[i.id].failure]
+def _stage(artifact: Artifact, params: Params, whole: Graph, rehearsal: Rehearsal) -> Stage:
+    broken = [i.id for i in artifact.inputs.values() if rehearsal.stages[i.id].failure]
     if broken:
         return Stage(artifact.id, 0.0, f"not tried, for want of {', '.join(broken)}")
     started = time.monotonic()
     try:
         if artifact.id.startswith("train/"):
-            _train(artifact, params, whole, found)
+            _train(artifact, params, whole, rehearsal)
         else:
             quick = artifact.id.startswith("evaluate/") and artifact.config["extractor"] == "inception"
             with small_inception() if quick else contextlib.nullcontext():
@@ -135,7 +135,7 @@ def _stage(artifact: Artifact, params: Params, whole: Graph, found: Rehearsal) -
     return Stage(artifact.id, time.monotonic() - started, None, facts)
 
 
-def _train(artifact: Artifact, params: Params, whole: Graph, found: Rehearsal) -> None:
+def _train(artifact: Artifact, params: Params, whole: Graph, rehearsal: Rehearsal) -> None:
     """Rehearse a training, with as many steps as it has at full size."""
     from advcodes.jobs import device
     from advcodes.training.rehearsal import rehearse as train
@@ -148,7 +148,7 @@ def _train(artifact: Artifact, params: Params, whole: Graph, found: Rehearsal) -
     if look is None or images is None:
         raise AdvcodesError(f"{run.dataset}: a folder of images has no size that is known beforehand")
     if look.shape is not None:
-        found.data[run.dataset] = look.size(config["view"]["train_split"], run.dataset) * math.prod(look.shape)
+        rehearsal.data[run.dataset] = look.size(config["view"]["train_split"], run.dataset) * math.prod(look.shape)
     lock = artifact.begin()
     if lock is None:
         return
@@ -156,8 +156,8 @@ def _train(artifact: Artifact, params: Params, whole: Graph, found: Rehearsal) -
         inputs = artifact.inputs
         text = inputs["text"].directory if "text" in inputs else None
         files, facts = train(
-            artifact.config, inputs["data"].directory, artifact.directory, where, images, limit=found.limit, text=text,
-            pretrained=inputs["pretrained"].directory if "pretrained" in inputs else None,
+            artifact.config, inputs["data"].directory, artifact.directory, where, images, limit=rehearsal.limit,
+            text=text, pretrained=inputs["pretrained"].directory if "pretrained" in inputs else None,
         )  # fmt: skip
         if text is not None:
             shutil.copyfile(text / "encoder.pt", artifact.directory / SENTENCES)

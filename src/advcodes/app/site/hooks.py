@@ -31,8 +31,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     _section(nav, "Reference").extend({title: f"reference/{key}.md"} for key, (title, _) in sources.REFERENCE.items())
     named = set(_named(nav))
     docs = Path(config.docs_dir)
-    found = (p.relative_to(docs).as_posix() for p in sorted(docs.rglob("*.md")))
-    _section(nav, _OTHERS).extend(page for page in found if page not in named)
+    pages = (p.relative_to(docs).as_posix() for p in sorted(docs.rglob("*.md")))
+    _section(nav, _OTHERS).extend(page for page in pages if page not in named)
     return config
 
 

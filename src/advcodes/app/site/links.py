@@ -43,9 +43,9 @@ def targets(markdown: str, source: str) -> Iterator[str]:
         markdown: of the page.
         source: its path from the root.
     """
-    found: list[str] = []
-    _each(markdown, lambda link: found.append(_target(link, source) or ""))
-    yield from filter(None, dict.fromkeys(found))
+    paths: list[str] = []
+    _each(markdown, lambda link: paths.append(_target(link, source) or ""))
+    yield from filter(None, dict.fromkeys(paths))
 
 
 def relinked(markdown: str, source: str, address: str, root: Path) -> str:
@@ -86,5 +86,5 @@ def _each(markdown: str, change: Callable[[str], str | None]) -> str:
     for line in markdown.split("\n"):
         if _FENCE.match(line):
             code = not code
-        lines.append(line if code else _LINK.sub(lambda found: f"]({change(found[1]) or found[1]})", line))
+        lines.append(line if code else _LINK.sub(lambda match: f"]({change(match[1]) or match[1]})", line))
     return "\n".join(lines)

@@ -130,7 +130,7 @@ def verdict(words: str) -> str:
 def coloured(markdown: str) -> str:
     """A page of claims with its verdicts in colour."""
     words = "|".join(sorted(_VERDICTS, key=len, reverse=True))
-    return re.sub(rf"\| \*\*({words})\*\*", lambda found: f"| {verdict(found[1])}", markdown)
+    return re.sub(rf"\| \*\*({words})\*\*", lambda match: f"| {verdict(match[1])}", markdown)
 
 
 def paper_page(root: Path, paper: str) -> str:

@@ -154,7 +154,7 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
     validation, tested = np.arange(rows[-1] + 1, training.stop), np.arange(test.start, test.stop)
     sets = [rows[drawn], validation, tested]
 
-    def found(features: np.ndarray, draws: Sequence[np.ndarray], what: str, give_up: bool = False) -> Errors:
+    def mistakes(features: np.ndarray, draws: Sequence[np.ndarray], what: str, give_up: bool = False) -> Errors:
         parts = np.split(features, np.cumsum([len(s) for s in sets])[:-1])
         pool, held, last = (LabelledFeatures(part, data.labels[s]) for part, s in zip(parts, sets, strict=True))
         return errors(pool, held, last, draws, config["values_of_c"], what, give_up)
@@ -162,13 +162,13 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
     every, trained_on = np.concatenate(sets), data.rows(restored.config["view"]["train_split"])
     seen = np.arange(trained_on.start, trained_on.stop)
     features = represent(restored, data.images, every, seen, subject.config["sampling"], subject.where, subject.what)
-    result, size = found(features, draws, f"{subject.what}: SVMs"), features.shape[1]
+    result, size = mistakes(features, draws, f"{subject.what}: SVMs"), features.shape[1]
     del features
     pixels = data.images[every].reshape(len(every), -1).astype(np.float32)
     pixels /= 127.5
     pixels -= 1
     # Neighbouring pixels are alike: on photographs large C do not converge, and each would take its 1,000 iterations.
-    baseline = found(pixels, draws[: 1 + PIXEL_DRAWS], f"{subject.what}: SVMs on pixels", give_up=True)
+    baseline = mistakes(pixels, draws[: 1 + PIXEL_DRAWS], f"{subject.what}: SVMs on pixels", give_up=True)
     protocol = {
         "svm_labelled": config["labelled"],
         "svm_draws": config["draws"],
@@ -352,6 +352,6 @@ def errors_of(svms: Sequence[LinearSVC], examples: LabelledFeatures) -> np.ndarr
         # One product for all of them: many with few columns take several times as long.
         scores = examples.features[rows].astype(np.float64) @ weights.T + biases
         scores = scores.reshape(len(scores), len(svms), -1)
-        found = classes[scores.argmax(2) if scores.shape[2] > 1 else (scores[..., 0] > 0).astype(int)]
-        wrong += (found != examples.labels[rows, None]).sum(0)
+        predicted = classes[scores.argmax(2) if scores.shape[2] > 1 else (scores[..., 0] > 0).astype(int)]
+        wrong += (predicted != examples.labels[rows, None]).sum(0)
     return 100 * wrong / len(examples.labels)

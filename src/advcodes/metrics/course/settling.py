@@ -171,11 +171,11 @@ def read(directory: Path) -> Course:
         values = {name: np.array([float(row[column]) for row in rows]) for name, column in COLUMNS.items()}
     except (OSError, IndexError, KeyError, TypeError, ValueError):
         raise AdvcodesError(f"{path}: no readable log of losses; delete it and train this run again") from None
-    for name, found in values.items():
-        if not np.isfinite(found).all():
-            first = int(np.flatnonzero(~np.isfinite(found))[0])
+    for name, series in values.items():
+        if not np.isfinite(series).all():
+            first = int(np.flatnonzero(~np.isfinite(series))[0])
             raise AdvcodesError(
-                f"{path}: {COLUMNS[name]} is {found[first]} at {images[first]:,} images, expected a finite number; "
+                f"{path}: {COLUMNS[name]} is {series[first]} at {images[first]:,} images, expected a finite number; "
                 "has the run diverged?"
             )
     return Course(images, **values, total=total)
@@ -241,16 +241,16 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
     except AdvcodesError as error:
         raise AdvcodesError(f"{directory / LOG}: {error}") from None
     whole = slice(points - 1, None)
-    found = settled_at(course.images[whole], relative[whole], band)
+    settled = settled_at(course.images[whole], relative[whole], band)
     alpha = getattr(hyperparameters, "vae_weight", 0.0)
     metrics = {
-        SETTLING_IMAGES: course.total if found is None else found,
+        SETTLING_IMAGES: course.total if settled is None else settled,
         BALANCE_SHARE: float((np.abs(relative[whole]) <= band).mean()),
         IMBALANCE: float(abs(relative[-1])),
         ENERGY_RATIO: float(diversity * (1 - relative[-1]) / (1 + alpha)),
     }
     protocol = {
-        "settled": found is not None,
+        "settled": settled is not None,
         "settling_band": band,
         "settling_window": window,
         "settling_points": points,

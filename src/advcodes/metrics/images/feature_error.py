@@ -132,10 +132,10 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
     split, train_split = config["split"], restored.config["view"]["train_split"]
     images, training = data.images[subject.chosen(split, config["n_images"])], data.split(train_split).images
     network, seed = subject.network("features"), restored.config["seed"]
-    found = errors(restored, images, subject.config["sampling"], training, network, seed, subject.what)
+    per_image = errors(restored, images, subject.config["sampling"], training, network, seed, subject.what)
     size, sampled = config["minibatch"], data.images[subject.chosen(train_split, config["n_images"])]
     trivial = _errors_of_mean(restored, images, sampled, network)
-    (pixel, pixel_sd), (feature, feature_sd) = (over_minibatches(of_images, size) for of_images in found)
+    (pixel, pixel_sd), (feature, feature_sd) = (over_minibatches(of_images, size) for of_images in per_image)
     protocol = {
         "feature_range": [0, 1],
         "feature_images": len(images),

@@ -164,8 +164,8 @@ def measure(subject: Subject) -> dict[str, dict[str, Any]]:
     across = np.zeros(4)  # squared jumps in completed images and their number; the same of the originals
     at = 0
     with torch.inference_mode():
-        found = _pairs(restored, images, missing, sampling, training, seed, subject.what, _inpaint)
-        for x, filled in found:
+        pairs = _pairs(restored, images, missing, sampling, training, seed, subject.what, _inpaint)
+        for x, filled in pairs:
             real, made = (on_unit(given, restored.value_range) for given in (x, filled))
             mask = missing[at : at + len(x)].to(x.device)
             at += len(x)
@@ -282,8 +282,8 @@ def completed(
     from advcodes.core.values import to_stored
 
     make = _reconstruct_masked if whole else _inpaint
-    found = _pairs(restored, images, masks, sampling, training_images, seed, "inpainting", make)
-    made = [to_stored(filled, restored.value_range).cpu().numpy() for _, filled in found]
+    pairs = _pairs(restored, images, masks, sampling, training_images, seed, "inpainting", make)
+    made = [to_stored(filled, restored.value_range).cpu().numpy() for _, filled in pairs]
     return np.concatenate(made) if made else np.zeros((0, *restored.shape), np.uint8)
 
 

@@ -104,8 +104,8 @@ def reconstructions(
 
     from advcodes.core.values import to_stored
 
-    found = pairs(restored, images, sampling, training_images, seed, "reconstructing")
-    made = [to_stored(again, restored.value_range).cpu().numpy() for _, again in found]
+    batches = pairs(restored, images, sampling, training_images, seed, "reconstructing")
+    made = [to_stored(again, restored.value_range).cpu().numpy() for _, again in batches]
     return np.concatenate(made) if made else np.zeros((0, *restored.shape), np.uint8)
 
 

@@ -171,13 +171,13 @@ def measure(subject: Subject) -> Scores:
     def read(logits: np.ndarray) -> dict[str, np.ndarray]:
         return statements(logits[:, len(names) :].argmax(1), logits[:, : len(names)], names)
 
-    found = of_captions(stated_of(captioned, conditions), read(logits), stated_of(data, rows), read(real))
-    return _with(found, protocol | {"statement_accuracy": right})
+    scores = of_captions(stated_of(captioned, conditions), read(logits), stated_of(data, rows), read(real))
+    return _with(scores, protocol | {"statement_accuracy": right})
 
 
-def _with(found: Scores, protocol: Mapping[str, Any]) -> Scores:
-    found.protocol.update(protocol)
-    return found
+def _with(scores: Scores, protocol: Mapping[str, Any]) -> Scores:
+    scores.protocol.update(protocol)
+    return scores
 
 
 def read_conditions(sampled: Path, n: int) -> np.ndarray:
@@ -213,13 +213,13 @@ def _within(conditions: np.ndarray, n: int, what: str, sampled: Path) -> None:
 
 
 def _classifier(subject: Subject, conditioned_on: str) -> Any:
-    found, data = subject.network("statements" if conditioned_on == "text" else "classifier"), subject.data
-    if data.labels.max(initial=-1) < 1 if conditioned_on == "text" else found.about["task"] != "classes":
+    classifier, data = subject.network("statements" if conditioned_on == "text" else "classifier"), subject.data
+    if data.labels.max(initial=-1) < 1 if conditioned_on == "text" else classifier.about["task"] != "classes":
         raise AdvcodesError(
             f"{data.dataset}: has no classes, so no classifier can tell whether samples show their conditions "
             f"({conditioned_on}); use a dataset with classes, or an unconditional method"
         )
-    return found
+    return classifier
 
 
 # ------------------------------------------------------------------------------------------------------------

@@ -41,8 +41,8 @@ def statistics(features: Tensor) -> Statistics:
         raise AdvcodesError(
             f"Fréchet distance: got {len(features)} images, expected at least 2; raise metrics.n_generated"
         )
-    found = fidelity("metric_fid").fid_features_to_statistics(features.double())
-    return Statistics(found["mu"], np.atleast_2d(found["sigma"]))
+    moments = fidelity("metric_fid").fid_features_to_statistics(features.double())
+    return Statistics(moments["mu"], np.atleast_2d(moments["sigma"]))
 
 
 def frechet_distance(a: Statistics, b: Statistics) -> float:

@@ -82,5 +82,5 @@ def inception_score(logits: Tensor, splits: int) -> tuple[float, float]:
 
     Salimans et al. 2016; facts 6.3.
     """
-    found = fidelity("metric_isc").isc_features_to_metric(logits, splits=splits, shuffle=True, rng_seed=SEED)
-    return found["inception_score_mean"], found["inception_score_std"]
+    scores = fidelity("metric_isc").isc_features_to_metric(logits, splits=splits, shuffle=True, rng_seed=SEED)
+    return scores["inception_score_mean"], scores["inception_score_std"]

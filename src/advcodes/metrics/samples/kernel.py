@@ -46,7 +46,7 @@ class KernelDistance(OnFeatures):
 
 def kernel_distance(generated: Tensor, real: Tensor, subsets: int, subset_size: int) -> tuple[float, float]:
     """KID (Binkowski et al. 2018): unbiased MMD^2 under ``(x.y / F + 1)^3``, mean and sd over random subsets."""
-    found = fidelity("metric_kid").kid_features_to_metric(
+    scores = fidelity("metric_kid").kid_features_to_metric(
         generated.double(),
         real.double(),
         kid_subsets=subsets,
@@ -54,4 +54,4 @@ def kernel_distance(generated: Tensor, real: Tensor, subsets: int, subset_size: 
         rng_seed=SEED,
         verbose=False,
     )
-    return found["kernel_inception_distance_mean"], found["kernel_inception_distance_std"]
+    return scores["kernel_inception_distance_mean"], scores["kernel_inception_distance_std"]

@@ -57,12 +57,12 @@ class NoiseDiversity(Metric):
         within, _ = spread_within(made, np.tile(np.arange(settings["conditions"]), settings["draws"]))
         whole, _ = spread_within(real, labels * 0)
         protocol = {f"noise_diversity_{key}": settings[key] for key in ("conditions", "draws")}
-        found = {"protocol": protocol | {"noise_diversity_real": len(real)}}
+        about = {"protocol": protocol | {"noise_diversity_real": len(real)}}
         if not whole:  # one image, again and again
-            return {"metrics": {}, **found}
+            return {"metrics": {}, **about}
         if subject.restored.method.conditioned_on == "labels":
-            found["floor"] = {NOISE_DIVERSITY: spread_within(real, labels)[0] / whole}
-        return {"metrics": {NOISE_DIVERSITY: within / whole}, **found}
+            about["floor"] = {NOISE_DIVERSITY: spread_within(real, labels)[0] / whole}
+        return {"metrics": {NOISE_DIVERSITY: within / whole}, **about}
 
     @classmethod
     def sentence(cls, name: str, protocol: Mapping[str, Any]) -> str:
@@ -120,12 +120,12 @@ def spread_within(images: np.ndarray, groups: np.ndarray) -> tuple[float, int]:
     """
     import numpy as np
 
-    found, sizes = np.unique(groups, return_inverse=True, return_counts=True)[1:]
+    numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)[1:]
     freedom = len(images) - len(sizes)
     if not freedom:
         return 0.0, 0
     total = 0.0
-    order = np.argsort(found, kind="stable")
+    order = np.argsort(numbers, kind="stable")
     for members in np.split(order, np.cumsum(sizes)[:-1]):
         if len(members) > 1:
             sums, squares = (np.zeros(images.shape[1:], np.int64) for _ in range(2))

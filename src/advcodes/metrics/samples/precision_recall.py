@@ -79,4 +79,4 @@ def _radii(features: Tensor, neighborhood: int) -> Tensor:
 
     # A few smallest of a row are found sooner than one of a rank, which sorts more.
     nearest = (torch.cdist(block, features).topk(neighborhood + 1, largest=False) for block in features.split(_ROWS))
-    return torch.cat([found.values[:, -1] for found in nearest])
+    return torch.cat([few.values[:, -1] for few in nearest])

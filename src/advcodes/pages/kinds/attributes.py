@@ -72,8 +72,8 @@ def block(images: Mapping[str, np.ndarray], attributes: Sequence[str], title: st
     return Block(title, np.stack(columns, axis=1), heads)
 
 
-def _of_samples(found: Mapping[str, Any]) -> bool:
-    return found["edits"] == "samples"
+def _of_samples(cell: Mapping[str, Any]) -> bool:
+    return cell["edits"] == "samples"
 
 
 def _words(name: str) -> str:
@@ -91,16 +91,16 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
     """
     shown, parts = list(given.named(figure, "edited")), []
     if shown:
-        parts.append(_caption(figure, [found for *_, found in shown], drawn))
-        for where, _, found in shown:
-            parts.append(f"Attributes that were added, {where} ({text.count(len(found['runs']), 'seed')}):")
-            parts.append(_table(found))
+        parts.append(_caption(figure, [cell for *_, cell in shown], drawn))
+        for where, _, cell in shown:
+            parts.append(f"Attributes that were added, {where} ({text.count(len(cell['runs']), 'seed')}):")
+            parts.append(_table(cell))
         parts.append(given.table(figure, "edited"))
     return given.page(figure, "edited", picture, parts, _notes(shown), files)
 
 
 def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
-    seeds, splits = (text.listing(sorted({str(found[key]) for found in shown})) for key in ("seed", "split"))
+    seeds, splits = (text.listing(sorted({str(cell[key]) for cell in shown})) for key in ("seed", "split"))
     times = "" if figure["strength"] == 1 else f", times {figure['strength']:g}"
     if any(map(_of_samples, shown)):
         return (
@@ -144,18 +144,18 @@ _OF_SAMPLES = (
 )
 
 
-def _table(found: Mapping[str, Any]) -> str:
-    runs, lines = list(found["runs"].values()), []
-    columns = _OF_SAMPLES if _of_samples(found) else _COLUMNS
-    for name in found["attributes"]:
+def _table(cell: Mapping[str, Any]) -> str:
+    runs, lines = list(cell["runs"].values()), []
+    columns = _OF_SAMPLES if _of_samples(cell) else _COLUMNS
+    for name in cell["attributes"]:
         line = [_words(name)]
         for column in columns:
             line.append(_number(column, _values(column, runs, [name])))
-        right = found["classifier"][name]
+        right = cell["classifier"][name]
         lines.append([*line, " / ".join(_percent(right[side]) for side in ("with", "without"))])
     if len(lines) > 1:
         means = [
-            "" if column.key == "removed_images" else _number(column, _values(column, runs, found["attributes"]))
+            "" if column.key == "removed_images" else _number(column, _values(column, runs, cell["attributes"]))
             for column in columns[1:]
         ]
         lines.append(["**mean**", "", *means, ""])
@@ -165,8 +165,8 @@ def _table(found: Mapping[str, Any]) -> str:
 
 def _values(column: _Column, runs: Sequence[Mapping[str, Any]], names: Sequence[str]) -> list[float]:
     """A number of each run, the mean over those attributes that have it; none where no attribute has."""
-    found = [[run[name][column.key] for name in names if run[name]] for run in runs]
-    known = [[value for value in values if value is not None] for values in found]
+    by_run = [[run[name][column.key] for name in names if run[name]] for run in runs]
+    known = [[value for value in values if value is not None] for values in by_run]
     return [column.factor * fmean(values) for values in known if values]
 
 
@@ -189,7 +189,7 @@ def _notes(shown: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[str]:
         "**Numbers**: mean ± sample standard deviation over seeds, where there are several; the last line is the mean "
         "over attributes.",
     ]
-    if any(_of_samples(found) for *_, found in shown):
+    if any(_of_samples(cell) for *_, cell in shown):
         notes += [
             f"**Samples**: an attribute is added to those of {MEASURED} in which the classifier does not see it, and "
             "taken from those in which it does. Their number is the first seed's.",
@@ -217,13 +217,13 @@ def _notes(shown: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[str]:
         "**Batch norm** is re-estimated on reconstructions of training images where `sampling.batch_norm` says "
         "`reestimate`.",
     ]
-    for dataset, found in {dataset: found for _, dataset, found in shown}.items():
-        if blind := [_words(name) for name, right in found["classifier"].items() if _blind(right)]:
+    for dataset, cell in {dataset: cell for _, dataset, cell in shown}.items():
+        if blind := [_words(name) for name, right in cell["classifier"].items() if _blind(right)]:
             notes.append(
                 f"**Hardly seen by the classifier** on {text.dataset(dataset)}: {text.listing(blind)} (right on less "
                 f"than {BLIND} %, the mean of images with and without it)."
             )
-        for group in found["groups"]:
+        for group in cell["groups"]:
             notes.append(
                 f"**Exclusive** on {text.dataset(dataset)}: of {text.listing([_words(g) for g in group])} exactly one "
                 "holds in every image. To add one is to take another away, which counts among others that flip."

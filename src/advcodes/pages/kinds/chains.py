@@ -66,9 +66,9 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         files: beside the page, to be linked.
     """
     shown, parts = list(given.shown(figure, "chains")), []
-    every = [found for *_, found in shown]
+    every = [cell for *_, cell in shown]
     if shown:
-        lines = [line for row, column, found in shown for line in _lines(label(row), column, found)]
+        lines = [line for row, column, cell in shown for line in _lines(label(row), column, cell)]
         table = text.markdown_table(_HEADER, lines, left=(0, 1, 3))
         parts = [_caption(every, drawn), table, given.table(figure, "chains")]
     return given.page(figure, "chains", picture, parts, _notes(every), files)
@@ -81,8 +81,8 @@ _HEADER = (
 )  # fmt: skip
 
 
-def _lines(model: str, column: str, found: Mapping[str, Any]) -> Iterator[list[str]]:
-    runs = list(found["runs"].values())
+def _lines(model: str, column: str, cell: Mapping[str, Any]) -> Iterator[list[str]]:
+    runs = list(cell["runs"].values())
     for kind, where in CHAINS_FROM.items():
         cells = []
         for what in (IMAGES, "codes"):
@@ -95,8 +95,8 @@ def _lines(model: str, column: str, found: Mapping[str, Any]) -> Iterator[list[s
 
 
 def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
-    seeds, splits = (text.listing(sorted({str(found[key]) for found in shown})) for key in ("seed", "split"))
-    count = min(drawn, max(found["images"] for found in shown))
+    seeds, splits = (text.listing(sorted({str(cell[key]) for cell in shown})) for key in ("seed", "split"))
+    count = min(drawn, max(cell["images"] for cell in shown))
     return (
         f"Each row is a chain. Left: from x, {count} images of split {splits}, {DRAWN}. Right: from G(z), the "
         f"first {count} samples. In both, what follows are reconstructions of reconstructions: x1 is G(E(x)), x2 is "
@@ -108,7 +108,7 @@ def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
 def _notes(shown: Sequence[Mapping[str, Any]]) -> list[str]:
     if not shown:
         return []
-    measured = text.listing([f"{n:,}" for n in sorted({found["measured"] for found in shown})])
+    measured = text.listing([f"{n:,}" for n in sorted({cell["measured"] for cell in shown})])
     return [
         f"**Numbers**: means over {measured} chains of each kind; mean ± sample standard deviation over seeds, where "
         "there are several. The other turns are in the JSON.",

@@ -190,9 +190,9 @@ def _captions(shown: Sequence[Mapping[str, Any]]) -> list[str]:
     """What the panels show: a paragraph for each way of colouring."""
     paragraphs = []
     for condition, coloured in _COLOURED.items():
-        if not (found := [codes for codes in shown if codes.get("conditioned_on") == condition]):
+        if not (matching := [codes for codes in shown if codes.get("conditioned_on") == condition]):
             continue
-        codes = found[0]
+        codes = matching[0]
         drawn, seed = len(codes["generated"]["x"]), codes["seed"]
         if "real" not in codes:
             paragraphs.append(

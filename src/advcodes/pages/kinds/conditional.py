@@ -54,28 +54,28 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         drawn: rows of images in each grid.
         files: beside the page, to be linked.
     """
-    shown = [(where, found) for where, _, found in given.named(figure, "conditional")]
+    shown = [(where, cell) for where, _, cell in given.named(figure, "conditional")]
     if not shown:
         return given.page(figure, "conditional", picture, [], [], files)
-    parts = [_caption([found for _, found in shown], drawn), given.table(figure, "conditional")]
-    parts += [*_accuracies(shown), *(_clusters(where, found) for where, found in shown if "most" in found)]
+    parts = [_caption([cell for _, cell in shown], drawn), given.table(figure, "conditional")]
+    parts += [*_accuracies(shown), *(_clusters(where, cell) for where, cell in shown if "most" in cell)]
     return given.page(figure, "conditional", picture, parts, [given.NUMBERS], files)
 
 
 def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
-    seeds = text.listing(sorted({str(found["seed"]) for found in shown}))
-    kinds = {found["conditioned_on"] for found in shown}
+    seeds = text.listing(sorted({str(cell["seed"]) for cell in shown}))
+    kinds = {cell["conditioned_on"] for cell in shown}
     what = " or ".join(word for condition, word in (("labels", "class"), ("clusters", "cluster")) if condition in kinds)
     sentences = [
         f"Each column was asked for the {what} above it, and all images of a row were made of the same noise: "
         f"{drawn} draws with seed {seeds}, not selected. Small images are enlarged without smoothing."
     ]
-    if any(found["choices"] > len(found["order"]) for found in shown):
+    if any(cell["choices"] > len(cell["order"]) for cell in shown):
         counts = text.listing(sorted({f"{len(f['order'])} of {f['choices']}" for f in shown if f["choices"] > SHOWN}))
         sentences.append(f"Shown are the first {counts}.")
     if "clusters" in kinds:
         sentences.append("A cluster is a value of the categorical input; the model saw no labels in training.")
-    if any("most" in found for found in shown):
+    if any("most" in cell for cell in shown):
         sentences.append(
             "Columns are in the order of the class that a classifier of the dataset sees most in a cluster's samples; "
             "that is presentation only."
@@ -85,12 +85,12 @@ def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
 
 def _accuracies(shown: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]:
     """For each list of classes a table of how often the classifier sees the class of the condition."""
-    measured = [(where, found) for where, found in shown if "accuracy" in found]
-    for names in dict.fromkeys(tuple(found["names"]) for _, found in measured):
+    measured = [(where, cell) for where, cell in shown if "accuracy" in cell]
+    for names in dict.fromkeys(tuple(cell["names"]) for _, cell in measured):
         lines = []
-        for where, found in measured:
-            if tuple(found["names"]) == names:
-                by_class = [[100 * shares[k] for shares in found["accuracy"].values()] for k in found["order"]]
+        for where, cell in measured:
+            if tuple(cell["names"]) == names:
+                by_class = [[100 * shares[k] for shares in cell["accuracy"].values()] for k in cell["order"]]
                 lines.append([where, *(text.plus_minus(*mean_sd(shares), 0) for shares in by_class)])
         yield (
             "Share of samples asked for a class, in %, that the classifier takes for this class:\n\n"
@@ -98,12 +98,12 @@ def _accuracies(shown: Sequence[tuple[str, Mapping[str, Any]]]) -> Iterator[str]
         )
 
 
-def _clusters(where: str, found: Mapping[str, Any]) -> str:
+def _clusters(where: str, cell: Mapping[str, Any]) -> str:
     """A table of what the classifier sees in samples of each cluster that is shown."""
-    most = found["most"][: len(found["names"])]
+    most = cell["most"][: len(cell["names"])]
     lines = [
         ["class seen most", *(m["class"] for m in most)],
         ["share in %", *(text.number(100 * m["share"], 0) for m in most)],
     ]
-    intro = f"What the classifier sees in each cluster's samples, {where}, seed {found['seed']}:"
-    return f"{intro}\n\n{text.markdown_table(['', *found['names']], lines)}"
+    intro = f"What the classifier sees in each cluster's samples, {where}, seed {cell['seed']}:"
+    return f"{intro}\n\n{text.markdown_table(['', *cell['names']], lines)}"

@@ -94,12 +94,12 @@ def _over_seeds(courses: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
     """Each quantity over seeds, at points that all of them have."""
     seen = reduce(np.intersect1d, [course["images"] for course in courses])
     seen = seen[np.unique(np.linspace(0, len(seen) - 1, POINTS).round().astype(int))]
-    found: dict[str, Any] = {"images": seen.tolist()}
+    series: dict[str, Any] = {"images": seen.tolist()}
     for quantity in QUANTITIES:
         values = np.stack([c[quantity][np.searchsorted(c["images"], seen)] for c in courses])
         bands = {"mean": values.mean(0), "low": values.min(0), "high": values.max(0)}
-        found[quantity] = {name: [_rounded(v) for v in band] for name, band in bands.items()}
-    return found
+        series[quantity] = {name: [_rounded(v) for v in band] for name, band in bands.items()}
+    return series
 
 
 def _rounded(value: float) -> float:
@@ -122,9 +122,9 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
             if not column["metric"]:
                 lines.not_run(panel)
                 continue
-            for i, (model, style, found) in enumerate(_shown(figure, name)):
+            for i, (model, style, cell) in enumerate(_shown(figure, name)):
                 wide = max(1.2, _WIDEST - i)  # so that it is seen on both sides of a later line that runs over it
-                lines.draw(panel, style, found["images"], found[quantity], label=model, linewidth=wide)
+                lines.draw(panel, style, cell["images"], cell[quantity], label=model, linewidth=wide)
             if quantity == "balance":
                 _mark(panel, figure, name)
             elif quantity == "convergence" and lines.log_if_wide(panel):
@@ -149,9 +149,9 @@ def _mark(panel: Axes, figure: Mapping[str, Any], name: str) -> None:
     panel.axhspan(-band, band, color="0.85", zorder=0, label=f"settled: within ±{100 * band:g} %")
     panel.set_yscale("symlog", linthresh=band)  # it starts at a hundred percent and more
     panel.yaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
-    for _, style, found in _shown(figure, name):
-        if any(run["settled"] for run in found["runs"].values()):
-            settled = found["scores"][column["metric"]]["mean"]
+    for _, style, cell in _shown(figure, name):
+        if any(run["settled"] for run in cell["runs"].values()):
+            settled = cell["scores"][column["metric"]]["mean"]
             panel.axvline(settled, color=color(style), linewidth=1, dashes=(4, 3))
 
 
@@ -164,14 +164,14 @@ def _shown(figure: Mapping[str, Any], column: str) -> Iterator[tuple[str, Mappin
 
 def _legend(figure: Mapping[str, Any]) -> str:
     """What lines and bands are."""
-    return lines.legend(len(found["runs"]) for row in figure["rows"].values() for found in row["controller"].values())
+    return lines.legend(len(cell["runs"]) for row in figure["rows"].values() for cell in row["controller"].values())
 
 
 def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
     """The page of the figure."""
     cells: list[list[str]] = [
-        [label(row), column, str(len(found["runs"])), *_cells(found)]
-        for row, column, found in given.shown(figure, "controller")
+        [label(row), column, str(len(cell["runs"])), *_cells(cell)]
+        for row, column, cell in given.shown(figure, "controller")
     ]
     parts, notes = [], []
     if cells:
@@ -189,9 +189,9 @@ def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ())
     return given.page(figure, "controller", picture, parts, notes, files)
 
 
-def _cells(found: Mapping[str, Any]) -> list[str]:
+def _cells(cell: Mapping[str, Any]) -> list[str]:
     """The last k and convergence, and how many seeds have settled."""
-    runs = list(found["runs"].values())
+    runs = list(cell["runs"].values())
     columns = [[run[quantity] for run in runs] for quantity in ("k", "convergence")]
     numbers = [text.plus_minus(*mean_sd(values), text.decimals(values)) for values in columns]
     return [*numbers, f"{sum(run['settled'] for run in runs)} of {len(runs)}"]

@@ -122,8 +122,8 @@ def _table(figure: Mapping[str, Any]) -> str:
             over_seeds = [mean_sd(list(p["seeds"].values())) for p in ends]
             places = text.decimals([mean for mean, _ in over_seeds])
             numbers = [
-                f"{text.plus_minus(*found, places)} ({p['images']:,})"
-                for found, p in zip(over_seeds, ends, strict=True)
+                f"{text.plus_minus(*summary, places)} ({p['images']:,})"
+                for summary, p in zip(over_seeds, ends, strict=True)
             ]
             where = text.column(name, figure["columns"][name]["served_by"])
             lines_.append([label(row), where, str(len(points[0]["seeds"])), *numbers])

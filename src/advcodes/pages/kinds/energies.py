@@ -80,7 +80,7 @@ def markdown(figure: Mapping[str, Any], picture: str, side: int, files: Sequence
     return given.page(figure, "energies", picture, parts, notes, files)
 
 
-def _cells(found: Mapping[str, Any]) -> list[str]:
-    columns = [[run[key] for run in found["runs"].values()] for key in (FAKE, AGAIN, REAL, "ratio")]
+def _cells(cell: Mapping[str, Any]) -> list[str]:
+    columns = [[run[key] for run in cell["runs"].values()] for key in (FAKE, AGAIN, REAL, "ratio")]
     cells = [text.DASH if None in of else text.plus_minus(*mean_sd(of), text.decimals(of)) for of in columns]
-    return [*cells, text.number(next(iter(found["runs"].values()))["balance"], 3)]  # a setting: the same of all seeds
+    return [*cells, text.number(next(iter(cell["runs"].values()))["balance"], 3)]  # a setting: the same of all seeds

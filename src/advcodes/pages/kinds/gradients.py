@@ -94,8 +94,8 @@ def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ())
     """The page of the figure."""
     cells = []
     for variant, row in figure["rows"].items():
-        for name, found in row["gradients"].items():
-            column, runs = figure["columns"][name], found["runs"].values()
+        for name, cell in row["gradients"].items():
+            column, runs = figure["columns"][name], cell["runs"].values()
             last = [f"{run['norms'][-1]:.3g}" for run in runs]
             cells.append(
                 [label(row), text.column(name, column["served_by"]), str(len(runs)), text.listing(last),

@@ -40,10 +40,10 @@ def content(request: Request) -> dict[str, Any]:
     for variant, row in figure["rows"].items():
         row["scores"] = {}
         for name, column in ran(figure).items():
-            if found := request.of(name, variant):
-                values = {str(r.seed): r.metrics[column["metric"]] for r in found}
+            if results := request.of(name, variant):
+                values = {str(r.seed): r.metrics[column["metric"]] for r in results}
                 mean, sd = mean_sd(list(values.values()))
-                row["scores"][name] = {"mean": mean, "sd": sd, "seeds": values, "shown": found[0].seed}
+                row["scores"][name] = {"mean": mean, "sd": sd, "seeds": values, "shown": results[0].seed}
     return figure
 
 

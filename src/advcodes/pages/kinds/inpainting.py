@@ -104,10 +104,10 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         drawn: images of each line, or rows of each panel.
         files: beside the page, to be linked.
     """
-    found = [found for *_, found in given.shown(figure, "inpainted")]
-    if not found:
+    cells = [cells for *_, cells in given.shown(figure, "inpainted")]
+    if not cells:
         return given.page(figure, "inpainted", picture, [], [], files)
-    parts = [_caption(figure, found, drawn), given.table(figure, "inpainted")]
+    parts = [_caption(figure, cells, drawn), given.table(figure, "inpainted")]
     return given.page(figure, "inpainted", picture, parts, [given.NUMBERS, _BATCH_NORM], files)
 
 
@@ -118,8 +118,8 @@ _BATCH_NORM = (
 
 
 def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
-    seeds, splits = (text.listing(sorted({str(found[key]) for found in shown})) for key in ("seed", "split"))
-    count = min(drawn, max(found["images"] for found in shown))
+    seeds, splits = (text.listing(sorted({str(cell[key]) for cell in shown})) for key in ("seed", "split"))
+    count = min(drawn, max(cell["images"] for cell in shown))
     if figure["layout"] == "formation":
         what = (
             f"From left to right: x, {count} images of split {splits}, {DRAWN}; M(x), with a rectangle missing "

@@ -66,8 +66,8 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
     """
     parts, shown = [f"![{figure['title']}]({picture})"], list(given.shown(figure, "interpolation"))
     if shown:
-        splits = text.listing(sorted({found["split"] for _, _, found in shown}))
-        sampled = [label(row) for row, _, found in shown if _sampled(found)]
+        splits = text.listing(sorted({cell["split"] for _, _, cell in shown}))
+        sampled = [label(row) for row, _, cell in shown if _sampled(cell)]
         instead = f" {text.listing(sampled)} cannot encode: there the ends are two samples." if sampled else ""
         parts += [
             f"Leftmost and rightmost: {drawn} pairs of images of split {splits}, {given.drawn(figure)}. Between them: "
@@ -94,14 +94,14 @@ _NOTES = (
 )
 
 
-def _sampled(found: Mapping[str, Any]) -> bool:
+def _sampled(cell: Mapping[str, Any]) -> bool:
     """Whether a run's rows go between samples."""
-    return any(row["mse"] is None for rows in found["runs"].values() for row in rows)
+    return any(row["mse"] is None for rows in cell["runs"].values() for row in rows)
 
 
-def _line(row: Mapping[str, Any], column: str, found: Mapping[str, Any]) -> list[str]:
-    runs = list(found["runs"].values())
-    mse = [] if _sampled(found) else [fmean(m for r in rows for m in r["mse"]) for rows in runs]
+def _line(row: Mapping[str, Any], column: str, cell: Mapping[str, Any]) -> list[str]:
+    runs = list(cell["runs"].values())
+    mse = [] if _sampled(cell) else [fmean(m for r in rows for m in r["mse"]) for rows in runs]
     even = [[r["unevenness"] for r in rows if r["unevenness"] is not None] for rows in runs]
     known = [values for values in even if values]
     cells = [text.plus_minus(*mean_sd(mse), text.decimals(mse)) if mse else text.DASH]
@@ -109,4 +109,4 @@ def _line(row: Mapping[str, Any], column: str, found: Mapping[str, Any]) -> list
         cells += [text.plus_minus(*mean_sd([fmean(v) for v in known]), 2), text.number(max(map(max, known)), 2)]
     else:
         cells += [text.DASH, text.DASH]
-    return [label(row), column, str(len(runs)), *cells, scatter.metric_cell(found["metric"])]
+    return [label(row), column, str(len(runs)), *cells, scatter.metric_cell(cell["metric"])]

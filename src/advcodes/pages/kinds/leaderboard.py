@@ -73,7 +73,7 @@ class _Entry(NamedTuple):
 
     model: str
     color: str
-    found: Mapping[str, Any]
+    cell: Mapping[str, Any]
 
 
 def _ranked(board: Mapping[str, Any], name: str) -> list[_Entry]:
@@ -84,12 +84,12 @@ def _ranked(board: Mapping[str, Any], name: str) -> list[_Entry]:
         for row in board["rows"].values()
         if name in row["board"]
     ]
-    return sorted(entries, key=lambda e: e.found["scores"][metric]["mean"], reverse=board["better"] == "higher")
+    return sorted(entries, key=lambda e: e.cell["scores"][metric]["mean"], reverse=board["better"] == "higher")
 
 
 def _metrics(entries: Sequence[_Entry]) -> list[str]:
     """Full names of what any row was measured by, the item's metric first."""
-    return list(dict.fromkeys(name for entry in entries for name in entry.found["scores"]))
+    return list(dict.fromkeys(name for entry in entries for name in entry.cell["scores"]))
 
 
 def draw(board: Mapping[str, Any], path: Path) -> None:
@@ -121,7 +121,7 @@ def _quality(panel: Axes, entries: Sequence[_Entry], metric: str) -> None:
     """The item's metric, in each method's colour."""
     for y, entry in enumerate(entries):
         _dots(panel, [entry], metric, entry.color, first=y)
-    means = [e.found["scores"][metric]["mean"] for e in entries]
+    means = [e.cell["scores"][metric]["mean"] for e in entries]
     wide = min(means) > 0 and max(means) > _LOG_ABOVE * min(means)
     if wide:
         _log(panel)
@@ -140,7 +140,7 @@ def _coverage(panel: Axes, entries: Sequence[_Entry]) -> None:
 
 def _dots(panel: Axes, entries: Sequence[_Entry], metric: str, color: str, marker: str = "o", first: int = 0) -> None:
     """Means as dots, seeds as small ones, from the height of the first entry on."""
-    there = [(y, e.found["scores"][metric]) for y, e in enumerate(entries, first) if metric in e.found["scores"]]
+    there = [(y, e.cell["scores"][metric]) for y, e in enumerate(entries, first) if metric in e.cell["scores"]]
     panel.plot([s["mean"] for _, s in there], [y for y, _ in there], marker, color=color, label=metric)
     seeds = [(v, y) for y, s in there for v in s["seeds"].values()]
     panel.plot([v for v, _ in seeds], [y for _, y in seeds], ".", color=color, alpha=0.4, markersize=3)
@@ -148,7 +148,7 @@ def _dots(panel: Axes, entries: Sequence[_Entry], metric: str, color: str, marke
 
 def _speeds(panel: Axes, entries: Sequence[_Entry]) -> None:
     for y, entry in enumerate(entries):
-        panel.plot([entry.found["speed"]["mean"]], [y], "o", color=entry.color)
+        panel.plot([entry.cell["speed"]["mean"]], [y], "o", color=entry.color)
     _log(panel)
     panel.set_xlabel("training images a second, log scale")
 
@@ -161,7 +161,7 @@ def _log(panel: Axes) -> None:
 def markdown(board: Mapping[str, Any], picture: str, files: Sequence[str] = ()) -> str:
     """The page: a table for each column that ran, the best first."""
     parts = [part for name in ran(board) for part in _table(board, name)]
-    devices = sorted({device for *_, found in given.shown(board, "board") for device in found["device"]})
+    devices = sorted({device for *_, cell in given.shown(board, "board") for device in cell["device"]})
     own = []
     if parts:
         own = [
@@ -184,9 +184,9 @@ def _table(board: Mapping[str, Any], name: str) -> Iterator[str]:
 
 
 def _cells(entry: _Entry, metrics: Sequence[str]) -> list[str]:
-    scores, speed = entry.found["scores"], entry.found["speed"]
+    scores, speed = entry.cell["scores"], entry.cell["speed"]
     seeds = len(next(iter(scores.values()))["seeds"])
-    millions = entry.found["parameters"] / 1e6
+    millions = entry.cell["parameters"] / 1e6
     return [
         entry.model,
         str(seeds),

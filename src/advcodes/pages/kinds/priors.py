@@ -91,8 +91,8 @@ def _final(by_seed: Mapping[int, float]) -> dict[str, Any]:
 def _shown(figure: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], str, Mapping[str, Any]]]:
     """Row, column, and strip of everything that ran."""
     for row in figure["rows"].values():
-        for column, found in row["strips"].items():
-            yield row, column, found
+        for column, cell in row["strips"].items():
+            yield row, column, cell
 
 
 def draw(figure: Mapping[str, Any], path: Path) -> None:
@@ -108,8 +108,8 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
     for line in panels:
         for panel in line:
             panel.set_axis_off()
-    for i, (line, (row, column, found)) in enumerate(zip(panels, shown, strict=False)):
-        _strip(line, found)
+    for i, (line, (row, column, cell)) in enumerate(zip(panels, shown, strict=False)):
+        _strip(line, cell)
         name = label(row) if len(figure["columns"]) == 1 else f"{label(row)}\n{column}"
         line[0].set_ylabel(f"({chr(ord('a') + i)}) {name}")
     handles = [_dot(_COLOURS[k], what) for k, what in _LEGEND.items()]
@@ -143,7 +143,7 @@ def _dot(colour: str, what: str) -> Any:
     return Line2D([], [], color=colour, marker="o", markersize=6, linestyle="none", label=what)
 
 
-def _strip(line: Sequence[Axes], found: Mapping[str, Any]) -> None:
+def _strip(line: Sequence[Axes], cell: Mapping[str, Any]) -> None:
     """One prior: noise, codes at each snapshot (all with the same axes), data."""
 
     def panel(axes: Axes, title: str, clouds: Mapping[str, Any], square: Mapping[str, Any]) -> None:
@@ -154,25 +154,25 @@ def _strip(line: Sequence[Axes], found: Mapping[str, Any]) -> None:
         axes.set_title(title, fontsize="medium")
 
     first, *middle = line
-    panel(first, "prior", {"prior": found["prior"]}, scatter.limits([found["prior"]]))
-    square = scatter.limits([s["real"] for s in found["snapshots"]], [s["codes"] for s in found["snapshots"]])
-    for axes, snapshot in zip(middle, found["snapshots"], strict=False):
+    panel(first, "prior", {"prior": cell["prior"]}, scatter.limits([cell["prior"]]))
+    square = scatter.limits([s["real"] for s in cell["snapshots"]], [s["codes"] for s in cell["snapshots"]])
+    for axes, snapshot in zip(middle, cell["snapshots"], strict=False):
         panel(axes, f"step {snapshot['step']:,}", {k: snapshot[k] for k in ("real", "codes")}, square)
-    data = {k: found[k] for k in ("data", "generated")}
+    data = {k: cell[k] for k in ("data", "generated")}
     panel(line[-1], "data", data, scatter.limits(list(data.values())))
 
 
 def _curves(panel: Axes, key: str, shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, Any]]]) -> None:
     """A number over training for each prior: the mean over seeds, a band between extremes."""
-    for i, (row, _, found) in enumerate(shown):
-        colour, points = COLORS[i % len(COLORS)], found[key]
+    for i, (row, _, cell) in enumerate(shown):
+        colour, points = COLORS[i % len(COLORS)], cell[key]
         x = [p["step"] for p in points]
         low, high, mean = ([max(p[k], _LEAST) for p in points] for k in ("low", "high", "mean"))
         panel.plot(x, mean, color=colour, marker="o", markersize=4, label=label(row))
         panel.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
     panel.set_title(_TITLES[key], fontsize="medium")
     panel.set(xscale="log", yscale="log", xlabel="training step")
-    if steps := [s["step"] for _, _, found in shown[:1] for s in found["snapshots"]]:
+    if steps := [s["step"] for _, _, cell in shown[:1] for s in cell["snapshots"]]:
         panel.set_xticks(steps, [f"{step:,}" for step in steps], minor=False)
         panel.set_xticks([], minor=True)
     panel.grid(alpha=0.3)
@@ -190,11 +190,11 @@ def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ())
     parts = [f"![{figure['title']}]({picture})"]
     notes = []
     if shown:
-        found = shown[0][2]
+        first = shown[0][2]
         parts += [
-            f"Above, for each prior, seed {found['seed']}, not selected: noise; the encoder's codes and the generated "
+            f"Above, for each prior, seed {first['seed']}, not selected: noise; the encoder's codes and the generated "
             "codes at steps of the training, in axes that are the same along the row; data (split "
-            f"{found['split']}) and what the run generates. {DRAWN} points each, the same noise and the same data at "
+            f"{first['split']}) and what the run generates. {DRAWN} points each, the same noise and the same data at "
             "every step; outlying codes may lie beyond their panels. "
             f"Below: {_seeds(shown)}; values under {_LEAST:g}, which chance can take below 0, are drawn at {_LEAST:g}.",
             text.markdown_table(_HEADER, _lines(figure, shown)),
@@ -202,7 +202,7 @@ def markdown(figure: Mapping[str, Any], picture: str, files: Sequence[str] = ())
         notes = [
             "**Numbers**: mean ± sample standard deviation over seeds, where there are several; the curve's energy "
             "distances are of fewer samples than the table's.",
-            f"**Mismatch** of {found['measured']:,} codes E(x) and as many G_z(z): {scatter.MISMATCH}.",
+            f"**Mismatch** of {first['measured']:,} codes E(x) and as many G_z(z): {scatter.MISMATCH}.",
         ]
     notes += [*footnotes(figure), origin(figure, files)]
     return layout.page(figure, parts, notes)
@@ -214,13 +214,13 @@ _HEADER = ("Prior", "Seeds", "Energy distance at the end ↓", "Mismatch of code
 def _lines(
     figure: Mapping[str, Any], shown: Sequence[tuple[Mapping[str, Any], str, Mapping[str, Any]]]
 ) -> Iterator[list[str]]:
-    finals = [found["final"] for _, _, found in shown]
-    for row, _, found in shown:
+    finals = [cell["final"] for _, _, cell in shown]
+    for row, _, cell in shown:
         numbers = [
-            text.plus_minus(found["final"][key]["mean"], found["final"][key]["sd"], _places(finals, key))
+            text.plus_minus(cell["final"][key]["mean"], cell["final"][key]["sd"], _places(finals, key))
             for key in (DISTANCE, "mismatch")
         ]
-        yield [label(row), str(len(found["final"][DISTANCE]["seeds"])), *numbers]
+        yield [label(row), str(len(cell["final"][DISTANCE]["seeds"])), *numbers]
     for name in dict.fromkeys(column for _, column, _ in shown):
         floor = figure["columns"][name]["floor"]
         if (value := floor.get("metrics", {}).get(DISTANCE)) is not None:

@@ -154,10 +154,10 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
         drawn: rows of images in each panel or block; with layout `rows`, images of a line.
         files: beside the page, to be linked.
     """
-    found = [found for *_, found in given.shown(figure, "reconstructed")]
-    if not found:
+    cells = [cells for *_, cells in given.shown(figure, "reconstructed")]
+    if not cells:
         return given.page(figure, "reconstructed", picture, [], [], files)
-    parts = [_caption(figure, found, drawn), given.table(figure, "reconstructed")]
+    parts = [_caption(figure, cells, drawn), given.table(figure, "reconstructed")]
     return given.page(figure, "reconstructed", picture, parts, [given.NUMBERS, _BATCH_NORM], files)
 
 
@@ -168,8 +168,8 @@ _BATCH_NORM = (
 
 
 def _caption(figure: Mapping[str, Any], shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
-    seeds, splits = (text.listing(sorted({str(found[key]) for found in shown})) for key in ("seed", "split"))
-    most = max(found["images"] for found in shown)
+    seeds, splits = (text.listing(sorted({str(cell[key]) for cell in shown})) for key in ("seed", "split"))
+    most = max(cell["images"] for cell in shown)
     which, first = given.drawn(figure), given.first(figure)
     if figure["layout"] == "blocks":
         count = min(drawn, most)

@@ -42,13 +42,13 @@ def content(request: Request) -> tuple[dict[str, Any], list[Block]]:
     figure, shown = request.frame(), []
     for row, column, results in request.cells(figure, "said"):
         studied = request.studied(column, results)
-        found = studied.numbers
+        numbers = studied.numbers
         on = f"{label(row)}, {text.column(column, request.columns[column])}"
-        for title, images in zip(found["titles"], studied.arrays["images"], strict=True):
-            shown.append(Block(f"{on}: \u201c{title}\u201d", images, found["words"] or ()))
+        for title, images in zip(numbers["titles"], studied.arrays["images"], strict=True):
+            shown.append(Block(f"{on}: \u201c{title}\u201d", images, numbers["words"] or ()))
         row["said"][column] = {
-            **{key: found[key] for key in ("sentences", "words", "unknown")}, "agreement": _agreement(results),
-            **{key: found[key] for key in ("source", "seed")},
+            **{key: numbers[key] for key in ("sentences", "words", "unknown")}, "agreement": _agreement(results),
+            **{key: numbers[key] for key in ("source", "seed")},
             "scores": given.scores(results, figure["columns"][column]["metric"]),
         }  # fmt: skip
     return figure, shown
@@ -84,13 +84,13 @@ def markdown(figure: Mapping[str, Any], picture: str, drawn: int, files: Sequenc
     shown = list(given.named(figure, "said"))
     if not shown:
         return given.page(figure, "said", picture, [], [], files)
-    parts = [_caption([found for *_, found in shown], drawn), given.table(figure, "said")]
-    parts += [_by_statement(where, found["agreement"]) for where, _, found in shown if found["agreement"]]
+    parts = [_caption([cell for *_, cell in shown], drawn), given.table(figure, "said")]
+    parts += [_by_statement(where, cell["agreement"]) for where, _, cell in shown if cell["agreement"]]
     return given.page(figure, "said", picture, parts, [given.NUMBERS, *_of_noise(shown), *_notes(shown)], files)
 
 
 def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
-    seeds = text.listing(sorted({str(found["seed"]) for found in shown}))
+    seeds = text.listing(sorted({str(cell["seed"]) for cell in shown}))
     if shown[0]["words"]:
         what = (
             "Each column has another word in the place of the one in brackets, and all images of a row were made of "
@@ -98,22 +98,22 @@ def _caption(shown: Sequence[Mapping[str, Any]], drawn: int) -> str:
         )
     else:
         what = f"{drawn * SIDE} images of each sentence, which stands above them; all of the same noise, seed {seeds}"
-    asked = text.listing([f"\u201c{s}\u201d" for s in dict.fromkeys(s for found in shown for s in found["sentences"])])
+    asked = text.listing([f"\u201c{s}\u201d" for s in dict.fromkeys(s for cell in shown for s in cell["sentences"])])
     return f"{what}, not selected. Small images are enlarged without smoothing. Asked for: {asked}."
 
 
 def _of_noise(shown: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[str]:
     """Whether models use their noise, as far as it was measured: a Markdown paragraph each."""
-    found = []
+    cell = []
     for where, _, said in shown:
         if score := said["scores"].get(NOISE_DIVERSITY):
             verdict = "hardly uses its noise" if score["mean"] < IGNORED else "uses its noise"
             share, least = (f"{text.number(100 * value, 0)} %" for value in (score["mean"], IGNORED))
-            found.append(
+            cell.append(
                 f"**Noise**: {where}, samples of one sentence differ by {share} of what real images differ by: the "
                 f"model {verdict} (from {least} on it counts as used)."
             )
-    return found
+    return cell
 
 
 _SOURCES = {
@@ -123,15 +123,15 @@ _SOURCES = {
 
 
 def _notes(shown: Sequence[tuple[str, str, Mapping[str, Any]]]) -> list[str]:
-    found = []
+    notes = []
     for dataset, said in {dataset: said for _, dataset, said in shown}.items():
-        found.append(
+        notes.append(
             f"**Captions** of {text.dataset(dataset)} that the model was trained with: {_SOURCES[said['source']]}."
         )
         if said["unknown"]:
             words = text.listing([f"\u201c{word}\u201d" for word in said["unknown"]])
-            found.append(
+            notes.append(
                 f"**Unknown words** on {text.dataset(dataset)}: {words} hardly ever or never stand in captions of its "
                 "training images; the model cannot know what is meant."
             )
-    return found
+    return notes

@@ -43,9 +43,9 @@ def _samples(table: Mapping[str, Any], request: Request, path: Path) -> str:
         blocks.append([])
         for name in columns:
             block: np.ndarray | str = "not run"
-            if found := request.of(name, variant):
-                seeds.add(found[0].seed)
-                block = request.studied(name, found).arrays["samples"]
+            if results := request.of(name, variant):
+                seeds.add(results[0].seed)
+                block = request.studied(name, results).arrays["samples"]
                 if block.ndim != 4:
                     block = "no images"
             blocks[-1].append(block)
@@ -82,14 +82,14 @@ def content(request: Request) -> dict[str, Any]:
 
 def _printed(item: Item, variant: str, column: str) -> dict[str, Any] | None:
     """What the paper prints in a cell: one value, or values by metric where the item says what columns measure."""
-    found = {metric: _value(value) for metric, value in item.printed(variant, column).items()}
-    return (found if item.measures else next(iter(found.values()))) if found else None
+    values = {metric: _value(value) for metric, value in item.printed(variant, column).items()}
+    return (values if item.measures else next(iter(values.values()))) if values else None
 
 
 def _real(column: Mapping[str, Any]) -> dict[str, Any] | None:
     """What real training images score, in the form of a cell of no seeds; None where nothing ran."""
-    found = column.get("floor", {}).get("metrics", {})
-    return {metric: {"mean": value, "sd": None, "seeds": 0} for metric, value in found.items()} or None
+    metrics = column.get("floor", {}).get("metrics", {})
+    return {metric: {"mean": value, "sd": None, "seeds": 0} for metric, value in metrics.items()} or None
 
 
 def _value(value: PaperValue) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _value(value: PaperValue) -> dict[str, Any]:
 def _run(run: Result, column: Mapping[str, Any]) -> dict[str, Any]:
     """One seed's metrics, and what of its protocol the column does not say already."""
     own = {k: v for k, v in run.protocol.items() if k not in column["protocol"]}
-    spread = {"spread": found} if (found := within(run)) else {}
+    spread = {"spread": deviation} if (deviation := within(run)) else {}
     return {"seed": run.seed, "metrics": dict(run.metrics), **spread, "protocol": own}
 
 
@@ -313,17 +313,17 @@ def _over(metric: str | None) -> str | None:
 
 def _legend_within(table: Mapping[str, Any]) -> list[str]:
     """What each word means that :func:`_over` gives in the table."""
-    found: dict[str, set[str]] = {}  # with the sizes of minibatches
+    counts: dict[str, set[str]] = {}  # with the sizes of minibatches
     for name, column in ran(table).items():
         ours = [row["cells"][name]["ours"] or {} for row in table["rows"].values()]
         for measure in measures(table, name):
             over = _over(measure["paper_metric"])
             if over and any("spread" in cell.get(measure["metric"], ()) for cell in ours):
                 sizes = (column["protocol"].get(f"{part}_minibatch") for part in ("feature", "inpainting"))
-                found.setdefault(over, set()).update(str(n) for n in sizes if n)
-    of = text.listing(sorted(found.get("batches", ())))
+                counts.setdefault(over, set()).update(str(n) for n in sizes if n)
+    of = text.listing(sorted(counts.get("batches", ())))
     meanings = {"batches": f"minibatches{f' of {of} images' if of else ''}", "draws": "draws of labelled sets"}
-    return [f"“{over} ±”: population standard deviation over {meanings[over]}, its mean over seeds" for over in found]
+    return [f"“{over} ±”: population standard deviation over {meanings[over]}, its mean over seeds" for over in counts]
 
 
 def _theirs(cells: Sequence[Mapping[str, Any] | None]) -> list[str]:

@@ -109,25 +109,25 @@ def _arranged(lines: Sequence[Sequence[_Tile | None]]) -> np.ndarray:
     font, small = ImageFont.load_default(FONT), ImageFont.load_default(_SMALL)
     across = range(max(map(len, lines)))
     columns = [[there for line in lines if j < len(line) and (there := line[j])] for j in across]
-    widths = [max((found.picture.shape[1] for found in column), default=0) for column in columns]
+    widths = [max((shown.picture.shape[1] for shown in column), default=0) for column in columns]
     drawn = []  # the tiles of each line, with their titles and heads
     for line in lines:
-        tiles = [(j, found) for j, found in enumerate(line) if found]
-        drawn.append([(j, found, _wrapped(found.title, widths[j], font), _heads(found, small)) for j, found in tiles])
+        tiles = [(j, shown) for j, shown in enumerate(line) if shown]
+        drawn.append([(j, shown, _wrapped(shown.title, widths[j], font), _heads(shown, small)) for j, shown in tiles])
     tops = [_top(line) for line in drawn]
-    heights = [max((found.picture.shape[0] for _, found, *_ in line), default=0) for line in drawn]
+    heights = [max((shown.picture.shape[0] for _, shown, *_ in line), default=0) for line in drawn]
     size = (MARGIN + sum(w + MARGIN for w in widths), sum(tops) + sum(h + MARGIN for h in heights))
     canvas = Image.new("RGB", size, "white")
     pen, y = ImageDraw.Draw(canvas), 0
     for parts, top, height in zip(drawn, tops, heights, strict=True):
-        for j, found, title, heads in parts:
+        for j, shown, title, heads in parts:
             x = MARGIN + sum(w + MARGIN for w in widths[:j])
             for i, words in enumerate(title):
                 pen.text((x, y + MARGIN + i * _LEADING), words, fill="black", font=font)
             for i, head in enumerate(heads):
-                inset = (found.step - GAP - head.width) // 2
-                canvas.paste(head, (x + i * found.step + inset, y + top - GAP - head.height))
-            canvas.paste(Image.fromarray(found.picture), (x, y + top))
+                inset = (shown.step - GAP - head.width) // 2
+                canvas.paste(head, (x + i * shown.step + inset, y + top - GAP - head.height))
+            canvas.paste(Image.fromarray(shown.picture), (x, y + top))
         y += top + height + MARGIN
     return np.asarray(canvas)
 
@@ -151,13 +151,13 @@ def _wrapped(title: str, width: int, font: Fonts.FreeTypeFont | Fonts.ImageFont)
     return lines
 
 
-def _heads(found: _Tile, font: Fonts.FreeTypeFont | Fonts.ImageFont) -> list[Image.Image]:
+def _heads(shown: _Tile, font: Fonts.FreeTypeFont | Fonts.ImageFont) -> list[Image.Image]:
     """Pictures of the heads of columns, upright where one of them is wider than its column."""
     from PIL import Image, ImageDraw
 
-    upright = any(font.getlength(head) > found.step - GAP for head in found.heads)
+    upright = any(font.getlength(head) > shown.step - GAP for head in shown.heads)
     drawn = []
-    for head in found.heads:
+    for head in shown.heads:
         picture = Image.new("RGB", (int(font.getlength(head)) + 1, _SMALL + 4), "white")
         ImageDraw.Draw(picture).text((0, 0), head, fill="black", font=font)
         drawn.append(picture.transpose(Image.Transpose.ROTATE_90) if upright else picture)

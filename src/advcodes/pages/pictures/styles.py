@@ -62,7 +62,7 @@ def styles(methods: Mapping[str, str], declared: Mapping[str, str]) -> dict[str,
         methods: of the rows, by variant, in order.
         declared: lines of those rows whose item names one.
     """
-    found: dict[str, dict[str, Any]] = {}
+    chosen: dict[str, dict[str, Any]] = {}
     taken = {(of_method(methods[v])[0], line) for v, line in declared.items() if v in methods}
     for variant, method in methods.items():
         name, line = of_method(method)
@@ -71,6 +71,6 @@ def styles(methods: Mapping[str, str], declared: Mapping[str, str]) -> dict[str,
         elif (name, line) in taken:
             line = next((other for other in LINES if (name, other) not in taken), line)
         taken.add((name, line))
-        shade = sum(methods[other] == method for other in found)
-        found[variant] = {"color": name, "line": line, "shade": shade}
-    return found
+        shade = sum(methods[other] == method for other in chosen)
+        chosen[variant] = {"color": name, "line": line, "shade": shade}
+    return chosen

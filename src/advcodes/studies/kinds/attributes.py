@@ -58,7 +58,7 @@ def study(request: Request) -> Study:
     Raises:
         AdvcodesError: a run cannot encode or decode, or its dataset lacks an attribute, or has no images.
     """
-    found = {}
+    cells = {}
     for place in request.places():
         data, split = request.pictured(place), request.split(place)
         names = wanted(request, data, place.dataset)
@@ -81,8 +81,8 @@ def study(request: Request) -> Study:
             "classifier": checked(extractor, data.split(split), names),
             "runs": runs,
         }
-        found[place.key] = Cell(numbers, arrays)
-    return found
+        cells[place.key] = Cell(numbers, arrays)
+    return cells
 
 
 def wanted(request: Request, data: Prepared, dataset: str) -> list[str]:
@@ -223,7 +223,7 @@ def edit(
     def read(pictures: np.ndarray) -> np.ndarray:
         return extractor.features(pictures, f"attributes of {data.dataset}")[1][:, : len(known)].numpy() > 0
 
-    found: dict[str, dict[str, Any] | None] = {}
+    by_name: dict[str, dict[str, Any] | None] = {}
     edited = {}
     with (
         torch.random.fork_rng(devices=[]),
@@ -252,7 +252,7 @@ def edit(
             edited[name] = decoded(codes[:count] + sign * step)
             these, those = (np.searchsorted(rows, of[name]) for of in (lacking, having))
             if not len(these):
-                found[name] = None
+                by_name[name] = None
                 continue
             loose = torch.randn((len(these), len(step)), generator=random).to(step)
             loose *= step.norm() / loose.norm(dim=1, keepdim=True)
@@ -265,8 +265,8 @@ def edit(
             for prefix, added in sides.items():
                 changed = decoded(codes[torch.from_numpy(these)] + added)
                 of_name |= _difference(prefix, a, plain[these], changed, seen[these], read(changed))
-            found[name] = of_name
-    return found, Edits(real, plain[:count], edited, holds[:, [known.index(name) for name in names]])
+            by_name[name] = of_name
+    return by_name, Edits(real, plain[:count], edited, holds[:, [known.index(name) for name in names]])
 
 
 def _difference(
@@ -293,10 +293,10 @@ def checked(extractor: Extractor, test: Prepared, names: Sequence[str]) -> dict[
     every = slice(None, None, -(-len(test) // CHECKED))
     real, holds = test.images[every], _attributes(test)[every] > 0
     logits = extractor.features(np.array(real), f"attributes of {test.dataset}")[1].numpy()
-    found = {}
+    by_name = {}
     for name in names:
         a = test.attribute_names.index(name)
         right, has = (logits[:, a] > 0) == holds[:, a], holds[:, a]
         sides = {"with": right[has], "without": right[~has], "all": right}
-        found[name] = {side: _share(of) if len(of) else None for side, of in sides.items()}
-    return found
+        by_name[name] = {side: _share(of) if len(of) else None for side, of in sides.items()}
+    return by_name

@@ -46,7 +46,7 @@ def study(request: Request) -> Study:
     Raises:
         AdvcodesError: a run cannot encode or decode, or its dataset has no images.
     """
-    found = {}
+    cells = {}
     for place in request.places():
         data, runs, shown = request.pictured(place), {}, {}
         real = request.real(place, MEASURED)
@@ -60,8 +60,8 @@ def study(request: Request) -> Study:
                 shown = {kind: chains.shown for kind, chains in made.items()}
         about = {"split": request.split(place), "seed": place.seed}
         counts = {"images": len(real[:ROWS]), "measured": len(real)}
-        found[place.key] = Cell({**about, **counts, "runs": runs}, shown)
-    return found
+        cells[place.key] = Cell({**about, **counts, "runs": runs}, shown)
+    return cells
 
 
 def check(restored: Restored, where: str) -> None:
@@ -198,7 +198,7 @@ def _unrelated(rows: Tensor) -> Tensor:
 
 
 def _rounded(to_start: Tensor, to_previous: Tensor, unrelated: Tensor) -> dict[str, Any]:
-    found = {"to_start": to_start.tolist(), "to_previous": to_previous.tolist()}
-    return {key: [round(v, 6) for v in values] for key, values in found.items()} | {
+    distances = {"to_start": to_start.tolist(), "to_previous": to_previous.tolist()}
+    return {key: [round(v, 6) for v in values] for key, values in distances.items()} | {
         "unrelated": round(float(unrelated), 6)
     }

@@ -56,7 +56,7 @@ def study(request: Request) -> Study:
     Raises:
         AdvcodesError: a run has no encoder, or its dataset no classes.
     """
-    found, sides = {}, request.options["sides"]
+    cells, sides = {}, request.options["sides"]
     for place in request.places():
         split = request.prepared(place).split(request.split(place))
         extractor = networks.classifier(request, place.dataset)
@@ -79,8 +79,8 @@ def study(request: Request) -> Study:
             for seed, run in restored.items():
                 training = request.prepared(place).split(run.config["view"]["train_split"])
                 numbers["runs"][str(seed)]["knn_training"] = separated(run, training)
-        found[place.key] = Cell({"split": request.split(place), **coloured, **numbers})
-    return found
+        cells[place.key] = Cell({"split": request.split(place), **coloured, **numbers})
+    return cells
 
 
 def separated(restored: Restored, data: Prepared) -> float:
@@ -164,13 +164,13 @@ def _numbers(codes: Codes, classes: int) -> dict[str, Any]:
     real, generated = torch.from_numpy(codes.real), torch.from_numpy(codes.generated)
     sides = [("real", real, codes.labels), ("generated", generated, codes.seen)]
     sides = [side for side in sides if len(side[1])]
-    found: dict[str, Any] = {"measured": len(generated)}
+    numbers: dict[str, Any] = {"measured": len(generated)}
     if len(sides) == 2:
-        found["mismatch"] = round(float(losses.codes.mismatch(real, generated)), 5)
-    found |= {f"rank_{k}": round(float(losses.codes.effective_rank(c)), 3) for k, c, _ in sides}
+        numbers["mismatch"] = round(float(losses.codes.mismatch(real, generated)), 5)
+    numbers |= {f"rank_{k}": round(float(losses.codes.effective_rank(c)), 3) for k, c, _ in sides}
     if codes.choices is not None:
-        return found | {f"knn_{k}": round(neighbours(c.numpy(), l), 4) for k, c, l in sides}
-    return found | {f"share_{k}": (np.bincount(l, minlength=classes) / len(l)).round(4).tolist() for k, _, l in sides}
+        return numbers | {f"knn_{k}": round(neighbours(c.numpy(), l), 4) for k, c, l in sides}
+    return numbers | {f"share_{k}": (np.bincount(l, minlength=classes) / len(l)).round(4).tolist() for k, _, l in sides}
 
 
 def neighbours(codes: np.ndarray, labels: np.ndarray) -> float:

@@ -25,7 +25,7 @@ def study(request: Request) -> Study:
     Raises:
         AdvcodesError: a run is not conditioned on labels or clusters, or makes no images.
     """
-    found = {}
+    cells = {}
     for place in request.places():
         restored = networks.restored(request, place.first)
         networks.check_condition(restored, ("labels", "clusters"), request.where(place))
@@ -50,8 +50,8 @@ def study(request: Request) -> Study:
             "seed": place.seed,
         }
         images = sampled(restored, torch.tensor(order), SHOWN, request.sampling, place.seed)
-        found[place.key] = Cell({**numbers, "seen": seen}, {"images": images})
-    return found
+        cells[place.key] = Cell({**numbers, "seen": seen}, {"images": images})
+    return cells
 
 
 def shares(samples: np.ndarray, conditions: np.ndarray, extractor: Extractor, choices: int, classes: int) -> np.ndarray:

@@ -29,7 +29,7 @@ def study(request: Request) -> Study:
     Raises:
         AdvcodesError: a run's discriminator is no autoencoder, or its dataset has no images.
     """
-    found = {}
+    cells = {}
     for place in request.places():
         request.pictured(place)  # an error where it has none
         real, runs, arrays = request.real(place, MEASURED), {}, {}
@@ -46,8 +46,8 @@ def study(request: Request) -> Study:
                 arrays |= {REAL: real[:SHOWN], f"{REAL}_redrawn": again_real[:SHOWN]}
         about = {"split": request.split(place), "seed": place.seed}
         counts = {"images": len(real[:SHOWN]), "measured": len(real)}
-        found[place.key] = Cell({**about, **counts, "runs": runs}, arrays)
-    return found
+        cells[place.key] = Cell({**about, **counts, "runs": runs}, arrays)
+    return cells
 
 
 def check(restored: Restored, where: str) -> None:

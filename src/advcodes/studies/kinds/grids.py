@@ -9,8 +9,8 @@ from advcodes.studies.shared import GRIDS_SHOWN
 
 def study(request: Request) -> Study:
     """``real`` images of every column, and ``samples`` of the first seed: uint8 [N, C, H, W], or points."""
-    found = {}
+    cells = {}
     for place in request.places():
         arrays = {"real": request.real(place, GRIDS_SHOWN), "samples": request.sampled(place, GRIDS_SHOWN)}
-        found[place.key] = Cell(arrays=arrays)
-    return found
+        cells[place.key] = Cell(arrays=arrays)
+    return cells

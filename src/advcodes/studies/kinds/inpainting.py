@@ -23,7 +23,7 @@ def study(request: Request) -> Study:
     Raises:
         AdvcodesError: a run cannot inpaint, or its dataset has no images.
     """
-    found, formation = {}, request.options["layout"] == "formation"
+    cells, formation = {}, request.options["layout"] == "formation"
     count = INPAINTED_STEPS if formation else INPAINTED_ACROSS
     for place in request.places():
         data, where = request.pictured(place), request.where(place)
@@ -45,8 +45,8 @@ def study(request: Request) -> Study:
             arrays["seen"] = completed(*given, whole=True)
         boxes = [_box(mask) for mask in missing.numpy()]
         numbers = {"split": request.split(place), "seed": place.seed, "images": len(real), "masks": boxes}
-        found[place.key] = Cell(numbers, arrays)
-    return found
+        cells[place.key] = Cell(numbers, arrays)
+    return cells
 
 
 def _marked(images: np.ndarray, missing: np.ndarray) -> np.ndarray:

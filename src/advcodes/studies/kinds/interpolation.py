@@ -48,7 +48,7 @@ def study(request: Request) -> Study:
     Raises:
         AdvcodesError: a run cannot decode, or its dataset has no images.
     """
-    found = {}
+    cells = {}
     for place in request.places():
         data, runs, arrays = request.pictured(place), {}, {}
         for seed, run in place.runs.items():
@@ -59,8 +59,8 @@ def study(request: Request) -> Study:
             if seed == place.seed:
                 arrays = {"generated": made.generated} | ({} if made.real is None else {"real": made.real})
         numbers = {"split": request.split(place), "first_seed": place.seed, "runs": runs}
-        found[place.key] = Cell(numbers, arrays)
-    return found
+        cells[place.key] = Cell(numbers, arrays)
+    return cells
 
 
 def interpolate(
@@ -115,7 +115,7 @@ def _between(restored: Restored, codes: torch.Tensor) -> np.ndarray:
     return to_stored(decoded, restored.value_range).cpu().numpy().reshape(-1, STEPS, *decoded.shape[1:])
 
 
-def measure(found: Transitions) -> list[dict[str, Any]]:
+def measure(transitions: Transitions) -> list[dict[str, Any]]:
     """Numbers of each row, with pixels from 0 to 1.
 
     Returns:
@@ -123,13 +123,13 @@ def measure(found: Transitions) -> list[dict[str, Any]]:
         samples); ``steps``: mean absolute change of pixels from each generated image to the next; ``unevenness``: the
         largest step over the mean step, 1 if all are equal, 7 if one of the seven does it all; None if nothing changes.
     """
-    generated = found.generated.astype(np.float64) / 255
+    generated = transitions.generated.astype(np.float64) / 255
     pixels = tuple(range(2, generated.ndim))
     steps = np.abs(np.diff(generated, axis=1)).mean(pixels)
     pairs: list[dict[str, Any]] = [{"images": None, "mse": None}] * len(steps)
-    if found.real is not None and found.rows is not None:
-        mse = np.square(generated[:, [0, -1]] - found.real / 255).mean(pixels).round(5).tolist()
-        pairs = [{"images": pair, "mse": error} for pair, error in zip(found.rows.tolist(), mse, strict=True)]
+    if transitions.real is not None and transitions.rows is not None:
+        mse = np.square(generated[:, [0, -1]] - transitions.real / 255).mean(pixels).round(5).tolist()
+        pairs = [{"images": pair, "mse": error} for pair, error in zip(transitions.rows.tolist(), mse, strict=True)]
     return [
         {
             **pair,

@@ -28,14 +28,14 @@ def study(request: Request) -> Study:
     Raises:
         AdvcodesError: data or codes do not lie in the plane, or snapshots have no encoder.
     """
-    found = {}
+    cells = {}
     for place in request.places():
         data = np.array(request.prepared(place).split(request.split(place)).images[: networks.MEASURED])
         runs = {
             seed: codes_over_training(request.run(run), data, seed, request.item, request.device)
             for seed, run in place.runs.items()
         }
-        found[place.key] = Cell(
+        cells[place.key] = Cell(
             {
                 "split": request.split(place),
                 "seed": place.seed,
@@ -46,7 +46,7 @@ def study(request: Request) -> Study:
                 "mismatches": {str(seed): mismatches(codes) for seed, codes in runs.items()},
             }
         )
-    return found
+    return cells
 
 
 def codes_over_training(
@@ -67,13 +67,13 @@ def codes_over_training(
     Raises:
         AdvcodesError: data or codes do not lie in the plane, or snapshots have no encoder.
     """
-    found = []
+    steps = []
     for step, images in snapshots(directory):
         restored = restore(directory, device, step)
         _check(restored, where)
         codes = networks.generated(restored, len(data), seed).cpu()
-        found.append((step, images, networks.encoded(restored, data), codes))
-    return found
+        steps.append((step, images, networks.encoded(restored, data), codes))
+    return steps
 
 
 def _check(restored: Restored, where: str) -> None:
@@ -98,11 +98,11 @@ def strip(
     shown = np.unique(np.linspace(0, len(codes) - 1, PANELS).round().astype(int))
     with torch.inference_mode():
         noise = restored.method.noise(DRAWN, torch.Generator().manual_seed(seed)).cpu()
-    found = []
+    snapshots = []
     for step, images, real, generated in (codes[i] for i in shown):
         clouds = {"real": networks.coordinates(real[:DRAWN]), "codes": networks.coordinates(generated[:DRAWN])}
-        found.append({"step": step, "images": images, **clouds})
-    return {"prior": networks.coordinates(noise), "snapshots": found}
+        snapshots.append({"step": step, "images": images, **clouds})
+    return {"prior": networks.coordinates(noise), "snapshots": snapshots}
 
 
 def mismatches(codes: Sequence[tuple[int, int, torch.Tensor, torch.Tensor]]) -> list[tuple[int, int, float]]:

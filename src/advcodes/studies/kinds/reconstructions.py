@@ -25,7 +25,7 @@ def study(request: Request) -> Study:
     Raises:
         AdvcodesError: a run cannot reconstruct, or its dataset has no images.
     """
-    found, layout = {}, request.options["layout"]
+    cells, layout = {}, request.options["layout"]
     count = _COUNT[layout]
     for place in request.places():
         data, split = request.pictured(place), request.split(place)
@@ -40,5 +40,5 @@ def study(request: Request) -> Study:
         if layout == "blocks" or request.options["samples"]:
             shown = count if layout == "blocks" else 2 * count
             arrays["samples"] = request.sampled(place, shown)
-        found[place.key] = Cell({"split": split, "seed": place.seed, "images": len(real)}, arrays)
-    return found
+        cells[place.key] = Cell({"split": split, "seed": place.seed, "images": len(real)}, arrays)
+    return cells

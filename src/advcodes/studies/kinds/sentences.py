@@ -30,7 +30,7 @@ def study(request: Request) -> Study:
     Raises:
         AdvcodesError: a run is not conditioned on sentences, or no sentence is declared for its dataset.
     """
-    found = {}
+    cells = {}
     for place in request.places():
         sentences, swap = spoken(request, place.dataset)
         restored = networks.restored(request, place.first)
@@ -46,8 +46,8 @@ def study(request: Request) -> Study:
             "seed": place.seed,
         }
         images = [drawn(restored, speaks, s, swap, request.sampling, place.seed) for s in sentences]
-        found[place.key] = Cell(numbers, {"images": np.stack(images)})
-    return found
+        cells[place.key] = Cell(numbers, {"images": np.stack(images)})
+    return cells
 
 
 def spoken(request: Request, dataset: str) -> tuple[list[str], Swap | None]:
