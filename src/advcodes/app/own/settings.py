@@ -17,7 +17,8 @@ from advcodes.methods import registry
 AFFECTS_RESULTS = False
 SIGNED = [-1, 1]
 LOOSE = get_args(Reading.model_fields["loose"].annotation)  #: what may become of images beside the folders of classes
-_BEGAN = {"architecture": "began", "value_range": SIGNED, "training": {"batch_size": 16}, "optimiser": {"lr": 1e-4}}
+_BEGAN = {"architecture": "began", "value_range": SIGNED, "training": {"batch_size": 16},
+          "optimiser": {"lr": 1e-4, "betas": [0.9, 0.999]}}  # fmt: skip
 #: Where a method differs from its defaults: networks of a family of its own, and the settings that params.yaml has
 #: for them.
 VARIANTS: dict[str, dict[str, Any]] = {
