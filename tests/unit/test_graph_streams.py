@@ -27,7 +27,7 @@ def pairs(tree: dict[str, Any], winner: str, loser: str) -> bool:
     ("winner", "loser", "expected"),
     [
         ("aaae_1e-4", "aaae_1e-1", True),  # the weight of a loss
-        ("vae_began_lsm", "vae_began_lsm_p", True),  # gains of a controller
+        ("vae_began_lsm", "vae_began_lsm_i", True),  # gains of a controller
         ("gali_4_svhn", "gali_4_minimax", True),  # what is made of the discriminator's answers; and rates
         ("acl_gan", "gan", False),  # other networks, which draw first
         ("lpaae_ab", "lpaae_a", False),  # the same, and other losses

@@ -382,7 +382,7 @@ def test_one_item_can_have_its_own_seeds_and_stand_ins(tree: dict[str, Any]):
     tree["scales"]["demo"]["per_item"] = {"acl/fig10": {"seeds": [4], "stand_ins": {"celeba": "shapes"}}}
     graph = Graph(resolve(tree))
     runs = {i: graph.runs(graph.items[i]) for i in ("acl/fig9", "acl/fig10", "acl/fig11")}
-    assert runs["acl/fig10"] == [Run("demo", "shapes", "acl_gan", 4)]
+    assert runs["acl/fig10"] == [Run("demo", "shapes", v, 4) for v in ("acl_gan", "acl_gan_gp")]
     assert {r.dataset for r in runs["acl/fig9"]} == {"digits"} and {r.seed for r in runs["acl/fig9"]} == {0, 1, 2}
     assert {r.seed for r in runs["acl/fig11"]} == {0, 1, 2, 3, 4}
     assert graph.item("acl/fig10").config["columns"] == {"celeba": "shapes"}

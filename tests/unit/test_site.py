@@ -82,7 +82,7 @@ def test_thumbnails_are_small():
 
 def test_files_and_directories_have_pages():
     assert sources.page(ROOT / "Snakefile", "Snakefile").startswith("# Snakefile\n\n````python\n")
-    listed = sources.page(ROOT / "src/advcodes/metrics", "src/advcodes/metrics")
+    listed = sources.page(ROOT / "src/advcodes/metrics/samples", "src/advcodes/metrics/samples")
     assert "| `energy_distance.py` | The energy distance of points, in place of an extractor's features. |" in listed
     assert "::: advcodes.acl" in sources.reference("python")
 
