@@ -6,15 +6,18 @@ import hashlib
 import io
 import os
 import pickle
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from threadpoolctl import threadpool_limits
 from torch import nn
 
+from advcodes.app.cli import main
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.download import fetch
@@ -247,3 +250,22 @@ def test_a_file_with_something_else_inside_is_refused_and_not_executed(
         make(tmp_path / "out", inception_weights=str(path))
     assert "\n" not in str(error.value)
     assert not (tmp_path / "exploded").exists()
+
+
+def test_a_run_on_own_images_is_measured_by_it(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    accept(monkeypatch, weights)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for i, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)):
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{i}.png")
+    train = ["train", "--data=photos", "--method=acl_ae", "--size=16", "--images=8", "--out=run"]
+    assert main([*train, "--set=training.batch_size=8", "--set=architectures.infogan.width=4"]) == 0
+    capsys.readouterr()
+    assert (
+        main(["evaluate", "run", "--extractor=inception", "--n=6", f"--set=machine.inception_weights={weights}"]) == 0
+    )
+    said = capsys.readouterr().out
+    assert re.search(r"^\| fid_6_vs_2_test ↓ \| +[\d.,]+ \| +[\d.,]+ \|", said, re.MULTILINE), said
+    assert "| mse ↓" in said and "warning: 2 real images held out and 6 generated images" in said

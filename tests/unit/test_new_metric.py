@@ -144,9 +144,7 @@ def test_a_name_is_given_by_one_metric_only(monkeypatch: pytest.MonkeyPatch):
 
     with pytest.raises(AdvcodesError, match="metric 'other' gives fid, and so does 'fd'"):
         registry.register("other")(Other)
-    with pytest.raises(
-        AdvcodesError, match=r"metric 'fd' is registered twice: advcodes\.metrics\.samples\.frechet"
-    ):
+    with pytest.raises(AdvcodesError, match=r"metric 'fd' is registered twice: advcodes\.metrics\.samples\.frechet"):
         registry.register("fd")(Other)
     with pytest.raises(AdvcodesError, match=r"unknown metric 'fdd'; did you mean 'fd'\?"):
         registry.metric("fdd")
