@@ -30,7 +30,6 @@ lint: venv ## ruff, snakefmt, import-linter, mypy
 	ruff check .
 	ruff format --check .
 	snakefmt --check Snakefile pipeline/rules
-	snakemake --lint
 	lint-imports
 	mypy
 

@@ -54,8 +54,11 @@ def test_everything_is_all_six_groups_whatever_is_chosen(built: Project):
     assert planned["render"] == len(read_items()) - 1  # the table is there
 
 
-def test_lint_passes(built: Project):
-    assert "your workflow is in a good condition" in built.run("snakemake", "--lint")
+def test_lint_asks_for_nothing_but_an_environment_a_rule(built: Project):
+    """All rules share the one that requirements.lock pins."""
+    said = built.run("snakemake", "--lint", ok=None)
+    asked = set(re.findall(r"^ +\* (.*)", said, re.MULTILINE))
+    assert asked == {"Specify a conda environment or container for each rule.:"}
 
 
 def test_the_report_is_one_self_contained_file(built: Project):
