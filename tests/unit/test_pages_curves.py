@@ -145,3 +145,21 @@ def test_panels_show_their_own_rows(tmp_path, monkeypatch):
     assert [axes.get_title().splitlines()[0] for axes in saved] == ["Without", "With"]
     labels = [[line.get_label() for line in axes.get_lines()] for axes in saved]
     assert labels == [["GAN"], ["ACL-GAN"]]
+
+
+@pytest.mark.parametrize("rows", [4, 5])
+def test_the_legend_of_many_lines_lies_below_them(tmp_path, monkeypatch, rows):
+    points = [{"images": n, "mean": v, "low": v, "high": v, "seeds": {"0": v}} for n, v in ((1000, 9.0), (2000, 5.0))]
+    named = [f"row_{i}" for i in range(rows)]
+    row = {"kind": "row", "style": {"color": "blue", "line": "solid", "shade": 0}, "curves": {"c": points}}
+    content = {
+        "panels": [{"title": None, "column": "c", "rows": named}], "better": "lower",
+        "columns": {"c": {"served_by": "digits", "metric": "fd",
+                          "protocol": {"n_generated": 5, "n_reference": 5, "split": "test"}}},
+        "rows": {name: {"label": name, **row} for name in named},
+    }  # fmt: skip
+    drawing = would_be_saved(monkeypatch, lambda: curves.draw(content, tmp_path / "x.png"))
+    (panel,) = drawing.axes
+    drawing.draw_without_rendering()
+    below = panel.get_legend().get_window_extent().y1 < panel.get_window_extent().y0
+    assert below == (rows > curves.INSIDE)

@@ -18,6 +18,8 @@ from advcodes.papers.items import Item
 if TYPE_CHECKING:
     from advcodes.pages.request import Request
 
+INSIDE = 4  #: lines whose legend still finds a place among them
+
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
     """Write ``<name>.md``, ``.json`` and ``.png``; returns their names."""
@@ -70,7 +72,11 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
     from matplotlib.figure import Figure
 
     legend, shown = _legend(figure), figure["panels"]
-    drawing = Figure(figsize=(5.2 * len(shown), 3.9), layout="constrained")
+    most = max(len(declared["rows"]) for declared in shown)
+    place: dict[str, Any] = {}
+    if crowded := most > INSIDE:
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.17), "frameon": False}
+    drawing = Figure(figsize=(5.2 * len(shown), 3.9 + (0.2 * (most + 2) if crowded else 0)), layout="constrained")
     panels = drawing.subplots(1, len(shown), squeeze=False)[0]
     for declared, panel in zip(shown, panels, strict=True):
         name = declared["column"]
@@ -92,7 +98,8 @@ def draw(figure: Mapping[str, Any], path: Path) -> None:
         axis = f"{column['metric']} {direction}{', log scale' if log else ''}"
         panel.set_ylabel(f"{axis}\n{_counts(column['protocol'])}")
         panel.grid(alpha=0.3)
-        panel.legend(title=legend.replace(", ", ",\n"), title_fontsize="small", fontsize="small", alignment="left")
+        title = legend if crowded else legend.replace(", ", ",\n")
+        panel.legend(title=title, title_fontsize="small", fontsize="small", alignment="left", **place)
     save(drawing, path)
 
 
