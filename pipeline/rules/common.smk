@@ -177,6 +177,11 @@ def planned(find, wildcards):
         raise WorkflowError(str(error)) from None
 
 
+def items_of(paper):
+    """What finds a paper's pages, when they are asked for."""
+    return lambda w: manifests(GRAPH.item(i) for i in GRAPH.items if i.startswith(f"{paper}/"))
+
+
 def manifests(artifacts):
     return sorted({str(a.manifest) for a in artifacts})
 

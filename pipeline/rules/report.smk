@@ -82,4 +82,4 @@ for paper in sorted({item.partition("/")[0] for item in GRAPH.items}):
         name:
             paper
         input:
-            manifests(GRAPH.item(i) for i in GRAPH.items if i.startswith(f"{paper}/")),
+            items_of(paper),
