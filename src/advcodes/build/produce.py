@@ -50,10 +50,10 @@ def _taken_over(artifact: Artifact) -> tuple[list[str], dict[str, Any]] | None:
     Returns:
         Names of the files, and the other's facts with its id as ``same_as``; None where there is none.
     """
-    wanted = _nameless(json.loads(json.dumps(artifact.spec)))
+    wanted = json.loads(json.dumps(artifact.spec))
     for manifest in sorted(artifact.directory.parents[1].glob(f"*/{artifact.directory.name}/manifest.json")):
         record = Artifact("", manifest, {}).record()
-        if record is None or _nameless(record["spec"]) != wanted:
+        if record is None or {**record["spec"], "id": artifact.id} != wanted:
             continue
         other = Artifact(record["spec"]["id"], manifest, {})
         if not other.damaged():
@@ -67,10 +67,6 @@ def _taken_over(artifact: Artifact) -> tuple[list[str], dict[str, Any]] | None:
                     shutil.copyfile(other.directory / name, place)
             return list(record["files"]), {**record["facts"], "same_as": other.id}
     return None
-
-
-def _nameless(spec: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in spec.items() if key != "id"}
 
 
 def produce_all(artifact: Artifact, params: Params) -> None:

@@ -122,7 +122,7 @@ class Artifact:
             self.manifest.parent.mkdir(parents=True, exist_ok=True)
             return FileLock(self.manifest.with_name(f".{self.manifest.name}.lock"))
         LOCKS.mkdir(parents=True, exist_ok=True)
-        return FileLock(LOCKS / (f"{self._name}.lock"))
+        return FileLock(LOCKS / f"{self._name}.lock")
 
     @property
     def _memory(self) -> Path:

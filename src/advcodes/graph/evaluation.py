@@ -118,7 +118,7 @@ class EvaluationGraph(TrainingGraph):
         """A run as metrics see it before there is any."""
         variant = self.params.variants[run.variant]
         method, settings = registry.method(variant.method), self.params.metrics
-        return Candidate(method, variant, self._facts(run.dataset), self._wanted(run), settings)
+        return Candidate(method, variant, self._facts(run.dataset), self._wanted(run.dataset, run.variant), settings)
 
     def _facts(self, dataset: str) -> Facts:
         """What metrics have to know of a dataset before it is prepared."""
@@ -146,22 +146,22 @@ class EvaluationGraph(TrainingGraph):
             return self.made_for(role, dataset)
         return self.classifier(dataset, "statements") if role == "statements" else self.classifier(dataset)
 
-    def _wanted(self, run: Run) -> set[str]:
-        """Metrics that any declared item, chosen or not, shows of a run's variant on its dataset; or a claim."""
+    @functools.cache  # noqa: B019
+    def _wanted(self, dataset: str, variant: str) -> set[str]:
+        """Metrics that any declared item, chosen or not, shows of a variant on a dataset; or a claim."""
         claimed = {
             metric
             for claim in read_claims()
-            if run.variant in (claim.winner, claim.loser)
-            and self.params.served(claim.column, claim.item) == run.dataset
+            if variant in (claim.winner, claim.loser) and self.params.served(claim.column, claim.item) == dataset
             for metric in (claim.metric, claim.goes_with)
             if metric is not None
         }
         return claimed | {
             metric
             for item in self.items.values()
-            if run.variant in item.variants or item.id in self.params.variants[run.variant].items
+            if variant in item.variants or item.id in self.params.variants[variant].items
             for column in item.columns
-            if self.params.served(column, item.id) == run.dataset and item.trains(run.variant, column)
+            if self.params.served(column, item.id) == dataset and item.trains(variant, column)
             for metric in item.measured(column)
         }
 

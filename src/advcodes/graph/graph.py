@@ -264,14 +264,15 @@ class Graph(EvaluationGraph):
         return self._firsts.get(self._training(run), run)
 
     @functools.cached_property
-    def _firsts(self) -> dict[tuple[str, str], Run]:
-        firsts: dict[tuple[str, str], Run] = {}
+    def _firsts(self) -> dict[str, Run]:
+        firsts: dict[str, Run] = {}
         for run in self.all_runs():
             firsts.setdefault(self._training(run), run)
         return firsts
 
-    def _training(self, run: Run) -> tuple[str, str]:
-        return run.dataset, digest({k: v for k, v in self.train(run).spec.items() if k != "id"})
+    def _training(self, run: Run) -> str:
+        """The same of two runs that differ in the variant's name alone."""
+        return digest({**self.train(run).spec, "id": run.dataset})
 
     def every_run(self) -> list[Run]:
         """Every run of all declared items, each once."""
