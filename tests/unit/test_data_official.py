@@ -144,6 +144,14 @@ def test_mnist(mnist, place):
     assert all(len(f["md5"]) == 32 and f["bytes"] > 0 for f in source.files)
 
 
+def test_mnist_at_another_size_stays_grey(mnist):
+    MNIST_PLACES["named"](mnist)
+    Path("out").mkdir()
+    config = View(source="mnist", size=16).model_dump() | {"dataset": "mnist_16", "hold_out": 0}
+    _, facts = prepare.write(read("mnist", size=16), config, Path("out"), 1)
+    assert facts["shape"] == [1, 16, 16] and np.load("out/images.npy").shape == (17, 1, 16, 16)
+
+
 def test_the_environment_goes_before_params(mnist, monkeypatch):
     _packed(mnist, Path("other"))
     monkeypatch.setenv("ADVCODES_MIRROR", "other")

@@ -166,7 +166,8 @@ def _write_images(source: Source, config: Mapping[str, Any], path: Path, threads
         return np.stack(images)
 
     faults: dict[int, str] = {}
-    shape = (view["channels"] or 3, config["size"], config["size"]) if config["size"] else render(0).shape
+    size, channels = config["size"], view["channels"]
+    shape = (channels, size, size) if size and channels else render(0).shape  # first of all where nothing else tells
     bytes_ = total * math.prod(shape)
     free = shutil.disk_usage(path.parent).free
     if bytes_ > free:
