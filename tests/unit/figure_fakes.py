@@ -168,7 +168,7 @@ def studied(asked: Request, directory: Path) -> Request:
 
 def render(asked: Request, directory: Path, name: str) -> list[str]:
     """Study a figure and render it; returns the names of its files, which are in ``directory``."""
-    kind = importlib.import_module(f"advcodes.pages.kinds.{asked.item.kind}")
+    kind = importlib.import_module(asked.item.declares.page)
     return kind.render(studied(asked, directory / "study"), directory, name)
 
 

@@ -86,7 +86,7 @@ seen["value"], seen["expected"] = measured["metrics"]["brightness"], 100 * image
 from pages_fakes import item, requested
 from pages_fakes import run as reported
 
-from advcodes.pages.kinds import table
+from advcodes.pages.kinds.tables import table
 
 made = reported(root / "runs", "demo/digits/gan/seed0", 3.0)
 path = made["demo/digits/gan/seed0"].directory / "metrics.json"

@@ -19,7 +19,7 @@ from advcodes.data.prepared import load
 from advcodes.extractors.features import Extractor
 from advcodes.graph.graph import Graph
 from advcodes.methods.base import Method
-from advcodes.pages.kinds import attributes as page_of
+from advcodes.pages.kinds.images import attributes as page_of
 from advcodes.papers.items import Item
 from advcodes.studies import networks
 from advcodes.studies.kinds import attributes

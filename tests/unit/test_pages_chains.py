@@ -15,7 +15,7 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
 from advcodes.evaluation.sample import generate
 from advcodes.metrics.images.reconstruction import reconstructions
-from advcodes.pages.kinds import chains as page_of
+from advcodes.pages.kinds.images import chains as page_of
 from advcodes.pages.pictures import images
 from advcodes.studies import networks
 from advcodes.studies.kinds import chains

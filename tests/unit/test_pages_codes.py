@@ -20,7 +20,7 @@ from advcodes.jobs import checkpoint
 from advcodes.methods.base import MethodConfig
 from advcodes.methods.gan import GAN
 from advcodes.nets.spec import DatasetSpec
-from advcodes.pages.kinds import codes
+from advcodes.pages.kinds.codes import codes
 from advcodes.pages.pictures import scatter
 from advcodes.studies import networks
 from advcodes.studies.kinds import codes as clouds

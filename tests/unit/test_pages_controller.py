@@ -22,7 +22,7 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.graph.graph import Graph
 from advcodes.metrics.course.settling import SettlingTime
 from advcodes.pages import render
-from advcodes.pages.kinds import controller
+from advcodes.pages.kinds.course import controller
 from advcodes.pages.pictures.drawing import PALETTE
 from advcodes.papers.items import Item
 from advcodes.training.train import LossLog
@@ -241,5 +241,5 @@ def test_it_is_made_from_runs_alone(tree: dict[str, Any], monkeypatch: pytest.Mo
     made = graph.item("khan/controller")
     runs = [f"demo/digits/{variant}/seed{seed}" for variant in FIGURE["rows"] for seed in (0, 1, 2)]
     assert set(made.inputs) == {*runs, *(f"run/{run}" for run in runs)}
-    assert made.modules[:2] == ("advcodes.pages.render", "advcodes.pages.kinds.controller")
+    assert made.modules[:2] == ("advcodes.pages.render", "advcodes.pages.kinds.course.controller")
     assert all("settling" in made.inputs[run].config for run in runs)

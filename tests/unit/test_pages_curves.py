@@ -12,7 +12,7 @@ from PIL import Image
 
 from advcodes.config.sections import Machine
 from advcodes.pages import render
-from advcodes.pages.kinds import curves
+from advcodes.pages.kinds.course import curves
 from advcodes.pages.pictures.drawing import PALETTE
 from advcodes.pages.pictures.styles import color
 

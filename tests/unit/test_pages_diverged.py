@@ -10,7 +10,7 @@ from pages_fakes import ITEM, item, requested, run
 from advcodes.pages import claims
 from advcodes.pages.content import frame
 from advcodes.pages.footnotes import footnotes
-from advcodes.pages.kinds import grids
+from advcodes.pages.kinds.images import grids
 from advcodes.pages.results import read_results
 
 FIGURE = {**ITEM, "id": "acl/fig6", "kind": "grids", "paper_measures": False, "columns": ["cifar10"]}

@@ -13,7 +13,7 @@ from torch import nn
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.nets.spec import DatasetSpec
-from advcodes.pages.kinds import energies as page_of
+from advcodes.pages.kinds.images import energies as page_of
 from advcodes.studies import networks
 from advcodes.studies.kinds import energies
 from advcodes.training.restore import Restored, build_method, restore

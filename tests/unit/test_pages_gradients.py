@@ -14,7 +14,7 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.metrics.course.gradient import ObjectiveGradient, read
 from advcodes.metrics.registry import describe
 from advcodes.pages import render
-from advcodes.pages.kinds import gradients
+from advcodes.pages.kinds.course import gradients
 from advcodes.papers.read import read_items
 from evaluation_fakes import artifact, measured_by
 

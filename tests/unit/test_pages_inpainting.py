@@ -16,8 +16,8 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
 from advcodes.methods.masks import mixed, occlude
 from advcodes.metrics.images.inpainting import completed, drawn_masks
-from advcodes.pages.kinds import inpainting
-from advcodes.pages.kinds.inpainting import InpaintedRun
+from advcodes.pages.kinds.images import inpainting
+from advcodes.pages.kinds.images.inpainting import InpaintedRun
 from advcodes.pages.pictures import images
 from advcodes.papers.items import Item
 from advcodes.studies import networks

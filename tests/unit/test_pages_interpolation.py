@@ -16,7 +16,7 @@ from advcodes.data.prepared import load
 from advcodes.methods.base import Method, MethodConfig
 from advcodes.nets.spec import DatasetSpec
 from advcodes.pages import given, text
-from advcodes.pages.kinds import interpolation as page_of
+from advcodes.pages.kinds.images import interpolation as page_of
 from advcodes.pages.pictures import images
 from advcodes.studies.kinds import interpolation
 from advcodes.studies.kinds.interpolation import ROWS, STEPS, Transitions

@@ -17,7 +17,7 @@ from advcodes.config.params import resolve
 from advcodes.config.sections import Machine
 from advcodes.graph.graph import Graph
 from advcodes.pages import render, text
-from advcodes.pages.kinds import leaderboard
+from advcodes.pages.kinds.tables import leaderboard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

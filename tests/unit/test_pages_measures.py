@@ -11,7 +11,7 @@ from pages_fakes import METRICS, PROTOCOL, item, render_artifact, requested, run
 from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.pages import claims, render, text
-from advcodes.pages.kinds import table
+from advcodes.pages.kinds.tables import table
 from advcodes.pages.results import only, read_results
 from advcodes.papers.items import Item, deciding
 from advcodes.papers.read import read_claims, read_items

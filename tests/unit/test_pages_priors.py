@@ -14,7 +14,7 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
 from advcodes.losses.codes import mismatch
 from advcodes.pages import text
-from advcodes.pages.kinds import priors as page_of
+from advcodes.pages.kinds.codes import priors as page_of
 from advcodes.studies import networks
 from advcodes.studies.kinds import priors
 from advcodes.training.restore import restore

@@ -14,8 +14,8 @@ from torch import nn
 from advcodes.core.errors import AdvcodesError
 from advcodes.data.prepared import load
 from advcodes.metrics.images.reconstruction import reconstructions as reconstructed
-from advcodes.pages.kinds import reconstructions
-from advcodes.pages.kinds.reconstructions import PAIRS, ReconstructedRun
+from advcodes.pages.kinds.images import reconstructions
+from advcodes.pages.kinds.images.reconstructions import PAIRS, ReconstructedRun
 from advcodes.pages.pictures import images
 from advcodes.papers.items import Item
 from advcodes.studies import networks

@@ -15,7 +15,7 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
 from advcodes.pages import claims, render, text
-from advcodes.pages.kinds import curves
+from advcodes.pages.kinds.course import curves
 from advcodes.pages.results import read_results
 from evaluation_fakes import write_prepared
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation.sample import shown
-from advcodes.pages.kinds import sentences as page_of
+from advcodes.pages.kinds.images import sentences as page_of
 from advcodes.pages.pictures.blocks import blocks
 from advcodes.papers.items import ANY, Item
 from advcodes.papers.swap import Swap

@@ -16,7 +16,7 @@ from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.pages import render, text
 from advcodes.pages.content import as_json
-from advcodes.pages.kinds import table
+from advcodes.pages.kinds.tables import table
 from advcodes.pages.results import read_results
 
 FID = ("fid", "is_10000", "kid", "precision", "recall")

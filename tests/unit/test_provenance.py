@@ -19,6 +19,7 @@ from advcodes.config.params import resolve
 from advcodes.core.errors import AdvcodesError
 from advcodes.graph.graph import Graph
 from advcodes.graph.run import Run
+from advcodes.papers.kinds import KINDS
 from advcodes.papers.read import read_items
 
 
@@ -434,11 +435,7 @@ def test_an_items_key_depends_on_its_own_kind(tree: dict[str, Any]):
     graph = Graph(resolve(tree))
     for item, kind in (("acl/table1", "table"), ("acl/fig6", "grids"), ("acl/fig11", "priors")):
         drawn = {m for m in graph.item(item).spec["code"] if m.startswith("advcodes.pages.kinds.")}
-        kinds = {
-            f"advcodes.pages.kinds.{k}"
-            for k in ("table", "curves", "grids", "codes", "interpolation", "priors", "conditional", "sentences")
-        }
-        assert drawn & kinds == {f"advcodes.pages.kinds.{kind}"}
+        assert drawn & {k.page for k in KINDS.values()} == {KINDS[kind].page}
 
 
 def test_where_the_first_job_failed_nothing_is_recorded(

@@ -64,7 +64,7 @@ def test_an_unreadable_study_is_said_in_one_line(tmp_path, damage):
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=list(KINDS))
 def test_a_kind_has_modules_and_names_keys_of_items(kind):
-    assert (ROOT / f"src/advcodes/pages/kinds/{kind.name}.py").exists()
+    assert (ROOT / "src" / f"{kind.page.replace('.', '/')}.py").exists()
     assert (ROOT / f"src/advcodes/studies/kinds/{kind.name}.py").exists() == bool(kind.needs)
     assert {*kind.study_options(), *kind.page_options, *kind.required} <= Item.model_fields.keys()
     assert {*kind.required} <= {*kind.options, *kind.page_options}
@@ -187,8 +187,7 @@ def test_pages_are_imported_and_rendered_without_torch(tmp_path):
             importlib.import_module(module)
         here = pathlib.Path({str(tmp_path)!r})
         for asked in pickle.loads((here / "requests.pickle").read_bytes()):
-            kind = asked.item.kind
-            importlib.import_module(f"advcodes.pages.kinds.{{kind}}").render(asked, here, kind)
+            importlib.import_module(asked.item.declares.page).render(asked, here, asked.item.kind)
         assert "torch" not in sys.modules
     """)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -19,7 +19,7 @@ from advcodes.core.errors import AdvcodesError
 from advcodes.evaluation import reference
 from advcodes.jobs import checkpoint
 from advcodes.metrics.extracted import Reference, Statistics
-from advcodes.pages.kinds import leaderboard
+from advcodes.pages.kinds.tables import leaderboard
 from advcodes.pages.pictures import images
 from advcodes.studies import base
 from advcodes.training.train import LossLog

@@ -146,7 +146,7 @@ class Graph(EvaluationGraph):
             self.data / "reports" / p.scale / f"{item_id}.manifest.json",
             config,
             inputs,
-            ("advcodes.pages.render", f"advcodes.pages.kinds.{item.kind}", *self.about([item])),
+            ("advcodes.pages.render", item.declares.page, *self.about([item])),
             # Reports go to git, their manifests to DVC with the data: a clone without the data knows nothing of them,
             # and builds everything.
             home=(self.reports / p.scale / item_id).parent,

@@ -21,5 +21,5 @@ def make(artifact: Artifact, machine: Machine) -> tuple[list[str], dict[str, Any
     """
     request = Request.of_artifact(artifact.config, artifact.inputs)
     # By name: how other kinds are drawn is not part of this item's key.
-    kind = importlib.import_module(f"advcodes.pages.kinds.{request.item.kind}")
+    kind = importlib.import_module(request.item.declares.page)
     return kind.render(request, artifact.directory, request.item.id.partition("/")[2]), {}

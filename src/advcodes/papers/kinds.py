@@ -16,7 +16,9 @@ class Kind:
     """One kind of tables or figures.
 
     Attributes:
-        name: that of the modules that draw it, in advcodes.pages.kinds, and study it, in advcodes.studies.kinds.
+        name: that of the modules that draw it, in a folder of advcodes.pages.kinds, and study it, in
+            advcodes.studies.kinds.
+        room: that folder.
         shows: what one sees in it, in words.
         needs: what its study is made from; a kind that needs nothing is drawn from results alone, without a study.
         options: keys of an item that this kind alone may have and its study depends on.
@@ -31,6 +33,7 @@ class Kind:
     """
 
     name: str
+    room: Literal["tables", "images", "codes", "course"]
     shows: str
     needs: tuple[Need, ...] = ()
     options: tuple[str, ...] = ()
@@ -43,6 +46,11 @@ class Kind:
     over_training: bool = False
     prints: bool = False
 
+    @property
+    def page(self) -> str:
+        """Name of the module that draws it."""
+        return f"advcodes.pages.kinds.{self.room}.{self.name}"
+
     def study_options(self) -> tuple[str, ...]:
         """Keys of an item that its study depends on."""
         return (*self.options, *(("layout",) if self.layouts else ()), *(("more",) if self.more else ()))
@@ -51,19 +59,23 @@ class Kind:
 _DECLARED = (
     Kind(
         "table",
+        "tables",
         "numbers over seeds, and samples",
         needs=("samples",),
         page_options=("marks", "measures", "footnotes"),
         prints=True,
     ),
-    Kind("curves", "a metric over training", page_options=("panels",), over_training=True),
-    Kind("grids", "samples beside real images", needs=("samples", "data"), more=True),
-    Kind("codes", "codes as points in the plane", needs=("networks", "data", "classifier"), options=("sides",)),
-    Kind("interpolation", "images between two images", needs=("networks", "data"), more=True, held_out=True),
-    Kind("priors", "points from noise over codes to data", needs=("networks", "samples", "data")),
-    Kind("conditional", "images asked for by class", needs=("networks", "samples", "data", "classifier")),
+    Kind("curves", "course", "a metric over training", page_options=("panels",), over_training=True),
+    Kind("grids", "images", "samples beside real images", needs=("samples", "data"), more=True),
+    Kind(
+        "codes", "codes", "codes as points in the plane", needs=("networks", "data", "classifier"), options=("sides",)
+    ),
+    Kind("interpolation", "images", "images between two images", needs=("networks", "data"), more=True, held_out=True),
+    Kind("priors", "codes", "points from noise over codes to data", needs=("networks", "samples", "data")),
+    Kind("conditional", "images", "images asked for by class", needs=("networks", "samples", "data", "classifier")),
     Kind(
         "sentences",
+        "images",
         "images asked for by sentence",
         needs=("networks", "data"),
         options=("sentences", "swap"),
@@ -71,6 +83,7 @@ _DECLARED = (
     ),
     Kind(
         "reconstructions",
+        "images",
         "images and their reconstructions",
         needs=("networks", "samples", "data"),
         options=("samples",),
@@ -79,22 +92,24 @@ _DECLARED = (
     ),
     Kind(
         "inpainting",
+        "images",
         "images with a piece missing, and what is put there",
         needs=("networks", "data", "masks"),
         layouts=("models", "formation"),
         metrics=("inpainted_pixel_mse", "inpainted_feature_mse", "inpainted_seam"),
     ),
-    Kind("chains", "images encoded and decoded again and again", needs=("networks", "data")),
+    Kind("chains", "images", "images encoded and decoded again and again", needs=("networks", "data")),
     Kind(
         "attributes",
+        "images",
         "attributes changed by arithmetic of codes",
         needs=("networks", "data", "statements"),
         options=("attributes", "strength", "edits"),
     ),
-    Kind("energies", "what a discriminator redraws", needs=("networks", "samples", "data")),
-    Kind("controller", "a controller over training", metrics=("settling_images",)),
-    Kind("gradients", "an objective's gradients over training", metrics=("objective_gradient",)),
-    Kind("leaderboard", "every method under one protocol"),
+    Kind("energies", "images", "what a discriminator redraws", needs=("networks", "samples", "data")),
+    Kind("controller", "course", "a controller over training", metrics=("settling_images",)),
+    Kind("gradients", "course", "an objective's gradients over training", metrics=("objective_gradient",)),
+    Kind("leaderboard", "tables", "every method under one protocol"),
 )
 KINDS = {kind.name: kind for kind in _DECLARED}
 
