@@ -279,6 +279,7 @@ def test_claims_on_the_same_runs_count_once(tmp_path):
     head = "**holds: 1, does not hold: 0, equal: 0, undecided: 0, confounded: 0.** After Holm's correction 1 of the 1"
     assert f"{head} decided stand. Beside them 2, tested on" in page
     assert page.count("; the same runs as `acl-helps`, which counts |") == 2
+    assert "\n| acl | 1 | 0 | 0 | 0 | 0 | 0 |\n" in page, "those on the same runs count once for their paper, too"
 
 
 CLOSE = {"acl_gan": (10.0, 10.1, 9.9, 10.05), "gan": (10.05, 9.95, 10.1, 10.0)}

@@ -209,6 +209,7 @@ def markdown(content: Mapping[str, Any], titles: Mapping[str, str]) -> str:
         f"**{listed}.**"
         + (f" After Holm's correction {sum(stands)} of the {len(stands)} decided stand." if stands else "")
         + (f" Beside them {twice}, tested on the runs of another, do not count." if twice else ""),
+        _by_paper(claims, titles),
         _RULE,
         *_margins(content),
         *_planned(claims),
@@ -223,6 +224,16 @@ def markdown(content: Mapping[str, Any], titles: Mapping[str, str]) -> str:
         f"`scale: {scale}` in params.yaml."
     )
     return "\n\n".join(parts) + "\n"
+
+
+def _by_paper(claims: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> str:
+    """Verdicts counted for each paper, those of claims that were not run apart."""
+    rows = []
+    for paper in dict.fromkeys(c["paper"] for c in claims):
+        ours = [c for c in claims if c["paper"] == paper and "same_as" not in c]
+        run = [c for c in ours if c["metric"]]
+        rows.append([titles.get(paper, paper), *map(str, counts(run).values()), str(len(ours) - len(run))])
+    return text.markdown_table(["Paper", *counts([]), "not run"], rows)
 
 
 def _margins(content: Mapping[str, Any]) -> list[str]:
