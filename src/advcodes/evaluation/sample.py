@@ -110,7 +110,7 @@ def draw(
     with torch.inference_mode(), normalised_for_samples(method, config, for_statistics):
         for start in range(0, n, size):
             # Always whole batches: each image is then the same for every n, also where batches have statistics of
-            # their own.
+            # their own, and though torch.randn's first numbers depend on how many are drawn.
             batch, drawn = _batch(method, start, size, for_samples, given)
             batch = batch[: n - start]
             if drawn is not None:
@@ -147,7 +147,7 @@ def shown(restored: Restored, conditions: Tensor, rows: int, config: Mapping[str
     Args:
         restored: a trained run of a conditional method.
         conditions: int64 [S], or embeddings float32 [S, E].
-        rows: draws of noise; fewer give the first of them.
+        rows: draws of noise. Fewer are not always the first of more: torch.randn's numbers depend on their count.
         config: `sampling` of params.yaml.
         seed: of the noise.
     """
