@@ -16,7 +16,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 help: ## this list
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' Makefile | expand -t 20
 
-table1: venv ## reports/table1.md: 12 GANs on handwritten digits, on a CPU
+table1: venv ## reports/table1.md: 24 GANs on handwritten digits, on a CPU
 	snakemake --cores $(CORES) reports/table1.md
 	@echo; cat reports/table1.md
 
