@@ -20,8 +20,9 @@ import yaml
 TIMINGS = Path("pipeline/timings.yaml")
 HEAD = """\
 # Core-seconds of training for each image seen, by machine type, scale, dataset and variant. `advcodes plan` takes them
-# where no finished run here tells more. benchmarks/timings.py writes this file from finished runs:
-# one thread of an AMD EPYC or Intel Xeon, torch 2.14; scale laptop in float32. No GPU has been measured yet.
+# where no finished run here tells more. benchmarks/timings.py writes this file from finished runs: one thread of an
+# AMD EPYC or Intel Xeon, torch 2.14. Those of scale laptop are of some seconds of each on a Zen 3 without bfloat16, by
+# CPU time. No GPU has been measured yet.
 """
 Timings = dict[str, dict[str, dict[str, float]]]  #: by scale, dataset and variant
 
