@@ -12,6 +12,7 @@ DASH = "\N{EN DASH}"
 ARROW = {"lower": "↓", "higher": "↑"}
 _DATASETS = {
     "mnist": "MNIST",
+    "mnist_16": "MNIST at 16×16",
     "svhn": "SVHN",
     "cifar10": "CIFAR-10",
     "celeba": "CelebA",
