@@ -184,6 +184,19 @@ def test_an_improvement_in_training_is_paired_by_seed(tmp_path):
     assert "| at the end 4.00 ± 3.95 (3 seeds) | at the first snapshot 5.00 ± 4.00 (3 seeds) |" in page
 
 
+def test_the_other_yardstick_says_nothing_of_snapshots_that_it_did_not_measure(tmp_path):
+    ends = {"acl_gan": (1.0, 1.1, 1.2), "gan": (2.0, 2.1, 2.2)}
+    found = judged(
+        tmp_path,
+        ends,
+        claim=CLAIM | {"kind": "throughout", "item": "acl/fig8"},
+        declared=item(CURVES),
+        curves={variant: [each, each] for variant, each in ends.items()},
+        yardstick=True,
+    )["claims"][0]
+    assert (found["metric"], found["verdict"], found["beside"]) == ("fd_classifier", "holds", [])
+
+
 @pytest.mark.parametrize(
     ("last", "verdict", "reason"),
     [(3.0, "holds", "p < 0.05"), (4.5, "undecided", "ahead at 2 of 3 snapshots")],

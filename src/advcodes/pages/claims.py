@@ -154,7 +154,7 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
         judged[side] |= {"variant": variant, "label": label}
         if steps := [r.diverged for r in (winners if variant == claim.winner else losers) if r.diverged is not None]:
             judged[side]["diverged"] = steps
-    beside = [_by(m, claim, winners, losers, pairs, len(made["seeds"])) for m in _also(wanted, [*winners, *losers])]
+    beside = [_by(m, claim, winners, losers, pairs, len(made["seeds"])) for m in _also(wanted, claim, [*winners, *losers])]
     return {
         "dataset": served,
         "paper_metric": wanted if item.paper_measures and wanted in item.measured(claim.column) else None,
@@ -169,8 +169,7 @@ def _by(
     """What runs of both rows say of a claim by one metric: its full name, which way it is better, and the verdict."""
     metric = None
     for run in [*losers, *winners]:  # a row can lack a metric of its column
-        measured = run.curve[-1] if claim.kind in sides.OVER_TRAINING else run.metrics
-        metric = only(wanted, measured, f"{claim.item}, {run.dataset}, {run.variant}")
+        metric = only(wanted, _measured(claim, run), f"{claim.item}, {run.dataset}, {run.variant}")
     name = metric or wanted  # without runs there is nothing to look up
     better = "higher" if claim.goes_with else quantity(wanted).better
     values = sides.values(claim, winners, losers, name)
@@ -191,9 +190,14 @@ def _missing(wanted: str, runs: Sequence[Result]) -> bool:
     return wanted in _OPTIONAL and any(wanted not in run.metrics for run in runs)
 
 
-def _also(wanted: str, runs: Sequence[Result]) -> list[str]:
+def _measured(claim: Claim, run: Result) -> Mapping[str, Any]:
+    """Where a run has what a claim is about: among the last snapshot's metrics, if it is about all of training."""
+    return run.curve[-1] if claim.kind in sides.OVER_TRAINING else run.metrics
+
+
+def _also(wanted: str, claim: Claim, runs: Sequence[Result]) -> list[str]:
     """Other yardsticks of what decides, which every run was measured by."""
-    measured = [{parse(name)[0] for name in run.metrics} for run in runs]
+    measured = [{parse(n)[0] for n in _measured(claim, run) if n not in ("step", "images")} for run in runs]
     return [m for m in _SECOND.get(wanted, ()) if measured and all(m in each for each in measured)]
 
 

@@ -12,7 +12,7 @@ DASH = "\N{EN DASH}"
 ARROW = {"lower": "↓", "higher": "↑"}
 _DATASETS = {
     "mnist": "MNIST",
-    "mnist_16": "MNIST at 16×16",
+    "mnist_16": "MNIST at 16 pixels",
     "svhn": "SVHN",
     "cifar10": "CIFAR-10",
     "celeba": "CelebA",
