@@ -39,6 +39,16 @@ def test_its_counts_of_claims_are_those_of_the_page():
     assert f"{decided} are decided, {stands.count(True)} of them also after correction for their number." in words
 
 
+def test_its_counts_on_real_data_are_those_of_the_page():
+    claims = json.loads((ROOT / "reports/laptop/claims.json").read_text())["claims"]
+    run = [claim for claim in claims if claim["metric"] and "same_as" not in claim]
+    decided = [claim for claim in run if claim["verdict"] in judging.DECIDED]
+    assert {claim["verdict"] for claim in decided} == {judging.FAILS}, "all against their paper"
+    stand = [judging.survives(claim) for claim in decided].count(True)
+    words = " ".join(README.split())
+    assert f"{len(decided)} of the {len(run)} claims that were run are decided, all against their paper, {stand} also" in words
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str):
     place = (ROOT / page).parent
