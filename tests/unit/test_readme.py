@@ -46,7 +46,10 @@ def test_its_counts_on_real_data_are_those_of_the_page():
     assert {claim["verdict"] for claim in decided} == {judging.FAILS}, "all against their paper"
     stand = [judging.survives(claim) for claim in decided].count(True)
     words = " ".join(README.split())
-    assert f"{len(decided)} of the {len(run)} claims that were run are decided, all against their paper, {stand} also" in words
+    assert (
+        f"{len(decided)} of the {len(run)} claims that were run are decided, all against their paper, {stand} also"
+        in words
+    )
 
 
 @pytest.mark.parametrize("page", PAGES)

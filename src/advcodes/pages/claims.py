@@ -154,7 +154,9 @@ def _judge(claim: Claim, made: Mapping[str, Any] | None, results: Sequence[Resul
         judged[side] |= {"variant": variant, "label": label}
         if steps := [r.diverged for r in (winners if variant == claim.winner else losers) if r.diverged is not None]:
             judged[side]["diverged"] = steps
-    beside = [_by(m, claim, winners, losers, pairs, len(made["seeds"])) for m in _also(wanted, claim, [*winners, *losers])]
+    beside = [
+        _by(m, claim, winners, losers, pairs, len(made["seeds"])) for m in _also(wanted, claim, [*winners, *losers])
+    ]
     return {
         "dataset": served,
         "paper_metric": wanted if item.paper_measures and wanted in item.measured(claim.column) else None,
