@@ -1,4 +1,4 @@
-"""What figures of images that were asked for or changed share: files, pages, scores beside them."""
+"""What figures share, most of all those of images that were asked for or changed: files, pages, scores beside them."""
 
 from __future__ import annotations
 
@@ -60,6 +60,28 @@ def write(
         images.sheet([["not run"]], [""], [request.item.title], picture)
     files = {"json": scatter.to_json(figure)}
     return write_pages(picture, files, lambda names: markdown(figure, picture.name, drawn, names))
+
+
+def write_plot(
+    directory: Path,
+    name: str,
+    figure: Mapping[str, Any],
+    draw: Callable[[Mapping[str, Any], Path], object],
+    markdown: Callable[[Mapping[str, Any], str, Sequence[str]], str],
+) -> list[str]:
+    """Write ``<name>.png``, ``.json`` and ``.md`` of a figure whose JSON holds all that is drawn; returns their names.
+
+    Args:
+        directory: of the files.
+        name: of the item.
+        figure: everything that it says, as JSON.
+        draw: writes the picture of the figure to a path.
+        markdown: the page, of the figure, the picture's name and the names of other files.
+    """
+    picture = directory / f"{name}.png"
+    draw(figure, picture)
+    files = {"json": scatter.to_json(figure)}
+    return write_pages(picture, files, lambda names: markdown(figure, picture.name, names))
 
 
 def page(

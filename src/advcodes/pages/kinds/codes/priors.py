@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from advcodes.core.statistics import mean_sd
-from advcodes.pages import layout, text
-from advcodes.pages.content import label, write_pages
+from advcodes.pages import given, layout, text
+from advcodes.pages.content import label
 from advcodes.pages.footnotes import footnotes, origin
 from advcodes.pages.pictures import scatter
 from advcodes.pages.pictures.drawing import COLORS, PALETTE, save
@@ -34,10 +34,7 @@ _COLOURS = {
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
     """Write ``<name>.png``, ``.json`` and ``.md`` of a figure of priors; returns their names."""
-    figure, picture = content(request), directory / f"{name}.png"
-    draw(figure, picture)
-    files = {"json": scatter.to_json(figure)}
-    return write_pages(picture, files, lambda names: markdown(figure, picture.name, names))
+    return given.write_plot(directory, name, content(request), draw, markdown)
 
 
 def content(request: Request) -> dict[str, Any]:

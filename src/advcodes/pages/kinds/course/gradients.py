@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from advcodes.metrics.course.gradient import read
 from advcodes.pages import given, text
-from advcodes.pages.content import ended, label, ran, write_pages
-from advcodes.pages.pictures import lines, scatter
+from advcodes.pages.content import ended, label, ran
+from advcodes.pages.pictures import lines
 from advcodes.pages.pictures.drawing import save
 from advcodes.pages.pictures.styles import color
 
@@ -25,11 +25,7 @@ def render(request: Request, directory: Path, name: str) -> list[str]:
     Raises:
         AdvcodesError: a run's log is unreadable, or that of a method without such an objective.
     """
-    figure = content(request)
-    picture = directory / f"{name}.png"
-    draw(figure, picture)
-    files = {"json": scatter.to_json(figure)}
-    return write_pages(picture, files, lambda names: markdown(figure, picture.name, names))
+    return given.write_plot(directory, name, content(request), draw, markdown)
 
 
 def content(request: Request) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from advcodes.core.statistics import mean_sd
 from advcodes.metrics.registry import parse
 from advcodes.pages import given, text
-from advcodes.pages.content import label, ran, write_pages
-from advcodes.pages.pictures import lines, scatter
+from advcodes.pages.content import label, ran
+from advcodes.pages.pictures import lines
 from advcodes.pages.pictures.drawing import save
 from advcodes.pages.pictures.styles import color
 
@@ -28,10 +28,7 @@ _LOG_ABOVE = 10  #: ratio of largest to smallest mean from which on the axis of 
 
 def render(request: Request, directory: Path, name: str) -> list[str]:
     """Write ``<name>.png``, ``.json`` and ``.md``; returns their names."""
-    board = content(request)
-    picture = directory / f"{name}.png"
-    draw(board, picture)
-    return write_pages(picture, {"json": scatter.to_json(board)}, lambda names: markdown(board, picture.name, names))
+    return given.write_plot(directory, name, content(request), draw, markdown)
 
 
 def content(request: Request) -> dict[str, Any]:
