@@ -16,6 +16,7 @@ from advcodes.pages.judging import (
     HOLDS,
     POWER,
     UNDECIDED,
+    VERDICTS,
     corrected,
     counts,
     needed,
@@ -23,7 +24,7 @@ from advcodes.pages.judging import (
     verdict,
 )
 from advcodes.pages.pictures import forest
-from advcodes.pages.results import Result, only
+from advcodes.pages.results import Result, metric_names, only
 from advcodes.papers.items import Claim, Item, deciding
 
 _OPTIONAL = ("fd_efficientnet_lite0",)  #: yardsticks that not every scale has
@@ -199,7 +200,7 @@ def _measured(claim: Claim, run: Result) -> Mapping[str, Any]:
 
 def _also(wanted: str, claim: Claim, runs: Sequence[Result]) -> list[str]:
     """Other yardsticks of what decides, which every run was measured by."""
-    measured = [{parse(n)[0] for n in _measured(claim, run) if n not in ("step", "images")} for run in runs]
+    measured = [{parse(name)[0] for name in metric_names(_measured(claim, run))} for run in runs]
     return [m for m in _SECOND.get(wanted, ()) if measured and all(m in each for each in measured)]
 
 
@@ -239,7 +240,7 @@ def _by_paper(claims: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) ->
         ours = [c for c in claims if c["paper"] == paper and "same_as" not in c]
         run = [c for c in ours if c["metric"]]
         rows.append([titles.get(paper, paper), *map(str, counts(run).values()), str(len(ours) - len(run))])
-    return text.markdown_table(["Paper", *counts([]), "not run"], rows)
+    return text.markdown_table(["Paper", *VERDICTS, "not run"], rows)
 
 
 def _margins(content: Mapping[str, Any]) -> list[str]:

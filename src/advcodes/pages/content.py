@@ -12,7 +12,7 @@ from advcodes.core.statistics import mean_sd
 from advcodes.metrics.registry import describe, metric_of, parse, quantity
 from advcodes.pages import text
 from advcodes.pages.pictures.drawing import vector
-from advcodes.pages.results import Result, only, shared
+from advcodes.pages.results import Result, metric_names, only, shared
 from advcodes.papers.items import Item
 
 UPDATED = ("generator", "encoder", "discriminator")  #: kinds of networks whose updates a page tells
@@ -88,7 +88,7 @@ def _column(
     if not runs:
         return {"served_by": served, "metric": None, **_measures(item, dict.fromkeys(wanted))}
     measured = [(r.curve[-1], r.curve_protocol) if along_training else (r.metrics, r.protocol) for r in runs]
-    names = dict.fromkeys(n for values, _ in measured for n in values if n not in ("step", "images"))
+    names = dict.fromkeys(n for values, _ in measured for n in metric_names(values))
     # A cell of a table can lack a metric; what else shows one needs it of every run.
     metrics = {m: only(m, names if item.kind == "table" else measured[0][0], f"{item.id}, {served}") for m in wanted}
     return {

@@ -155,6 +155,11 @@ def within(run: Result) -> dict[str, float]:
     return {name: sd for name, sd in run.spread.items() if quantity(parse(name)[0]).over}
 
 
+def metric_names(measured: Iterable[str]) -> list[str]:
+    """Names of metrics among the keys of what was measured; a point of a curve has ``step`` and ``images``, too."""
+    return [name for name in measured if name not in ("step", "images")]
+
+
 def only(metric: str, values: Iterable[str], where: str) -> str:
     """The full name under which a paper's metric (``fid``, ``is``) stands among a run's values.
 
@@ -169,7 +174,7 @@ def only(metric: str, values: Iterable[str], where: str) -> str:
     Raises:
         AdvcodesError: it was not computed.
     """
-    kinds = {n: parse(n)[0] for n in values if n not in ("step", "images")}
+    kinds = {n: parse(n)[0] for n in metric_names(values)}
     asked = metric_of(metric)
     sought = metric if metric in kinds.values() or asked.instead is None else asked.instead.quantity
     names = [n for n, kind in kinds.items() if kind == sought]

@@ -16,7 +16,7 @@ from advcodes.config.sections import Machine
 from advcodes.core.errors import AdvcodesError
 from advcodes.core.statistics import mean_sd
 from advcodes.pages.content import as_json
-from advcodes.pages.results import Result, read_results
+from advcodes.pages.results import Result, metric_names, read_results
 
 ROWS = 5000  #: most rows of losses.csv, which keeps it under 300 kB
 
@@ -56,7 +56,7 @@ def curves(results: Iterable[Result]) -> str:
         points = defaultdict(list)
         for run in runs:
             for point in run.curve:
-                for metric in point.keys() - {"step", "images"}:
+                for metric in metric_names(point):
                     points[metric, point["images"]].append(point[metric])
         rows += [(dataset, variant, m, i, f"{fmean(v):.6g}") for (m, i), v in sorted(points.items())]
     return _csv(("dataset", "variant", "metric", "images", "value"), rows)
